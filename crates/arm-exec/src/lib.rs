@@ -1,0 +1,3 @@
+//! An A64 processing element in software, soft-float included
+#![no_std]
+#![forbid(unsafe_code)]

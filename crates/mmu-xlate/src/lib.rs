@@ -1,0 +1,3 @@
+//! Pure address-translation walkers: Arm VMSAv8-64 and z/Architecture DAT
+#![no_std]
+#![forbid(unsafe_code)]

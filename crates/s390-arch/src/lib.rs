@@ -1,0 +1,3 @@
+//! z/Architecture PSW, DAT entries, SIE and SAE control blocks, and the traits of the SAE facility
+#![no_std]
+#![forbid(unsafe_code)]
