@@ -1,3 +1,7 @@
 //! z/Architecture PSW, DAT entries, SIE and SAE control blocks, and the traits of the SAE facility
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod addr;
+
+pub use addr::{Absolute, FrameSize, Prefix, Real};
