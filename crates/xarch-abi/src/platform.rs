@@ -1,0 +1,54 @@
+//! The embedder: who owns memory, devices, threads and the clock.
+
+use crate::addr::{GuestPa, GuestRange, HostPa};
+use crate::exit::{DeviceAccess, DeviceAnswer, Exit, Next, VcpuIndex};
+
+/// One range of guest memory and where it lies on the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot {
+    /// The guest-physical range, page-aligned.
+    pub guest: GuestRange,
+    /// Where its first byte lies, page-aligned.
+    pub host: HostPa,
+    /// Whether the guest may store to it.
+    pub writable: Writable,
+}
+
+/// Whether a slot takes stores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writable {
+    /// Loads, stores and fetches.
+    Yes,
+    /// Loads and fetches; a store is an access outside RAM.
+    No,
+}
+
+/// What the platform may want to see of a vCPU's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TraceEvent {
+    /// An exit reached the guest side, which decided this.
+    Exit(Exit, Next),
+    /// A guest page was mapped.
+    Mapped(GuestPa),
+}
+
+/// What the embedder provides.
+///
+/// Called from vCPU threads, without locks held, possibly from several at once.
+pub trait Platform {
+    /// Returns the slot that holds `address`.
+    fn slot(&self, address: GuestPa) -> Option<Slot>;
+
+    /// Accesses a device. `None` means that the answer comes later, by token; the run then returns
+    /// to the embedder.
+    fn device(&self, vcpu: VcpuIndex, access: &DeviceAccess) -> Option<DeviceAnswer>;
+
+    /// Makes a vCPU look at its state again: ends its wait, or its entry. Sticky: a kick that comes
+    /// before the wait ends it at once.
+    fn kick(&self, vcpu: VcpuIndex);
+
+    /// Sees an event. Absent by default.
+    fn trace(&self, vcpu: VcpuIndex, event: TraceEvent) {
+        let _ = (vcpu, event);
+    }
+}
