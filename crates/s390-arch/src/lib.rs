@@ -3,5 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+mod open;
+pub mod pgm;
+pub mod sae;
+pub mod storage;
 
 pub use addr::{Absolute, FrameSize, Prefix, Real};
+pub use storage::{AbsoluteStorage, OutsideStorage};
