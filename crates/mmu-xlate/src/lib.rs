@@ -1,3 +1,7 @@
 //! Pure address-translation walkers: Arm VMSAv8-64 and z/Architecture DAT
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod memory;
+
+pub use memory::TableMemory;
