@@ -32,6 +32,7 @@ mod addr;
 mod backend;
 mod exit;
 mod guest;
+mod lock;
 mod platform;
 mod reg;
 
@@ -42,5 +43,6 @@ pub use exit::{
     InvalidState, MemoryAccess, Next, Outcome, StopReason, TimerSet, Token, Trap, VcpuIndex,
 };
 pub use guest::{CompletionError, Guest};
+pub use lock::Lock;
 pub use platform::{Platform, Slot, TraceEvent, Writable};
 pub use reg::{Bank, RegId, RegisterError, Registers};

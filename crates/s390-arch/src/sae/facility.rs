@@ -54,12 +54,12 @@ impl M4 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// Program-interruption code, PoP ch. 6.
-    pub code: u16,
+    pub code: crate::pgm::ProgramCode,
 }
 
 impl core::fmt::Display for Rejected {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "instruction ended by program interruption {:#06x}", self.code)
+        write!(f, "instruction ended by program interruption {}", self.code)
     }
 }
 
