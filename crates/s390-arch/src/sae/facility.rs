@@ -59,7 +59,7 @@ pub struct Rejected {
 
 impl core::fmt::Display for Rejected {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "instruction ended by program interruption {}", self.code)
+        write!(f, "instruction ended by program interruption {:?}", self.code)
     }
 }
 
