@@ -1,7 +1,20 @@
 //! System registers: their names, their encodings, and typed views of those that code reads by field.
 
+pub mod control;
+pub mod gic;
 mod id;
+pub mod identification;
 pub mod instructions;
 pub mod names;
+pub mod timer;
+pub mod translation;
 
+pub use control::{CpacrEl1, CptrEl2, FpEnable, HcrEl2, HcrxEl2, MdcrEl2, MdscrEl1, SctlrEl1};
+pub use gic::{IccCtlr, IccSgi, IchHcr, IchLr, IchMisr, IchVmcr, IchVtr, LrState};
 pub use id::SysRegId;
+pub use identification::{
+    ClidrEl1, CtrEl0, DczidEl0, IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1,
+    IdAa64Mmfr2, IdAa64Pfr0, IdAa64Pfr1, MidrEl1, MpidrEl1,
+};
+pub use timer::{CntCtl, CnthctlEl2, CnthctlEl2Classic, CntkctlEl1};
+pub use translation::{MairEl1, ParFault, ParSuccess, TcrEl1, TtbrEl1};
