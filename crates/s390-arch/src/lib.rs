@@ -3,10 +3,15 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod cr;
+pub mod dat;
 mod open;
 pub mod pgm;
 pub mod sae;
+pub mod skey;
 pub mod storage;
 
 pub use addr::{Absolute, FrameSize, Prefix, Real};
+pub use dat::{Asce, Virtual};
+pub use pgm::{ProgramCode, Teid};
 pub use storage::{AbsoluteStorage, OutsideStorage};

@@ -256,6 +256,7 @@ const fn high_byte(byte: u8) -> [u64; 8] {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "offsets of the test's own table")]
 mod tests {
     extern crate std;
     use super::*;
