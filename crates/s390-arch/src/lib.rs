@@ -7,6 +7,7 @@ pub mod cr;
 pub mod dat;
 mod open;
 pub mod pgm;
+pub mod psw;
 pub mod sae;
 pub mod skey;
 pub mod storage;
