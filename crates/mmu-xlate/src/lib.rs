@@ -3,5 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod memory;
+#[cfg(feature = "vmsa")]
+pub mod vmsa;
 
 pub use memory::TableMemory;

@@ -1,0 +1,20 @@
+//! VMSAv8-64: stage 1 of the EL1&0 translation regime.
+//!
+//! A walk has three acts: [`Params`] reads registers, [`walk()`] follows descriptors, permissions are
+//! judged against the [`Access`]. The result is a [`Translation`]; an error is the memory's alone.
+//!
+//! Modelled: the 4, 16 and 64 KiB granules, FEAT_TTST, FEAT_LVA, FEAT_LPA and FEAT_LPA2 as far as
+//! stage 1 has them, hierarchical permissions and FEAT_HPDS, FEAT_PAN, FEAT_PAN3, WXN, FEAT_E0PD,
+//! TBI and TBID, EPD, the contiguous hint, FEAT_HAFDBS (reported, not written), big-endian tables,
+//! stage 1 off, `HCR_EL2.DC`, FEAT_XS attributes, NV1. Not modelled yet: the other regimes, stage 2, FEAT_HAFT,
+//! FEAT_S1PIE, FEAT_S1POE, FEAT_AIE, FEAT_THE, FEAT_D128, FEAT_GCS, NFD, MTX.
+
+mod attr;
+mod params;
+mod perm;
+mod walk;
+
+pub use attr::{Attributes, Cacheability, DeviceType, MemoryType, Shareability};
+pub use params::{El1Registers, HardwareUpdates, Implementation, Params};
+pub use perm::{Access, AccessKind, Permissions, Privilege};
+pub use walk::{Fault, Mapping, OutputAddress, Stage, Translation, Update, walk};

@@ -1,0 +1,286 @@
+//! The judgement: what a leaf and the tables above it permit, and what an access asks for.
+
+use super::params::Params;
+
+/// Whose permissions an access is checked against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Privilege {
+    /// EL1 or higher.
+    Privileged,
+    /// EL0, or an LDTR/STTR class access of EL1 (unless `PSTATE.UAO` makes it privileged).
+    Unprivileged,
+}
+
+/// What an access does with the location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccessKind {
+    /// A load.
+    Read,
+    /// A store; also DC ZVA.
+    Write,
+    /// An atomic that loads and stores.
+    Atomic,
+    /// An instruction fetch.
+    Fetch,
+    /// DC IVAC: invalidates, so needs what a store needs.
+    Invalidate,
+    /// DC CVAC, CVAU, CVAP; IC IVAU.
+    Clean,
+    /// DC CIVAC, to the point of coherency.
+    CleanInvalidate,
+    /// AT ...R: checked as a load, changes nothing.
+    AtRead,
+    /// AT ...W: checked as a store, changes nothing.
+    AtWrite,
+}
+
+/// An access as translation sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// What it does.
+    pub kind: AccessKind,
+    /// Whose permissions count.
+    pub privilege: Privilege,
+    /// `PSTATE.PAN`; for AT only in the forms that honour it (FEAT_PAN2).
+    pub pan: bool,
+    /// The address is a multiple of the access size, or the kind has none.
+    pub aligned: bool,
+}
+
+impl Access {
+    /// Returns an aligned access with `PSTATE.PAN` 0.
+    #[inline]
+    #[must_use]
+    pub const fn new(kind: AccessKind, privilege: Privilege) -> Self {
+        Self { kind, privilege, pan: false, aligned: true }
+    }
+
+    /// Returns the access under a `PSTATE.PAN`.
+    #[inline]
+    #[must_use]
+    pub const fn with_pan(self, pan: bool) -> Self {
+        Self { pan, ..self }
+    }
+
+    /// Returns the access with an address that is not a multiple of its size.
+    #[inline]
+    #[must_use]
+    pub const fn unaligned(self) -> Self {
+        Self { aligned: false, ..self }
+    }
+
+    /// Whether it is an instruction fetch.
+    #[inline]
+    #[must_use]
+    pub const fn is_fetch(self) -> bool {
+        matches!(self.kind, AccessKind::Fetch)
+    }
+
+    /// Whether a successful access makes the location dirty.
+    #[inline]
+    pub(super) const fn dirties(self) -> bool {
+        matches!(self.kind, AccessKind::Write | AccessKind::Atomic)
+    }
+
+    /// Whether hardware sets the access flag for it.
+    ///
+    /// CHOICE: AT sets none, which the architecture permits.
+    #[inline]
+    pub(super) const fn sets_access_flag(self) -> bool {
+        !matches!(self.kind, AccessKind::AtRead | AccessKind::AtWrite)
+    }
+
+    /// Whether the alignment rule of Device memory applies.
+    #[inline]
+    pub(super) const fn wants_alignment(self) -> bool {
+        matches!(self.kind, AccessKind::Read | AccessKind::Write | AccessKind::Atomic)
+    }
+
+    /// Returns `ESR_ELx.WnR` for a fault of any kind but Permission: an atomic faults on its read,
+    /// maintenance and AT report 1. Arm ARM, ESR_EL1, "ISS encoding for an exception from a Data
+    /// Abort".
+    pub(super) const fn wnr(self) -> bool {
+        !matches!(self.kind, AccessKind::Read | AccessKind::Atomic | AccessKind::Fetch)
+    }
+
+    /// Whether `ESR_ELx.CM` is set: cache maintenance or AT.
+    #[must_use]
+    pub const fn is_maintenance(self) -> bool {
+        match self.kind {
+            AccessKind::Invalidate
+            | AccessKind::Clean
+            | AccessKind::CleanInvalidate
+            | AccessKind::AtRead
+            | AccessKind::AtWrite => true,
+            AccessKind::Read | AccessKind::Write | AccessKind::Atomic | AccessKind::Fetch => false,
+        }
+    }
+}
+
+/// What a location permits, for both privileges at once, so that one walk fills a TLB entry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Permissions(u8);
+
+impl Permissions {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Privileged read.
+    pub const PRIV_READ: Self = Self(1);
+    /// Privileged write.
+    pub const PRIV_WRITE: Self = Self(2);
+    /// Privileged execute.
+    pub const PRIV_EXECUTE: Self = Self(4);
+    /// Unprivileged read.
+    pub const USER_READ: Self = Self(8);
+    /// Unprivileged write.
+    pub const USER_WRITE: Self = Self(0x10);
+    /// Unprivileged execute.
+    pub const USER_EXECUTE: Self = Self(0x20);
+    /// `PSTATE.PAN` takes privileged reads and writes away here. Not a permission but a property of
+    /// the location: EL0 can reach it (with EPAN also by execution only).
+    pub const UNDER_PAN: Self = Self(0x40);
+    /// Everything, with stage 1 off.
+    pub const ALL: Self = Self(0x3f);
+
+    /// Whether all of `other` is here.
+    #[inline]
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Returns what is in either.
+    #[inline]
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns what is in both: the meet of two stages.
+    #[inline]
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Returns what remains without `other`.
+    #[inline]
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Returns what remains under a `PSTATE.PAN`.
+    #[inline]
+    #[must_use]
+    pub const fn with_pan(self, pan: bool) -> Self {
+        if pan && self.contains(Self::UNDER_PAN) {
+            self.without(Self::PRIV_READ.union(Self::PRIV_WRITE))
+        } else {
+            self
+        }
+    }
+
+    #[inline]
+    const fn when(self, condition: bool) -> Self {
+        if condition { self } else { Self::NONE }
+    }
+}
+
+impl core::fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Permissions(")?;
+        for (letter, bit) in [
+            ("r", Self::PRIV_READ),
+            ("w", Self::PRIV_WRITE),
+            ("x", Self::PRIV_EXECUTE),
+            ("/r", Self::USER_READ),
+            ("w", Self::USER_WRITE),
+            ("x", Self::USER_EXECUTE),
+            (" pan", Self::UNDER_PAN),
+        ] {
+            f.write_str(if self.contains(bit) { letter } else { "-" })?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Access permission bits of a leaf, after dirty state was taken into account.
+const AP1: u64 = 1 << 6;
+const AP2: u64 = 1 << 7;
+const PXN: u64 = 1 << 53;
+const UXN: u64 = 1 << 54;
+const PXN_TABLE: u64 = 1 << 59;
+const UXN_TABLE: u64 = 1 << 60;
+const AP_TABLE0: u64 = 1 << 61;
+const AP_TABLE1: u64 = 1 << 62;
+
+/// Returns the direct permissions of a regime with two privileges: `leaf` is the descriptor, `tables`
+/// the OR of those above it as far as they count. Arm ARM D8.4, AArch64.S1DirectBasePermissions.
+#[inline]
+pub(super) fn direct(params: &Params, leaf: u64, tables: u64) -> Permissions {
+    if params.nv1 {
+        return direct_nv1(params, leaf, tables);
+    }
+    let user = leaf & AP1 != 0 && tables & AP_TABLE0 == 0;
+    let write = leaf & AP2 == 0 && tables & AP_TABLE1 == 0;
+    let user_write = user && write;
+    // What EL0 can write is never executed at EL1.
+    let execute = leaf & PXN == 0 && tables & PXN_TABLE == 0 && !user_write;
+    let user_execute = leaf & UXN == 0 && tables & UXN_TABLE == 0;
+    let under_pan = user || params.epan && user_execute;
+    Permissions::PRIV_READ
+        .union(Permissions::PRIV_WRITE.when(write))
+        .union(Permissions::PRIV_EXECUTE.when(execute && !(params.wxn && write)))
+        .union(Permissions::USER_READ.when(user))
+        .union(Permissions::USER_WRITE.when(user_write))
+        .union(Permissions::USER_EXECUTE.when(user_execute && !(params.wxn && user_write)))
+        .union(Permissions::UNDER_PAN.when(under_pan))
+}
+
+/// The same with `HCR_EL2.{NV,NV1}` 1: EL0 has no access, bit 54 is PXN, PAN does not apply.
+#[cold]
+fn direct_nv1(params: &Params, leaf: u64, tables: u64) -> Permissions {
+    let write = leaf & AP2 == 0 && tables & AP_TABLE1 == 0;
+    let execute = leaf & UXN == 0 && tables & UXN_TABLE == 0;
+    Permissions::PRIV_READ
+        .union(Permissions::PRIV_WRITE.when(write))
+        .union(Permissions::PRIV_EXECUTE.when(execute && !(params.wxn && write)))
+        .union(Permissions::USER_EXECUTE)
+}
+
+/// Why an access is denied: the operation that failed was the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Denied {
+    pub(super) write: bool,
+}
+
+/// Checks an access against the permissions of a location. Arm ARM, AArch64.S1CheckPermissions.
+///
+/// CHOICE: IC IVAU at EL0 needs read permission, like a clean (IMPLEMENTATION DEFINED).
+#[inline]
+pub(super) fn check(params: &Params, permissions: Permissions, access: Access) -> Result<(), Denied> {
+    let user = matches!(access.privilege, Privilege::Unprivileged);
+    let (read, write, execute) = if user {
+        (Permissions::USER_READ, Permissions::USER_WRITE, Permissions::USER_EXECUTE)
+    } else {
+        (Permissions::PRIV_READ, Permissions::PRIV_WRITE, Permissions::PRIV_EXECUTE)
+    };
+    let data = permissions.with_pan(access.pan);
+    let (held, read, write) = match access.kind {
+        AccessKind::Read | AccessKind::AtRead => (data, read, Permissions::NONE),
+        AccessKind::Write | AccessKind::AtWrite => (data, Permissions::NONE, write),
+        AccessKind::Atomic => (data, read, write),
+        AccessKind::Fetch => (permissions, execute, Permissions::NONE),
+        AccessKind::Invalidate => (permissions, Permissions::NONE, write),
+        AccessKind::Clean => (permissions, read.when(user), Permissions::NONE),
+        AccessKind::CleanInvalidate => (permissions, read.when(user), write.when(user && params.cmow)),
+    };
+    if !held.contains(read) {
+        return Err(Denied { write: access.is_maintenance() });
+    }
+    if !held.contains(write) {
+        return Err(Denied { write: true });
+    }
+    Ok(())
+}
