@@ -1,0 +1,183 @@
+//! Table entries with the bits that this host keeps in them for itself.
+//!
+//! Entries of the architecture leave bits to software: in a page-table entry 56–63, in a segment-table
+//! entry that is a large frame without ACCF validity 48–52 and 62–63. The positions are those of the
+//! Linux gmap, so that a dump of the tables reads the same:
+//!
+//! | state | page | large segment | meaning |
+//! | --- | --- | --- | --- |
+//! | writable | `20` | `4000` | the slot takes stores |
+//! | young | `04` | `0800` | touched since the last ageing |
+//! | soft dirty | `02` | `02` | stored to since the last log |
+//! | present | `01` | `01` | a frame is here, valid or not |
+//!
+//! An entry that holds no frame is a token: bits 0–15 its type (0 empty: memory that is not mapped yet;
+//! 1 hole: no memory), bits 16–31 a parameter (for a hole, the addressing exception it stands for). An empty
+//! token keeps soft dirty of the frame that was there, so that taking a mapping away loses no store from the log.
+
+use s390_arch::Absolute;
+
+/// Invalid bit of a page-table entry (53). PoP ch. 3, "Page-Table Entries".
+pub(super) const PAGE_INVALID: u64 = 0x400;
+/// DAT-protection bit of any entry (54).
+pub(super) const PROTECTED: u64 = 0x200;
+/// Invalid bit of a region- or segment-table entry (58).
+pub(super) const TABLE_INVALID: u64 = 0x20;
+/// Format control (53): the segment-table entry designates a frame of 1 MiB.
+pub(super) const LARGE: u64 = 0x400;
+/// Table length (62–63) of a region-table entry: the next table is whole.
+pub(super) const FULL_LENGTH: u64 = 0x3;
+
+const HOLE: u64 = 0x0001_0005_0000_0000;
+
+/// What the bits of one entry mean at its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    invalid: u64,
+    /// Bits that every entry of the level has: the table type, and FC for a large frame.
+    fixed: u64,
+    frame: u64,
+    writable: u64,
+    young: u64,
+    soft_dirty: u64,
+    present: u64,
+}
+
+/// Page-table entries.
+pub(super) const PAGE: Layout = Layout {
+    invalid: PAGE_INVALID,
+    fixed: 0,
+    frame: !0xfff,
+    writable: 0x20,
+    young: 0x04,
+    soft_dirty: 0x02,
+    present: 0x01,
+};
+
+/// Segment-table entries that are large frames.
+pub(super) const SEGMENT: Layout = Layout {
+    invalid: TABLE_INVALID,
+    fixed: LARGE,
+    frame: !0xf_ffff,
+    writable: 0x4000,
+    young: 0x0800,
+    soft_dirty: 0x02,
+    present: 0x01,
+};
+
+/// A frame with its state, as an entry of either level holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) at: Absolute,
+    pub(super) writable: bool,
+    pub(super) young: bool,
+    /// Stored to since the last log.
+    pub(super) soft_dirty: bool,
+    /// Stores are faults, so that the next one shows. Always so while not soft dirty.
+    pub(super) protected: bool,
+}
+
+/// What an entry of the lowest two levels says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// No memory slot.
+    Hole,
+    /// Memory that is not mapped.
+    Empty {
+        /// A frame that was here had been stored to since the last log.
+        soft_dirty: bool,
+    },
+    /// A frame.
+    Frame(Frame),
+}
+
+impl Layout {
+    pub(super) fn decode(self, entry: u64) -> Content {
+        if entry & self.present != 0 {
+            return Content::Frame(Frame {
+                at: Absolute::new(entry & self.frame),
+                writable: entry & self.writable != 0,
+                young: entry & self.young != 0,
+                soft_dirty: entry & self.soft_dirty != 0,
+                protected: entry & PROTECTED != 0,
+            });
+        }
+        if is_hole(entry) {
+            Content::Hole
+        } else {
+            Content::Empty { soft_dirty: entry & self.soft_dirty != 0 }
+        }
+    }
+
+    /// Encodes; an old frame is invalid, so that the next touch is seen.
+    pub(super) fn encode(self, content: Content) -> u64 {
+        let on = |state: bool, bits: u64| if state { bits } else { 0 };
+        match content {
+            // A token has no table type but that of its level, which is 0 for both.
+            Content::Hole => HOLE | self.invalid,
+            Content::Empty { soft_dirty } => self.invalid | on(soft_dirty, self.soft_dirty),
+            Content::Frame(frame) => {
+                (frame.at.bits() & self.frame)
+                    | self.fixed
+                    | self.present
+                    | on(frame.writable, self.writable)
+                    | on(frame.young, self.young)
+                    | on(frame.soft_dirty, self.soft_dirty)
+                    | on(!frame.young, self.invalid)
+                    | on(frame.protected, PROTECTED)
+            }
+        }
+    }
+
+    pub(super) const fn is_valid(self, entry: u64) -> bool {
+        entry & self.invalid == 0
+    }
+}
+
+/// Returns whether a segment-table entry designates a page table.
+pub(super) fn is_page_table(segment: u64) -> bool {
+    segment & (TABLE_INVALID | LARGE) == 0
+}
+
+/// Returns the hole token of a table whose entries have table type `tt` (bits 60–61, in place).
+pub(super) const fn table_hole(tt: u64) -> u64 {
+    HOLE | TABLE_INVALID | tt
+}
+
+/// Returns whether a token of any table is a hole.
+pub(super) const fn is_hole(entry: u64) -> bool {
+    entry >> 48 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_those_of_the_linux_gmap() {
+        assert_eq!(PAGE.encode(Content::Hole), 0x0001_0005_0000_0400);
+        assert_eq!(PAGE.encode(Content::Empty { soft_dirty: false }), 0x400);
+        assert_eq!(SEGMENT.encode(Content::Hole), 0x0001_0005_0000_0020);
+        assert_eq!(table_hole(0x4), 0x0001_0005_0000_0024);
+        assert_eq!(table_hole(0x8), 0x0001_0005_0000_0028);
+        assert_eq!(table_hole(0xc), 0x0001_0005_0000_002c);
+    }
+
+    #[test]
+    fn frames_carry_their_state_in_the_bits_of_the_linux_gmap() {
+        let frame = Frame {
+            at: Absolute::new(0x1234_5000),
+            writable: true,
+            young: true,
+            soft_dirty: false,
+            protected: true,
+        };
+        assert_eq!(PAGE.encode(Content::Frame(frame)), 0x1234_5000 | 0x200 | 0x20 | 0x04 | 0x01);
+        let stored = Frame { soft_dirty: true, protected: false, ..frame };
+        assert_eq!(PAGE.encode(Content::Frame(stored)), 0x1234_5000 | 0x20 | 0x04 | 0x02 | 0x01);
+        let old = Frame { young: false, ..stored };
+        assert_eq!(PAGE.encode(Content::Frame(old)), 0x1234_5000 | 0x400 | 0x20 | 0x02 | 0x01);
+        let large = Frame { at: Absolute::new(0x1230_0000), ..stored };
+        assert_eq!(SEGMENT.encode(Content::Frame(large)), 0x1230_0000 | 0x4c00 | 0x02 | 0x01);
+    }
+}

@@ -1,0 +1,227 @@
+//! Where each register of a vCPU lives: the one table of ownership.
+//!
+//! | home | registers | while loaded |
+//! | --- | --- | --- |
+//! | control block | X0–X30, PC, PSTATE, SP_ELx, FPCR, FPSR, timer controls, CONTEXTIDR, ICH_* | in storage |
+//! | save area | the other system registers of the published list | on the CPU, by SASR and EASR |
+//! | shadow | ELR_EL1, SPSR_EL1, HCR, HCRX, VMPIDR: the driver's copy, set before and read after each SAE | here |
+//! | clock | the two counts | the VM's one clock, by PTFF |
+//! | limits | identification | the block that QAAF filled |
+//!
+//! Encodings are those of Arm's MRS and MSR, which are also the register numbers of SASR and EASR.
+
+use s390_arch::sae::SystemRegisterNumber;
+use s390_arch::sae::block::field;
+use xarch_abi::{Bank, RegId};
+
+/// Where a register lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// A doubleword of the control block, at this offset.
+    Block(u64),
+    /// A word of the control block, at this offset.
+    BlockWord(u64),
+    /// A register that SASR and EASR reach.
+    SaveArea(SystemRegisterNumber),
+    /// The driver's own copy.
+    Shadow(Shadow),
+    /// A count of the VM's clock.
+    Clock,
+    /// Vector register.
+    Vector(u8),
+    /// What the machine offers, in the block of QAAF.
+    Limit(SystemRegisterNumber),
+}
+
+/// Registers of which the driver keeps the truth between entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shadow {
+    /// `ELR_EL1`.
+    Elr,
+    /// `SPSR_EL1`.
+    Spsr,
+    /// `HCR_EL2`.
+    Hcr,
+    /// `HCRX_EL2`.
+    Hcrx,
+    /// `VMPIDR_EL2`.
+    Vmpidr,
+}
+
+impl Shadow {
+    pub(crate) const ALL: [Self; 5] = [Self::Elr, Self::Spsr, Self::Hcr, Self::Hcrx, Self::Vmpidr];
+
+    pub(crate) const fn number(self) -> SystemRegisterNumber {
+        SystemRegisterNumber(match self {
+            Self::Elr => 0xc201,
+            Self::Spsr => 0xc200,
+            Self::Hcr => 0xe088,
+            Self::Hcrx => 0xe092,
+            Self::Vmpidr => 0xe005,
+        })
+    }
+
+    /// Whether the guest changes it, so that it is read back after SAE.
+    pub(crate) const fn is_guest_owned(self) -> bool {
+        matches!(self, Self::Elr | Self::Spsr)
+    }
+}
+
+/// System registers of the guest that the series reaches by SASR and EASR. OSLAR_EL1 is only
+/// written and OSLSR_EL1 only read.
+const SAVE_AREA: [u16; 37] = [
+    0x8012, // MDSCR_EL1
+    0x8084, // OSLAR_EL1
+    0x808c, // OSLSR_EL1
+    0xc000, // MIDR_EL1
+    0xc080, // SCTLR_EL1
+    0xc081, // ACTLR_EL1
+    0xc082, // CPACR_EL1
+    0xc090, // ZCR_EL1
+    0xc100, // TTBR0_EL1
+    0xc101, // TTBR1_EL1
+    0xc102, // TCR_EL1
+    0xc108, // APIAKEYLO_EL1
+    0xc109, // APIAKEYHI_EL1
+    0xc10a, // APIBKEYLO_EL1
+    0xc10b, // APIBKEYHI_EL1
+    0xc110, // APDAKEYLO_EL1
+    0xc111, // APDAKEYHI_EL1
+    0xc112, // APDBKEYLO_EL1
+    0xc113, // APDBKEYHI_EL1
+    0xc118, // APGAKEYLO_EL1
+    0xc119, // APGAKEYHI_EL1
+    0xc288, // AFSR0_EL1
+    0xc289, // AFSR1_EL1
+    0xc290, // ESR_EL1
+    0xc300, // FAR_EL1
+    0xc3a0, // PAR_EL1
+    0xc510, // MAIR_EL1
+    0xc600, // VBAR_EL1
+    0xc609, // DISR_EL1
+    0xc684, // TPIDR_EL1
+    0xc687, // SCXTNUM_EL1
+    0xc708, // CNTKCTL_EL1
+    0xde82, // TPIDR_EL0
+    0xde83, // TPIDRRO_EL0
+    0xde87, // SCXTNUM_EL0
+    0xdf12, // CNTP_CVAL_EL0
+    0xdf1a, // CNTV_CVAL_EL0
+];
+
+/// Registers of the hypervisor's level that SASR and EASR reach, without the shadowed ones.
+const CONTROL: [u16; 10] = [
+    0xe089, // MDCR_EL2
+    0xe08a, // CPTR_EL2
+    0xe08c, // HFGRTR_EL2
+    0xe08d, // HFGWTR_EL2
+    0xe08e, // HFGITR_EL2
+    0xe18c, // HDFGRTR_EL2
+    0xe18d, // HDFGWTR_EL2
+    0xe293, // VSESR_EL2
+    0xe64d, // ICC_SRE_EL2
+    0xe708, // CNTHCTL_EL2
+];
+
+/// Returns where the register lives, `None` if this host has no such register.
+pub(crate) fn home(id: RegId) -> Option<Home> {
+    let number = u16::try_from(id.index).ok();
+    match id.bank {
+        Bank::CORE if id == RegId::PC => Some(Home::Block(field::PC)),
+        Bank::CORE if id == RegId::STATUS => Some(Home::Block(field::PSTATE)),
+        Bank::GENERAL => field::gpr(u8::try_from(id.index).ok()?).map(Home::Block),
+        Bank::VECTOR if id.index < 32 => Some(Home::Vector(u8::try_from(id.index).ok()?)),
+        Bank::SYSTEM => system(number?),
+        Bank::CONTROL => control(number?),
+        Bank::INTERRUPT => interrupt(number?),
+        Bank::HOST_LIMIT => Some(Home::Limit(SystemRegisterNumber(number?))),
+        _ => None,
+    }
+}
+
+fn system(number: u16) -> Option<Home> {
+    Some(match number {
+        0xc208 => Home::Block(field::SP_EL0),
+        0xe208 => Home::Block(field::SP_EL1),
+        0xc681 => Home::Block(field::CONTEXTIDR_EL1),
+        0xda20 => Home::Block(field::FPCR),
+        0xda21 => Home::Block(field::FPSR),
+        0xdf11 => Home::BlockWord(field::CNTP_CTL),
+        0xdf19 => Home::BlockWord(field::CNTV_CTL),
+        0xc201 => Home::Shadow(Shadow::Elr),
+        0xc200 => Home::Shadow(Shadow::Spsr),
+        // CNTPCT_EL0 and CNTVCT_EL0: one clock, one offset.
+        0xdf01 | 0xdf02 => Home::Clock,
+        other if SAVE_AREA.contains(&other) => Home::SaveArea(SystemRegisterNumber(other)),
+        _ => return None,
+    })
+}
+
+fn control(number: u16) -> Option<Home> {
+    Shadow::ALL
+        .into_iter()
+        .find(|shadow| !shadow.is_guest_owned() && shadow.number().0 == number)
+        .map(Home::Shadow)
+        .or_else(|| CONTROL.contains(&number).then_some(Home::SaveArea(SystemRegisterNumber(number))))
+}
+
+fn interrupt(number: u16) -> Option<Home> {
+    Some(Home::Block(match number {
+        0xe640 => field::ICH_AP0R0,
+        0xe648 => field::ICH_AP1R0,
+        0xe658 => field::ICH_HCR,
+        0xe65f => field::ICH_VMCR,
+        0xe660..=0xe663 => field::ich_lr(u8::try_from(number.wrapping_sub(0xe660)).ok()?)?,
+        _ => return None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_of_the_block_are_at_their_offsets() {
+        for (id, offset) in [
+            (RegId::PC, 0x290),
+            (RegId::STATUS, 0x288),
+            (RegId::general(0), 0x300),
+            (RegId::general(30), 0x3f0),
+            (RegId::system(0xc208), 0x298),    // S3_0_C4_C1_0
+            (RegId::system(0xe208), 0x2a0),    // S3_4_C4_C1_0
+            (RegId::system(0xc681), 0x1f0),    // S3_0_C13_C0_1
+            (RegId::interrupt(0xe658), 0x120), // S3_4_C12_C11_0
+            (RegId::interrupt(0xe663), 0x168), // S3_4_C12_C12_3
+        ] {
+            assert_eq!(home(id), Some(Home::Block(offset)), "{id:?}");
+        }
+        assert_eq!(home(RegId::system(0xdf19)), Some(Home::BlockWord(0x114)));
+    }
+
+    #[test]
+    fn unknown_registers_have_no_home() {
+        for id in [
+            RegId::general(31),
+            RegId::vector(32),
+            RegId { bank: Bank::CORE, index: 2 },
+            RegId { bank: Bank(99), index: 0 },
+            RegId { bank: Bank::SYSTEM, index: 0x1_c080 },
+            RegId::system(0xe601), // RVBAR_EL2
+            RegId::control(0xc080),
+            RegId::control(0xc201),
+            RegId::interrupt(0xe664),
+        ] {
+            assert_eq!(home(id), None, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn the_published_list_is_sorted_and_whole() {
+        assert!(SAVE_AREA.is_sorted() && CONTROL.is_sorted());
+        // 40 guest registers are published; ELR and SPSR are shadowed and CNTFRQ_EL0 is a constant
+        // of the machine, which the driver does not write.
+        assert_eq!(SAVE_AREA.len() + 3, 40);
+        // 13 of the hypervisor's, of which HCR, HCRX and VMPIDR are shadowed.
+        assert_eq!(CONTROL.len() + 3, 13);
+    }
+}

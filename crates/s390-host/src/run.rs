@@ -1,0 +1,399 @@
+//! One vCPU: where its registers are, and the loop around SAE.
+
+use crate::block::Block;
+use crate::gmap::{Resolved, Wanted};
+use crate::registers::{Home, Shadow, home};
+use crate::vm::{HostError, Tables, Vm};
+use s390_arch::pgm::{AccessException, FetchStoreIndication, ProgramCode};
+use s390_arch::sae::{
+    Facility, HostAccess, HostControl, Interception, M4, ValidityReason, block::field, ptff::PtffFunction,
+    save_area,
+};
+use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
+use xarch_abi::{
+    AccessCause, BackendVcpu, Direction, Exit, Guest, GuestPa, InvalidState, Lock, MemoryAccess, Next,
+    Outcome, Platform, RegId, RegisterError, Registers, StopReason, TimerSet, TraceEvent, Trap, VcpuIndex,
+};
+
+/// Host error codes of [`RegisterError::Host`] that are not program-interruption codes.
+const LOST_STORAGE: u32 = 0x1_0000;
+
+/// What the driver did for one vCPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Times SAE was executed.
+    pub entries: u64,
+    /// Interceptions by code; everything above the last known code counts in the last element.
+    pub interceptions: [u64; 12],
+    /// Memory faults made good by mapping.
+    pub faults_resolved: u64,
+}
+
+/// A vCPU that is not loaded on any CPU: its state is in its two blocks and here.
+#[derive(Debug)]
+pub struct Vcpu<'vm, F, C, S, L> {
+    vm: &'vm Vm<C, S, L>,
+    facility: F,
+    index: VcpuIndex,
+    block_at: Absolute,
+    area: Absolute,
+    shadows: [u64; Shadow::ALL.len()],
+    vectors: [u128; 32],
+    statistics: Statistics,
+}
+
+/// A vCPU whose system registers and vectors are on this CPU. Only this can execute SAE.
+///
+/// Holding one means that LASRM succeeded and STIASRM is still owed; dropping it pays.
+#[derive(Debug)]
+struct Loaded<'a, 'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> {
+    vcpu: &'a mut Vcpu<'vm, F, C, S, L>,
+}
+
+impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu<'vm, F, C, S, L> {
+    /// Makes vCPU `index` of the VM, to run on the CPU of `facility`; its state is the machine's initial one.
+    ///
+    /// # Errors
+    /// [`HostError`] if the VM has no such vCPU or its blocks lie outside storage.
+    pub fn new(vm: &'vm Vm<C, S, L>, facility: F, index: VcpuIndex) -> Result<Self, HostError> {
+        let (block_at, area) = vm.blocks(index).ok_or(HostError::NoSuchVcpu(index))?;
+        let vcpu = Self {
+            vm,
+            facility,
+            index,
+            block_at,
+            area,
+            shadows: [0; Shadow::ALL.len()],
+            vectors: [0; 32],
+            statistics: Statistics::default(),
+        };
+        let block = vcpu.block();
+        block.clear()?;
+        vm.describe(&block)?;
+        block.store(field::SAVE_AREA, area.bits())?;
+        // The template goes in first: it would overwrite the pointer back to the control block.
+        let satellite = Block::new(&vm.storage, area);
+        satellite.copy_from(vm.template())?;
+        satellite.store(save_area::field::SDO, block_at.bits())?;
+        Ok(vcpu)
+    }
+
+    /// Returns what was done so far.
+    #[must_use]
+    pub const fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Returns the CPU this vCPU runs on.
+    pub const fn facility(&mut self) -> &mut F {
+        &mut self.facility
+    }
+
+    fn block(&self) -> Block<'vm, S> {
+        Block::new(&self.vm.storage, self.block_at)
+    }
+
+    fn shadow(&mut self, which: Shadow) -> Option<&mut u64> {
+        let index = Shadow::ALL.iter().position(|shadow| *shadow == which)?;
+        self.shadows.get_mut(index)
+    }
+
+    /// Loads the vCPU on this CPU.
+    fn load(&mut self) -> Result<Loaded<'_, 'vm, F, C, S, L>, HostError> {
+        self.facility.lasrm(self.area)?;
+        self.facility.load_vectors(&self.vectors);
+        Ok(Loaded { vcpu: self })
+    }
+
+    /// Reads a register, with the system registers where `m4` says.
+    fn read_at(&mut self, id: RegId, m4: M4) -> Result<u64, RegisterError> {
+        let lost = |_: OutsideStorage| RegisterError::Host(id, LOST_STORAGE);
+        match home(id).ok_or(RegisterError::Unknown(id))? {
+            Home::Block(offset) => self.block().load(offset).map_err(lost),
+            Home::BlockWord(offset) => self.block().load_word(offset).map(u64::from).map_err(lost),
+            Home::SaveArea(register) => {
+                self.facility.easr(self.area, register, m4).map_err(|error| rejected(id, error.code))
+            }
+            Home::Shadow(shadow) => self.shadow(shadow).copied().ok_or(RegisterError::Unknown(id)),
+            Home::Clock => self.guest_count(id),
+            Home::Vector(_) => Err(RegisterError::Wide(id)),
+            Home::Limit(register) => self.vm.limit(register).ok_or(RegisterError::Unknown(id)),
+        }
+    }
+
+    /// Writes a register, with the system registers where `m4` says.
+    fn write_at(&mut self, id: RegId, value: u64, m4: M4) -> Result<(), RegisterError> {
+        let lost = |_: OutsideStorage| RegisterError::Host(id, LOST_STORAGE);
+        match home(id).ok_or(RegisterError::Unknown(id))? {
+            Home::Block(offset) => self.block().store(offset, value).map_err(lost),
+            Home::BlockWord(offset) => {
+                let word = u32::try_from(value).map_err(|_| RegisterError::Value(id, value))?;
+                self.block().store_word(offset, word).map_err(lost)
+            }
+            Home::SaveArea(register) => {
+                self.facility.sasr(self.area, register, m4, value).map_err(|error| rejected(id, error.code))
+            }
+            Home::Shadow(shadow) => {
+                *self.shadow(shadow).ok_or(RegisterError::Unknown(id))? = value;
+                Ok(())
+            }
+            Home::Clock => self.set_guest_count(id, value),
+            Home::Vector(_) => Err(RegisterError::Wide(id)),
+            Home::Limit(_) => Err(RegisterError::ReadOnly(id)),
+        }
+    }
+
+    fn guest_count(&mut self, id: RegId) -> Result<u64, RegisterError> {
+        let mut parameters = [self.vm.clock_offset(), 0];
+        let code = PtffFunction::QueryArmGuestPhysicalTime.code();
+        self.facility.ptff(code, &mut parameters).map_err(|error| rejected(id, error.code))?;
+        Ok(parameters[1])
+    }
+
+    fn set_guest_count(&mut self, id: RegId, count: u64) -> Result<(), RegisterError> {
+        let mut parameters = [count, 0];
+        let code = PtffFunction::QueryArmGuestTimeOffset.code();
+        self.facility.ptff(code, &mut parameters).map_err(|error| rejected(id, error.code))?;
+        self.vm.set_clock_offset(parameters[1]);
+        Ok(())
+    }
+}
+
+const fn rejected(id: RegId, code: ProgramCode) -> RegisterError {
+    #[expect(clippy::as_conversions, reason = "widening in a const function")]
+    RegisterError::Host(id, code.0 as u32)
+}
+
+impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Registers for Vcpu<'_, F, C, S, L> {
+    fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
+        self.read_at(id, M4::SaveArea)
+    }
+
+    fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        self.write_at(id, value, M4::SaveArea)
+    }
+
+    fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
+        match home(id) {
+            Some(Home::Vector(n)) => {
+                self.vectors.get(usize::from(n)).copied().ok_or(RegisterError::Unknown(id))
+            }
+            _ => self.read(id).map(u128::from),
+        }
+    }
+
+    fn write_wide(&mut self, id: RegId, value: u128) -> Result<(), RegisterError> {
+        match home(id) {
+            Some(Home::Vector(n)) => {
+                *self.vectors.get_mut(usize::from(n)).ok_or(RegisterError::Unknown(id))? = value;
+                Ok(())
+            }
+            _ => self.write(id, u64::try_from(value).map_err(|_| RegisterError::Wide(id))?),
+        }
+    }
+}
+
+impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Registers
+    for Loaded<'_, '_, F, C, S, L>
+{
+    fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
+        self.vcpu.read_at(id, M4::Loaded)
+    }
+
+    fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        self.vcpu.write_at(id, value, M4::Loaded)
+    }
+
+    fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
+        self.vcpu.facility.store_vectors(&mut self.vcpu.vectors);
+        self.vcpu.read_wide(id)
+    }
+
+    fn write_wide(&mut self, id: RegId, value: u128) -> Result<(), RegisterError> {
+        self.vcpu.facility.store_vectors(&mut self.vcpu.vectors);
+        self.vcpu.write_wide(id, value)?;
+        self.vcpu.facility.load_vectors(&self.vcpu.vectors);
+        Ok(())
+    }
+}
+
+impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Drop for Loaded<'_, '_, F, C, S, L> {
+    fn drop(&mut self) {
+        let vcpu = &mut *self.vcpu;
+        vcpu.facility.store_vectors(&mut vcpu.vectors);
+        // The area was loaded here, by the same CPU: there is nothing that could be refused.
+        let _ = vcpu.facility.stiasrm(vcpu.area);
+    }
+}
+
+impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_, '_, F, C, S, L> {
+    /// Executes SAE once and decodes what it recorded.
+    fn enter(&mut self) -> Result<Interception, HostError> {
+        let vcpu = &mut *self.vcpu;
+        let block = vcpu.block();
+        for (shadow, value) in Shadow::ALL.into_iter().zip(vcpu.shadows) {
+            vcpu.facility.sasr(vcpu.area, shadow.number(), M4::Loaded, value)?;
+        }
+        block.store(field::GPTO, vcpu.vm.clock_offset())?;
+        block.clear_interception()?;
+        vcpu.facility.sae(vcpu.block_at);
+        for (shadow, value) in Shadow::ALL.into_iter().zip(&mut vcpu.shadows) {
+            if shadow.is_guest_owned() {
+                *value = vcpu.facility.easr(vcpu.area, shadow.number(), M4::Loaded)?;
+            }
+        }
+        vcpu.statistics.entries = vcpu.statistics.entries.wrapping_add(1);
+        let interception = block.interception()?;
+        vcpu.count(interception);
+        Ok(interception)
+    }
+
+    /// Turns an interception into what the guest side is asked, `None` if this side has dealt with it.
+    fn exit<P: Platform>(
+        &mut self,
+        platform: &P,
+        interception: Interception,
+    ) -> Result<Option<Exit>, StopReason> {
+        Ok(Some(match interception {
+            Interception::Spurious => Exit::Spurious,
+            Interception::Validity(reason) => Exit::Invalid(invalid(reason)),
+            Interception::HostAccess(access) => return self.host_access(platform, &access),
+            Interception::GuestAddressSize(access) => {
+                Exit::Access(memory_access(&access, AccessCause::OutOfRange))
+            }
+            Interception::Trap(trap) => Exit::Trap(Trap { syndrome: trap.esr, fault_address: trap.far }),
+            Interception::Timer(reason) => {
+                let on = |due: bool, timer: TimerSet| if due { timer.0 } else { 0 };
+                Exit::Timer(TimerSet(
+                    on(reason.virtual_timer(), TimerSet::VIRTUAL) | on(reason.physical(), TimerSet::PHYSICAL),
+                ))
+            }
+            Interception::Stop => Exit::Stop,
+            Interception::Maintenance => Exit::Maintenance,
+            // Nothing is published about these but the numbers.
+            Interception::PeIntercomm
+            | Interception::Code08
+            | Interception::Pmu
+            | Interception::Unknown(_) => Exit::Unknown(u32::from(interception.code().0)),
+        }))
+    }
+
+    /// Makes a fault of the host's translation good, or says what it was.
+    fn host_access<P: Platform>(
+        &mut self,
+        platform: &P,
+        access: &HostAccess,
+    ) -> Result<Option<Exit>, StopReason> {
+        let exit = |cause| Ok(Some(Exit::Access(memory_access(access, cause))));
+        let address = GuestPa::new(access.teid.address());
+        let wanted = match AccessException::decode(access.pic) {
+            Some(AccessException::Protection) => Wanted::Store,
+            Some(kind) if kind.is_translation() => match access.teid.fsi() {
+                FetchStoreIndication::Store => Wanted::Store,
+                FetchStoreIndication::Fetch
+                | FetchStoreIndication::Unknown
+                | FetchStoreIndication::Reserved => Wanted::Load,
+            },
+            // Code 2 with a program interruption that translation cannot have: said, not guessed at.
+            _ => return Ok(Some(Exit::Unknown(0x0002_0000 | u32::from(access.pic.0)))),
+        };
+        if !self.vcpu.vm.holds(address) {
+            return exit(AccessCause::OutOfRange);
+        }
+        let Some(slot) = platform.slot(address) else { return exit(AccessCause::NoSlot) };
+        match self.vcpu.vm.resolve(address, &slot, wanted) {
+            Ok(Resolved::Mapped) => {
+                let resolved = &mut self.vcpu.statistics.faults_resolved;
+                *resolved = resolved.wrapping_add(1);
+                platform.trace(self.vcpu.index, TraceEvent::Mapped(address));
+                Ok(None)
+            }
+            Ok(Resolved::Hole) => exit(AccessCause::NoSlot),
+            Ok(Resolved::ReadOnly) => exit(AccessCause::ReadOnlySlot),
+            Err(_) => Err(StopReason::Memory(address)),
+        }
+    }
+
+    /// Obeys the guest side's decision; `Some` ends the run.
+    fn obey<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P, next: Next) -> Option<Outcome> {
+        match next {
+            Next::Resume => None,
+            Next::Wait { deadline } => Some(Outcome::Wait { deadline }),
+            Next::Stop(reason) => Some(Outcome::Stopped(reason)),
+            Next::Device(access, token) => match platform.device(self.vcpu.index, &access) {
+                None => Some(Outcome::Device(access, token)),
+                // A platform that answers a read with Done or a write with a value has a bug of its own.
+                Some(answer) => {
+                    guest.complete(self, token, answer).err().map(|_| Outcome::Stopped(StopReason::Host))
+                }
+            },
+        }
+    }
+
+    fn run<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P) -> Outcome {
+        let index = self.vcpu.index;
+        loop {
+            if self.vcpu.vm.take_exit_request(index) {
+                return Outcome::Interrupted;
+            }
+            let entry = guest.before_entry(self, platform);
+            if !matches!(entry, Next::Resume) {
+                match self.obey(guest, platform, entry) {
+                    Some(outcome) => return outcome,
+                    None => continue,
+                }
+            }
+            let Ok(interception) = self.enter() else { return Outcome::Stopped(StopReason::Host) };
+            let exit = match self.exit(platform, interception) {
+                Ok(None) => continue,
+                Ok(Some(exit)) => exit,
+                Err(reason) => return Outcome::Stopped(reason),
+            };
+            let next = guest.on_exit(self, platform, exit);
+            platform.trace(index, TraceEvent::Exit(exit, next));
+            if let Some(outcome) = self.obey(guest, platform, next) {
+                return outcome;
+            }
+        }
+    }
+}
+
+impl<F, C, S, L> Vcpu<'_, F, C, S, L> {
+    fn count(&mut self, interception: Interception) {
+        let last = self.statistics.interceptions.len().wrapping_sub(1);
+        let index = usize::from(interception.code().0).min(last);
+        if let Some(count) = self.statistics.interceptions.get_mut(index) {
+            *count = count.wrapping_add(1);
+        }
+    }
+}
+
+impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> BackendVcpu for Vcpu<'_, F, C, S, L> {
+    fn run<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P) -> Outcome {
+        match self.load() {
+            Ok(mut loaded) => loaded.run(guest, platform),
+            Err(_) => Outcome::Stopped(StopReason::Host),
+        }
+    }
+}
+
+/// Puts what code 2 or 6 reports into the contract's terms. The offset in the page is the virtual address's.
+fn memory_access(access: &HostAccess, cause: AccessCause) -> MemoryAccess {
+    MemoryAccess {
+        address: GuestPa::new(access.teid.address() | (access.far & 0xfff)),
+        size: None,
+        direction: match (AccessException::decode(access.pic), access.teid.fsi()) {
+            (Some(AccessException::Protection), _) | (_, FetchStoreIndication::Store) => Direction::Write,
+            // A fetch in z/Architecture's sense: operand or instruction.
+            (_, FetchStoreIndication::Fetch) => Direction::Read,
+            (_, FetchStoreIndication::Unknown | FetchStoreIndication::Reserved) => Direction::Unknown,
+        },
+        cause,
+        trap: Trap { syndrome: access.esr, fault_address: access.far },
+        walk_level: access.gltl,
+    }
+}
+
+fn invalid(reason: ValidityReason) -> InvalidState {
+    InvalidState { reason: reason.0, text: reason.name().unwrap_or("unknown reason") }
+}

@@ -1,0 +1,298 @@
+//! One VM: its address space, its clock, and what is shared by its vCPUs.
+
+use crate::block::Block;
+use crate::gmap::{self, Around, Gmap, MapError};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use s390_arch::sae::{
+    Facility, HostControl, QaafFunction, QmcBase, QmcIndex, Rejected, SystemRegisterNumber, block::field,
+    ptff::PtffFunction,
+};
+use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
+use xarch_abi::{Age, Backend, GuestPa, GuestRange, Lock, Slot, VcpuIndex};
+
+/// vCPUs that one VM can have.
+pub const MAX_VCPUS: usize = 64;
+
+const PAGE_BYTES: u64 = 0x1000;
+/// Per vCPU: control block and save area.
+const VCPU_BYTES: u64 = 2 * PAGE_BYTES;
+/// What the machine offers, the save-area template, and the system control area.
+const VM_BYTES: u64 = 3 * PAGE_BYTES;
+
+/// How a control block's main-storage limit is meant.
+///
+/// CHOICE: the sources disagree: the first versions of the series store the last address, the newest tree the
+/// size. The driver can be told either; the default is what SIE does, the last address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitForm {
+    /// The last address of guest storage.
+    #[default]
+    LastAddress,
+    /// The number of bytes of guest storage.
+    Size,
+}
+
+/// What a VM is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Bits of a guest-physical address, 32 to 48. The one truth about the size of the address space.
+    pub address_bits: u8,
+    /// vCPUs, 1 to [`MAX_VCPUS`].
+    pub vcpus: u16,
+    /// Storage for control blocks and tables: absolute address and bytes. Nobody else touches it while the VM
+    /// lives.
+    pub storage: (Absolute, u64),
+    /// Form of the main-storage limit.
+    pub limit: LimitForm,
+    /// Where the words of QAAF function 1 start.
+    pub qmc_base: QmcBase,
+}
+
+/// Why a VM or a vCPU could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostError {
+    /// Address bits outside 32 to 48.
+    AddressBits(u8),
+    /// No vCPU, or more than [`MAX_VCPUS`].
+    Vcpus(u16),
+    /// There is no vCPU of that number.
+    NoSuchVcpu(VcpuIndex),
+    /// The storage does not begin at a page, at least one past 0, or is too small for the blocks: bytes needed.
+    TooSmall(u64),
+    /// The address space could not be built.
+    Map(MapError),
+    /// A block lies outside storage.
+    Storage(OutsideStorage),
+    /// The machine refused an instruction of the facility.
+    Rejected(Rejected),
+}
+
+impl core::fmt::Display for HostError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::AddressBits(bits) => write!(f, "guest addresses of {bits} bits: 32 to 48 are possible"),
+            Self::Vcpus(n) => write!(f, "{n} vCPUs: 1 to {MAX_VCPUS} are possible"),
+            Self::NoSuchVcpu(index) => write!(f, "no vCPU {}", index.0),
+            Self::TooSmall(bytes) => write!(f, "control blocks need {bytes} bytes of page-aligned storage"),
+            Self::Map(error) => write!(f, "{error}"),
+            Self::Storage(error) => write!(f, "{error}"),
+            Self::Rejected(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl core::error::Error for HostError {}
+
+impl From<MapError> for HostError {
+    fn from(error: MapError) -> Self {
+        Self::Map(error)
+    }
+}
+impl From<OutsideStorage> for HostError {
+    fn from(error: OutsideStorage) -> Self {
+        Self::Storage(error)
+    }
+}
+impl From<Rejected> for HostError {
+    fn from(error: Rejected) -> Self {
+        Self::Rejected(error)
+    }
+}
+
+/// One VM on this host. Shared by the threads of its vCPUs.
+///
+/// `C` is what the host can do to all CPUs, `S` its storage, `L` the lock of the embedder around the tables.
+#[derive(Debug)]
+pub struct Vm<C, S, L> {
+    pub(crate) control: C,
+    pub(crate) storage: S,
+    tables: L,
+    config: Config,
+    asce: u64,
+    /// The VM's one clock: the offset of the guest's counts.
+    clock_offset: AtomicU64,
+    exit_requests: [AtomicBool; MAX_VCPUS],
+}
+
+/// The tables of a VM, to name the lock's content: `spin::Mutex<Tables>` serves as `L`.
+#[derive(Debug)]
+pub struct Tables(Gmap);
+
+impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
+    /// Builds a VM whose address space is one hole, with `facility` being the CPU that this runs on.
+    ///
+    /// # Errors
+    /// [`HostError`] names what does not fit.
+    pub fn new<F: Facility>(
+        facility: &mut F,
+        control: C,
+        storage: S,
+        config: Config,
+    ) -> Result<Self, HostError> {
+        if !(32..=48).contains(&config.address_bits) {
+            return Err(HostError::AddressBits(config.address_bits));
+        }
+        if config.vcpus == 0 || usize::from(config.vcpus) > MAX_VCPUS {
+            return Err(HostError::Vcpus(config.vcpus));
+        }
+        let blocks = VM_BYTES.wrapping_add(VCPU_BYTES.wrapping_mul(u64::from(config.vcpus)));
+        let (start, bytes) = config.storage;
+        let left = bytes.checked_sub(blocks).ok_or(HostError::TooSmall(blocks))?;
+        if start.bits() == 0 || !start.is_aligned(PAGE_BYTES) {
+            return Err(HostError::TooSmall(blocks));
+        }
+        let tables = start.checked_add(blocks).ok_or(HostError::TooSmall(blocks))?;
+        let around = Around { control: &control, storage: &storage };
+        let gmap = Gmap::new(around, tables, left, config.address_bits)?;
+        let asce = gmap.asce();
+        let mut time = [0, 0];
+        facility.ptff(PtffFunction::QueryArmGuestTimeOffset.code(), &mut time)?;
+        let vm = Self {
+            control,
+            storage,
+            tables: L::new(Tables(gmap)),
+            config,
+            asce,
+            clock_offset: AtomicU64::new(time[1]),
+            exit_requests: [const { AtomicBool::new(false) }; MAX_VCPUS],
+        };
+        Block::new(&vm.storage, vm.system_control_area()).clear()?;
+        facility.qaaf(QaafFunction::QueryModelCapabilities.encode(), vm.capabilities())?;
+        facility.qaaf(QaafFunction::InitialSaveArea { format: 0 }.encode(), vm.template())?;
+        Ok(vm)
+    }
+
+    fn around(&self) -> Around<'_, C, S> {
+        Around { control: &self.control, storage: &self.storage }
+    }
+
+    const fn page(&self, number: u64) -> Absolute {
+        Absolute::new(self.config.storage.0.bits().wrapping_add(number.wrapping_mul(PAGE_BYTES)))
+    }
+
+    const fn capabilities(&self) -> Absolute {
+        self.page(0)
+    }
+
+    pub(crate) const fn template(&self) -> Absolute {
+        self.page(1)
+    }
+
+    const fn system_control_area(&self) -> Absolute {
+        self.page(2)
+    }
+
+    /// Returns control block and save area of a vCPU, `None` if there is no such vCPU.
+    pub(crate) fn blocks(&self, vcpu: VcpuIndex) -> Option<(Absolute, Absolute)> {
+        (vcpu.0 < self.config.vcpus).then(|| {
+            let first = u64::from(vcpu.0).wrapping_mul(2).wrapping_add(3);
+            (self.page(first), self.page(first.wrapping_add(1)))
+        })
+    }
+
+    /// Returns the absolute address of a vCPU's control block, for debuggers and tests.
+    #[must_use]
+    pub fn control_block(&self, vcpu: VcpuIndex) -> Option<Absolute> {
+        self.blocks(vcpu).map(|(block, _)| block)
+    }
+
+    /// Returns the address-space-control element of the guest's storage.
+    #[must_use]
+    pub const fn asce(&self) -> u64 {
+        self.asce
+    }
+
+    /// Returns whether `address` is one the guest can have.
+    pub(crate) fn holds(&self, address: GuestPa) -> bool {
+        address.value().checked_shr(u32::from(self.config.address_bits)).unwrap_or(0) == 0
+    }
+
+    /// Writes the fields of a control block that belong to the VM.
+    pub(crate) fn describe(&self, block: &Block<'_, S>) -> Result<(), OutsideStorage> {
+        let last = 1_u64
+            .checked_shl(u32::from(self.config.address_bits))
+            .map_or(u64::MAX, |size| size.wrapping_sub(1));
+        let limit = match self.config.limit {
+            LimitForm::LastAddress => last,
+            LimitForm::Size => last.wrapping_add(1),
+        };
+        block.store(field::MSO, 0)?;
+        block.store(field::MSL, limit)?;
+        block.store(field::HBASCE, self.asce)?;
+        // CHOICE: vCPUs of one VM name the same system control area; the sources never set scad.
+        block.store(field::SCAD, self.system_control_area().bits())?;
+        block.store(field::GPTO, self.clock_offset())
+    }
+
+    pub(crate) fn clock_offset(&self) -> u64 {
+        self.clock_offset.load(Ordering::Acquire)
+    }
+
+    /// Moves the VM's clock. Every vCPU takes the offset at its next entry.
+    pub(crate) fn set_clock_offset(&self, offset: u64) {
+        self.clock_offset.store(offset, Ordering::Release);
+    }
+
+    /// Returns what the machine offers of an identification register.
+    pub(crate) fn limit(&self, register: SystemRegisterNumber) -> Option<u64> {
+        let offset = self.config.qmc_base.offset(QmcIndex::of_register(register)?)?;
+        Block::new(&self.storage, self.capabilities()).load(offset).ok()
+    }
+
+    pub(crate) fn take_exit_request(&self, vcpu: VcpuIndex) -> bool {
+        let flag = self.exit_requests.get(usize::from(vcpu.0));
+        flag.is_some_and(|flag| flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::AcqRel))
+    }
+
+    /// Makes a memory fault good, if the slot allows it.
+    pub(crate) fn resolve(
+        &self,
+        address: GuestPa,
+        slot: &Slot,
+        wanted: gmap::Wanted,
+    ) -> Result<gmap::Resolved, MapError> {
+        self.tables.with(|tables| tables.0.resolve(self.around(), address, slot, wanted))
+    }
+}
+
+impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Backend for Vm<C, S, L> {
+    type Error = MapError;
+
+    fn add_slot(&self, slot: &Slot) -> Result<(), MapError> {
+        self.tables.with(|tables| tables.0.add_slot(self.around(), slot))
+    }
+
+    fn remove_slot(&self, range: GuestRange) -> Result<(), MapError> {
+        self.tables.with(|tables| tables.0.remove_slot(self.around(), range))
+    }
+
+    fn unmap(&self, range: GuestRange) -> Result<(), MapError> {
+        self.tables.with(|tables| tables.0.unmap(self.around(), range))
+    }
+
+    fn protect(&self, range: GuestRange) -> Result<(), MapError> {
+        self.tables.with(|tables| tables.0.protect(self.around(), range))
+    }
+
+    fn collect_dirty<F: FnMut(GuestPa)>(&self, range: GuestRange, report: F) -> Result<(), MapError> {
+        gmap::collect_dirty(
+            self.around(),
+            |section| self.tables.with(|tables| section(&mut tables.0)),
+            range,
+            report,
+        )
+    }
+
+    fn age(&self, range: GuestRange) -> Result<Age, MapError> {
+        self.tables.with(|tables| tables.0.age(self.around(), range))
+    }
+
+    fn request_exit(&self, vcpu: VcpuIndex) {
+        if let (Some(flag), Some((block, _))) =
+            (self.exit_requests.get(usize::from(vcpu.0)), self.blocks(vcpu))
+        {
+            flag.store(true, Ordering::Release);
+            self.control.request_exit(block);
+        }
+    }
+}
