@@ -13,6 +13,7 @@ pub mod bits;
 pub mod el;
 pub mod esr;
 pub mod fault;
+pub mod iss;
 pub mod pstate;
 pub mod sysreg;
 
@@ -20,5 +21,6 @@ pub use addr::{Granule, Ipa, Level, Pa, Va};
 pub use el::{ExceptionLevel, StackPointer};
 pub use esr::{EsrEl, ExceptionClass};
 pub use fault::FaultStatus;
+pub use iss::Syndrome;
 pub use pstate::{Mode, PState};
 pub use sysreg::SysRegId;
