@@ -2,6 +2,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "dat")]
+pub mod dat;
 pub mod memory;
 #[cfg(feature = "vmsa")]
 pub mod vmsa;
