@@ -10,8 +10,10 @@
 
 pub mod addr;
 pub mod bits;
+pub mod debug;
 pub mod el;
 pub mod esr;
+pub mod exception;
 pub mod fault;
 pub mod iss;
 pub mod pstate;

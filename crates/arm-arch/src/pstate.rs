@@ -221,6 +221,36 @@ impl Mode {
     }
 }
 
+/// Which bits of [`PState`] a processing element has: one set bit for each.
+///
+/// Exception entry and return leave out what is not there, so that a guest never finds a bit of a feature that is
+/// not announced. `Features::pstate_mask` derives it from the ID registers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PStateMask(PState);
+
+impl PStateMask {
+    /// Armv8.0-A, AArch64 only: N, Z, C, V, SS, IL, D, A, I, F and M.
+    pub const ARMV8_0: Self = Self(PState::from_bits(0xf030_03cf));
+
+    /// Returns this mask with the set bits of `more` added.
+    #[must_use]
+    pub const fn with(self, more: PState) -> Self {
+        Self(PState::from_bits(self.0.into_bits() | more.into_bits()))
+    }
+
+    /// Returns the bits as a state in which everything that exists is set: ask it `pan()`, `ssbs()` and so on.
+    #[must_use]
+    pub const fn present(self) -> PState {
+        self.0
+    }
+
+    /// Clears in `state` what is not there.
+    #[must_use]
+    pub const fn apply(self, state: PState) -> PState {
+        PState::from_bits(state.into_bits() & self.0.into_bits())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,234 @@
+//! Why an exception is taken, and what it reports.
+
+use crate::el::ExceptionLevel;
+use crate::esr::{EsrEl, ExceptionClass};
+use crate::iss::{DataAbort, Immediate, InstructionAbort, Origin, SError, Step, Syndrome, SystemAccess};
+use crate::iss::{FpAccess, Wfx};
+
+/// The four kinds of exception, each with its own vector. Arm ARM D1.3.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    /// Synchronous.
+    Sync,
+    /// IRQ or virtual IRQ.
+    Irq,
+    /// FIQ or virtual FIQ.
+    Fiq,
+    /// SError or virtual SError.
+    SError,
+}
+
+/// An exception about to be taken.
+///
+/// The constructors choose class and return address by the manual's rules; what they take as `pc` is the address of
+/// the instruction, as `next_pc` that of the one after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cause {
+    /// Which vector.
+    pub kind: Kind,
+    /// What ESR is to hold; `None` leaves it as it is, as an interrupt does.
+    pub syndrome: Option<EsrEl>,
+    /// What FAR is to hold; `None` leaves it as it is.
+    pub far: Option<u64>,
+    /// The preferred return address, for ELR. Arm ARM D1.3.1.
+    pub preferred_return: u64,
+}
+
+impl Cause {
+    /// A synchronous exception without a fault address.
+    #[must_use]
+    pub const fn sync(syndrome: Syndrome, preferred_return: u64) -> Self {
+        Self::of_class(syndrome.encode(), None, preferred_return)
+    }
+
+    const fn of_class(esr: EsrEl, far: Option<u64>, preferred_return: u64) -> Self {
+        Self { kind: Kind::Sync, syndrome: Some(esr), far, preferred_return }
+    }
+
+    /// An UNDEFINED instruction, or any for which EC is 0.
+    #[must_use]
+    pub const fn undefined(pc: u64) -> Self {
+        Self::of_class(EsrEl::of(ExceptionClass::UNKNOWN, 0), None, pc)
+    }
+
+    /// SVC, which returns behind itself.
+    #[must_use]
+    pub const fn svc(imm16: u16, next_pc: u64) -> Self {
+        Self::sync(Syndrome::Svc(Immediate::new().with_imm16(imm16)), next_pc)
+    }
+
+    /// HVC, which returns behind itself.
+    #[must_use]
+    pub const fn hvc(imm16: u16, next_pc: u64) -> Self {
+        Self::sync(Syndrome::Hvc(Immediate::new().with_imm16(imm16)), next_pc)
+    }
+
+    /// SMC that EL2 traps, which returns to itself.
+    #[must_use]
+    pub const fn trapped_smc(imm16: u16, pc: u64) -> Self {
+        Self::sync(Syndrome::Smc(Immediate::new().with_imm16(imm16)), pc)
+    }
+
+    /// BRK, which returns to itself.
+    #[must_use]
+    pub const fn brk(imm16: u16, pc: u64) -> Self {
+        Self::sync(Syndrome::Brk(Immediate::new().with_imm16(imm16)), pc)
+    }
+
+    /// A trapped system register access or system instruction.
+    #[must_use]
+    pub const fn system_access(access: SystemAccess, pc: u64) -> Self {
+        Self::sync(Syndrome::SystemAccess(access), pc)
+    }
+
+    /// A trapped WFI, WFE, WFIT or WFET.
+    #[must_use]
+    pub const fn wfx(iss: Wfx, pc: u64) -> Self {
+        Self::sync(Syndrome::Wfx(iss), pc)
+    }
+
+    /// A disabled access to floating point or SIMD.
+    #[must_use]
+    pub const fn fp_access(pc: u64) -> Self {
+        Self::sync(Syndrome::FpAccess(FpAccess::A64), pc)
+    }
+
+    /// An instruction executed with PSTATE.IL set.
+    #[must_use]
+    pub const fn illegal_state(pc: u64) -> Self {
+        Self::of_class(EsrEl::of(ExceptionClass::ILLEGAL_STATE, 0), None, pc)
+    }
+
+    /// A fetch from an address that is no multiple of 4, which FAR reports.
+    #[must_use]
+    pub const fn pc_alignment(pc: u64) -> Self {
+        Self::of_class(EsrEl::of(ExceptionClass::PC_ALIGNMENT, 0), Some(pc), pc)
+    }
+
+    /// A load or store by an SP that is no multiple of 16.
+    #[must_use]
+    pub const fn sp_alignment(pc: u64) -> Self {
+        Self::of_class(EsrEl::of(ExceptionClass::SP_ALIGNMENT, 0), None, pc)
+    }
+
+    /// A data abort at address `far`; an ISS with FnV leaves FAR as it is.
+    #[must_use]
+    pub const fn data_abort(origin: Origin, iss: DataAbort, far: u64, pc: u64) -> Self {
+        let far = if iss.fnv() { None } else { Some(far) };
+        Self::of_class(Syndrome::DataAbort(origin, iss).encode(), far, pc)
+    }
+
+    /// An instruction abort at address `far`; an ISS with FnV leaves FAR as it is.
+    #[must_use]
+    pub const fn instruction_abort(origin: Origin, iss: InstructionAbort, far: u64, pc: u64) -> Self {
+        let far = if iss.fnv() { None } else { Some(far) };
+        Self::of_class(Syndrome::InstructionAbort(origin, iss).encode(), far, pc)
+    }
+
+    /// A software step, before the instruction at `pc`.
+    #[must_use]
+    pub const fn step(origin: Origin, iss: Step, pc: u64) -> Self {
+        Self::sync(Syndrome::Step(origin, iss), pc)
+    }
+
+    /// An IRQ before the instruction at `pc`.
+    #[must_use]
+    pub const fn irq(pc: u64) -> Self {
+        Self { kind: Kind::Irq, syndrome: None, far: None, preferred_return: pc }
+    }
+
+    /// An FIQ before the instruction at `pc`.
+    #[must_use]
+    pub const fn fiq(pc: u64) -> Self {
+        Self { kind: Kind::Fiq, syndrome: None, far: None, preferred_return: pc }
+    }
+
+    /// An SError before the instruction at `pc`.
+    #[must_use]
+    pub const fn serror(iss: SError, pc: u64) -> Self {
+        Self {
+            kind: Kind::SError,
+            syndrome: Some(Syndrome::SError(iss).encode()),
+            far: None,
+            preferred_return: pc,
+        }
+    }
+
+    /// A synchronous external abort on a data access: what a hypervisor injects for an address where nothing
+    /// answers. `iss` gives WnR and CM of the access; status, ISV and S1PTW are set here.
+    #[must_use]
+    pub fn external_data_abort(
+        from: ExceptionLevel,
+        target: ExceptionLevel,
+        iss: DataAbort,
+        far: u64,
+        pc: u64,
+    ) -> Self {
+        let kept = DataAbort::new().with_wnr(iss.wnr()).with_cm(iss.cm());
+        let iss = kept.with_status(crate::fault::FaultStatus::External);
+        Self::data_abort(Origin::of(from, target), iss, far, pc)
+    }
+
+    /// A synchronous external abort on an instruction fetch.
+    #[must_use]
+    pub fn external_instruction_abort(
+        from: ExceptionLevel,
+        target: ExceptionLevel,
+        far: u64,
+        pc: u64,
+    ) -> Self {
+        let iss = InstructionAbort::new().with_status(crate::fault::FaultStatus::External);
+        Self::instruction_abort(Origin::of(from, target), iss, far, pc)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_has_the_manuals_syndrome_and_return_address() {
+        let el0 = ExceptionLevel::El0;
+        let el1 = ExceptionLevel::El1;
+        let cases: &[(&str, Cause, u64, Option<u64>, u64)] = &[
+            ("undefined", Cause::undefined(0x1000), 0x0200_0000, None, 0x1000),
+            ("svc #7", Cause::svc(7, 0x1004), 0x5600_0007, None, 0x1004),
+            ("hvc #0", Cause::hvc(0, 0x1004), 0x5a00_0000, None, 0x1004),
+            ("trapped smc #1", Cause::trapped_smc(1, 0x1000), 0x5e00_0001, None, 0x1000),
+            ("brk #0x800", Cause::brk(0x800, 0x1000), 0xf200_0800, None, 0x1000),
+            ("illegal state", Cause::illegal_state(0x1000), 0x3a00_0000, None, 0x1000),
+            ("PC alignment", Cause::pc_alignment(0x1002), 0x8a00_0000, Some(0x1002), 0x1002),
+            ("SP alignment", Cause::sp_alignment(0x1000), 0x9a00_0000, None, 0x1000),
+            ("floating point disabled", Cause::fp_access(0x1000), 0x1fe0_0000, None, 0x1000),
+            (
+                "external abort of a write from EL0",
+                Cause::external_data_abort(el0, el1, DataAbort::from_bits(0x0182_0047), 0xdead_0000, 0x1000),
+                0x9200_0050,
+                Some(0xdead_0000),
+                0x1000,
+            ),
+            (
+                "external abort of a fetch at EL1",
+                Cause::external_instruction_abort(el1, el1, 0x1000, 0x1000),
+                0x8600_0010,
+                Some(0x1000),
+                0x1000,
+            ),
+            (
+                "external abort without an address",
+                Cause::data_abort(Origin::Same, DataAbort::from_bits(0x410), 0xdead_0000, 0x1000),
+                0x9600_0410,
+                None,
+                0x1000,
+            ),
+            ("SError", Cause::serror(SError::from_bits(1 << 24), 0x1000), 0xbf00_0000, None, 0x1000),
+        ];
+        for (name, cause, esr, far, elr) in cases {
+            assert_eq!(cause.syndrome.map(EsrEl::into_bits), Some(*esr), "{name}");
+            assert_eq!(cause.far, *far, "{name}");
+            assert_eq!(cause.preferred_return, *elr, "{name}");
+        }
+        assert_eq!(Cause::irq(0x1000).syndrome, None);
+        assert_eq!(Cause::fiq(0x1000).far, None);
+    }
+}

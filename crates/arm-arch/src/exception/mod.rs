@@ -1,0 +1,34 @@
+//! Exception entry, exception return, and which interrupt is taken: pure functions over register values.
+//!
+//! The processing element enters its own exceptions with them, and a hypervisor injects with the same ones; neither
+//! storage nor timing is known here. Entry to EL1, EL2 and EL3 from AArch64 is modelled; AArch32 only as the state
+//! of a lower level that decides the vector. Guarded control stacks (EXLOCK) are not modelled yet.
+//!
+//! ```
+//! use arm_arch::exception::{self, Cause, EntryState};
+//! use arm_arch::pstate::{PState, PStateMask};
+//! use arm_arch::sysreg::{HcrEl2, SctlrEl1};
+//! use arm_arch::ExceptionLevel;
+//!
+//! let state = EntryState {
+//!     pstate: PState::from_bits(0), // EL0
+//!     vbar: 0xffff_8000_0801_0800,
+//!     sctlr: SctlrEl1::new(),
+//!     hcr: HcrEl2::new(),
+//!     mask: PStateMask::ARMV8_0,
+//! };
+//! let taken = exception::enter(&Cause::svc(0, 0x40_1004), ExceptionLevel::El1, &state);
+//! assert_eq!(taken.pc, 0xffff_8000_0801_0c00); // VBAR + 0x400: synchronous, from a lower level
+//! assert_eq!(taken.elr, 0x40_1004);
+//! assert_eq!(taken.esr.unwrap().into_bits(), 0x5600_0000);
+//! ```
+
+mod cause;
+mod entry;
+mod interrupt;
+mod ret;
+
+pub use cause::{Cause, Kind};
+pub use entry::{Entered, EntryState, enter, vector_offset};
+pub use interrupt::{VirtualLines, virtual_interrupt, wakes_from_wfi};
+pub use ret::{ReturnState, Returned, branch_address, eret, is_illegal_return};

@@ -1,0 +1,189 @@
+//! Returning from an exception.
+
+use crate::bits;
+use crate::debug::DebugControls;
+use crate::el::ExceptionLevel;
+use crate::pstate::{PState, PStateMask};
+use crate::sysreg::{HcrEl2, TcrEl1};
+
+/// What exception return reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReturnState {
+    /// PSTATE of the ERET.
+    pub pstate: PState,
+    /// `SPSR_ELx` of the current level.
+    pub spsr: PState,
+    /// `ELR_ELx` of the current level.
+    pub elr: u64,
+    /// `HCR_EL2`; 0 where there is no EL2.
+    pub hcr: HcrEl2,
+    /// `TCR_EL1`: the top byte of the address returned to, when that is EL1 or EL0.
+    pub tcr: TcrEl1,
+    /// What decides about software step.
+    pub debug: DebugControls,
+    /// Which bits of PSTATE exist; M\[4\] says that EL0 can be AArch32.
+    pub mask: PStateMask,
+}
+
+/// What exception return writes. It also clears the local exclusive monitor and sets the event register.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Returned {
+    /// The new PC.
+    pub pc: u64,
+    /// The new PSTATE.
+    pub pstate: PState,
+    /// Whether the return was illegal: PSTATE.IL is set, and level and stack are those from before.
+    pub illegal: bool,
+}
+
+/// Returns from an exception in AArch64. Arm ARM, AArch64.ExceptionReturn, SetPSTATEFromPSR.
+///
+/// The checks that come before it (UNDEFINED at EL0, traps, PSTATE.IL) are the caller's.
+pub fn eret(state: &ReturnState) -> Returned {
+    let spsr = state.mask.apply(PState::from_bits(state.spsr.into_bits() | unmasked_mode(state.spsr)));
+    let illegal = is_illegal_return(state);
+    let target = if illegal { state.pstate.el() } else { spsr.el() };
+    let ss = state.debug.return_ss(state.pstate, target, spsr);
+    let pstate = if illegal {
+        // What the manual reinstates regardless: flags, PAN, masks. CHOICE: the bits that become UNKNOWN (SSBS,
+        // BTYPE, UAO, DIT, TCO) keep their values.
+        state
+            .pstate
+            .with_il(true)
+            .with_nzcv(spsr.nzcv())
+            .with_daif(spsr.daif())
+            .with_pan(spsr.pan())
+            .with_allint(spsr.allint())
+    } else {
+        spsr
+    };
+    let pc = match target {
+        ExceptionLevel::El0 | ExceptionLevel::El1 if !illegal => branch_address(state.elr, state.tcr),
+        ExceptionLevel::El0 | ExceptionLevel::El1 | ExceptionLevel::El2 | ExceptionLevel::El3 => state.elr,
+    };
+    Returned { pc, pstate: pstate.with_ss(ss), illegal }
+}
+
+/// M\[4:0\] as they are: a mode that does not exist must reach the check, not be masked into one that does.
+const fn unmasked_mode(spsr: PState) -> u64 {
+    spsr.into_bits() & 0x1f
+}
+
+/// Whether the return would be illegal. Arm ARM, IllegalExceptionReturn, R_MWWKM and those that follow.
+#[must_use]
+pub fn is_illegal_return(state: &ReturnState) -> bool {
+    let spsr = state.spsr;
+    let target = if spsr.nrw() {
+        // Of the AArch32 modes only User can be returned to; levels above EL0 are AArch64.
+        if !state.mask.present().nrw() || spsr.m() != 0 {
+            return true;
+        }
+        ExceptionLevel::El0
+    } else {
+        match spsr.mode() {
+            Some(mode) => mode.el(),
+            None => return true,
+        }
+    };
+    let to_host = target == ExceptionLevel::El1 && state.hcr.tge();
+    target > state.pstate.el() || to_host
+}
+
+/// Returns the address that a branch or return to EL1 or EL0 goes to: where the top byte is ignored, it becomes a
+/// copy of bit 55. Arm ARM, AArch64.BranchAddr.
+#[must_use]
+pub const fn branch_address(target: u64, tcr: TcrEl1) -> u64 {
+    let upper = bits::bit(target, 55);
+    let ignored = if upper { tcr.tbi1() && !tcr.tbid1() } else { tcr.tbi0() && !tcr.tbid0() };
+    if ignored { bits::sign_extend(target, 56) } else { target }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sysreg::MdscrEl1;
+
+    const ALL: PStateMask = PStateMask::ARMV8_0.with(PState::from_bits(0x01c0_3c00));
+
+    fn state(pstate: u64, spsr: u64) -> ReturnState {
+        ReturnState {
+            pstate: PState::from_bits(pstate),
+            spsr: PState::from_bits(spsr),
+            elr: 0x40_0000,
+            hcr: HcrEl2::new(),
+            tcr: TcrEl1::new(),
+            debug: DebugControls::OFF,
+            mask: ALL,
+        }
+    }
+
+    #[test]
+    fn a_legal_return_loads_the_saved_state() {
+        const CASES: &[(&str, u64, u64, u64)] = &[
+            ("to EL0", 0x3c5, 0x8000_0000, 0x8000_0000),
+            ("to EL1 on SP_EL0", 0x3c5, 0x3c4, 0x3c4),
+            ("PAN, UAO, DIT, SSBS", 0x3c5, 0x1c0_1005, 0x1c0_1005),
+            ("IL is loaded too", 0x3c5, 0x10_0000, 0x10_0000),
+            ("SS is dropped when stepping is off", 0x3c5, 0x20_0000, 0),
+            ("RES0 bits are dropped", 0x3c5, 0xc_0000, 0),
+        ];
+        for (name, pstate, spsr, want) in CASES {
+            let back = eret(&state(*pstate, *spsr));
+            assert!(!back.illegal, "{name}");
+            assert_eq!((back.pstate.into_bits(), back.pc), (*want, 0x40_0000), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stepping_debugger_at_el1_arms_el0() {
+        let mut state = state(0x3c5, 0x20_0000);
+        state.debug = DebugControls { mdscr: MdscrEl1::from_bits(1), os_lock: false, route_to_el2: false };
+        assert_eq!(eret(&state).pstate.into_bits(), 0x20_0000);
+    }
+
+    #[test]
+    fn illegal_returns_are_those_the_manual_lists() {
+        for m in 0..32u64 {
+            let legal_at_el1 = matches!(m, 0b00000 | 0b00100 | 0b00101);
+            assert_eq!(is_illegal_return(&state(0x3c5, m)), !legal_at_el1, "from EL1, M = {m:#07b}");
+            let legal_at_el2 = legal_at_el1 || matches!(m, 0b01000 | 0b01001);
+            assert_eq!(is_illegal_return(&state(0x3c9, m)), !legal_at_el2, "from EL2, M = {m:#07b}");
+        }
+        let with_user = ReturnState { mask: ALL.with(PState::new().with_nrw(true)), ..state(0x3c5, 0x10) };
+        assert!(!is_illegal_return(&with_user), "AArch32 User where EL0 has AArch32");
+        let hosted = ReturnState { hcr: HcrEl2::new().with_tge(true), ..state(0x3c9, 0x5) };
+        assert!(is_illegal_return(&hosted), "to EL1 with HCR_EL2.TGE");
+        let hosted = ReturnState { hcr: HcrEl2::new().with_tge(true), ..state(0x3c9, 0x0) };
+        assert!(!is_illegal_return(&hosted), "to EL0 with HCR_EL2.TGE");
+    }
+
+    #[test]
+    fn an_illegal_return_sets_il_and_keeps_level_and_stack() {
+        // From EL1h to EL2h: flags, masks and PAN come from SPSR, UAO and SSBS stay.
+        let back = eret(&state(0x0080_13c5, 0xf140_0049));
+        assert!(back.illegal);
+        assert_eq!(back.pstate.into_bits(), 0xf0d0_1045);
+        assert_eq!(back.pc, 0x40_0000);
+        // From EL1t: the stack pointer stays SP_EL0.
+        assert_eq!(eret(&state(0x4, 0x9)).pstate.into_bits(), 0x10_0004);
+    }
+
+    #[test]
+    fn an_ignored_top_byte_becomes_bit_55() {
+        const TBI0: u64 = 1 << 37;
+        const TBI1: u64 = 1 << 38;
+        const TBID0: u64 = 1 << 51;
+        const CASES: &[(&str, u64, u64, u64)] = &[
+            ("TBI0 = 0", TBI1, 0xab00_0000_0000_1000, 0xab00_0000_0000_1000),
+            ("TBI0 = 1", TBI0, 0xab00_0000_0000_1000, 0x1000),
+            ("TBI0 = TBID0 = 1", TBI0 | TBID0, 0xab00_0000_0000_1000, 0xab00_0000_0000_1000),
+            ("TBI1 = 0", TBI0, 0xab80_0000_0000_1000, 0xab80_0000_0000_1000),
+            ("TBI1 = 1", TBI1, 0xab80_0000_0000_1000, 0xff80_0000_0000_1000),
+        ];
+        for (name, tcr, elr, want) in CASES {
+            let state = ReturnState { elr: *elr, tcr: TcrEl1::from_bits(*tcr), ..state(0x3c5, 0) };
+            assert_eq!(eret(&state).pc, *want, "{name}");
+        }
+    }
+}
