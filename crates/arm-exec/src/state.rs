@@ -183,3 +183,36 @@ pub struct State {
     /// The event register (WFE, SEV).
     pub event: bool,
 }
+
+impl State {
+    /// Returns the state after a warm reset to EL1: PSTATE as for EL1h with D, A, I and F masked,
+    /// SCTLR_EL1 at its RES1 bits, everything that the reset leaves UNKNOWN zero. Arm ARM,
+    /// AArch64.TakeReset.
+    #[must_use]
+    pub fn reset() -> Self {
+        Self {
+            x: [0; 64],
+            pc: 0,
+            flags: Flags::from_nzcv(0),
+            mode: Mode {
+                el: 1,
+                sp_elx: true,
+                daif: 0xf << 6,
+                pan: false,
+                uao: false,
+                dit: false,
+                ssbs: false,
+                il: false,
+                ss: false,
+            },
+            sp_bank: [0; 2],
+            fp: FpState { v: [0; 32], fpcr: 0, fpsr: 0 },
+            sys: SysRegs { sctlr_el1: SCTLR_EL1_RESET, ..SysRegs::default() },
+            monitor: Monitor::default(),
+            event: false,
+        }
+    }
+}
+
+/// RES1 bits of SCTLR_EL1 in Armv8.0: LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS. Arm ARM, SCTLR_EL1.
+const SCTLR_EL1_RESET: u64 = (1 << 29) | (1 << 28) | (1 << 23) | (1 << 22) | (1 << 20) | (1 << 11);
