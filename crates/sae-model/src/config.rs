@@ -1,0 +1,62 @@
+//! Everything about the facility that its sources leave open, in one place, and how the model may misbehave.
+//!
+//! | choice | settings | default, and why |
+//! | --- | --- | --- |
+//! | form of `msl` | last address, its low 20 bits ignored; or a size | last address: what SIE does |
+//! | base of the QAAF words | block start, or after the 16-byte header | block start: index 0x1ff is then the last word |
+//! | code for a guest address past `msl` | 0x06 with the payload of 0x02; or 0x02 with program interruption 0x05 | 0x06: it has the name for it |
+//! | timer reason | rising edge of ENABLE ∧ ¬IMASK ∧ ISTATUS | a level would end every SAE at once until masked, and the mask is not known |
+//! | write of ICC_SGI1R_EL1 | code 0x03, exception class 0x18 | the only trap block that has room for it |
+//! | ending SAE from another CPU | code 0x00 | the driver of the series re-enters on it |
+//! | inner-shareable domain | all CPUs of the machine | invalidating more than asked is allowed |
+
+use s390_arch::sae::{InterceptionCode, QmcBase, ValidityReason};
+
+/// How the model reads a control block's main-storage limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitForm {
+    /// `msl` names the last 1 MiB block: its low 20 bits are ignored.
+    #[default]
+    LastBlock,
+    /// `msl` is the number of bytes.
+    Size,
+}
+
+/// What a guest access past `msl` is reported as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PastLimit {
+    /// Code 0x06 with the payload of code 0x02.
+    #[default]
+    GuestAddressSize,
+    /// Code 0x02 with program interruption 0x05, addressing.
+    HostAccess,
+}
+
+/// Something that a machine might do and a driver has to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mischief {
+    /// Ends SAE at once with code 0x00.
+    Spurious,
+    /// Ends SAE at once with code 0x01 and this reason.
+    Validity(ValidityReason),
+    /// Ends SAE at once with this code and data of all ones.
+    Code(InterceptionCode),
+    /// Returns from SAE without having written anything to the block.
+    Nothing,
+}
+
+/// Decides before each SAE, by the number of entries so far on this CPU, whether to misbehave.
+pub type Misbehaviour = fn(u64) -> Option<Mischief>;
+
+/// Settings of the model.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// Form of the main-storage limit.
+    pub limit: LimitForm,
+    /// Where the words of QAAF function 1 start.
+    pub qmc_base: QmcBase,
+    /// Code for an access past the limit.
+    pub past_limit: PastLimit,
+    /// Misbehaviour on demand.
+    pub misbehaviour: Option<Misbehaviour>,
+}

@@ -1,0 +1,168 @@
+//! The machine: storage, clock, CPUs, and what one CPU may do to all.
+
+use crate::config::Config;
+use crate::cpu::Cpu;
+use crate::storage::Storage;
+use arm_arch::Pa;
+use arm_exec::{Caches, Domain, Invalidation, MAX_PES, Pe, Ram};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use s390_arch::sae::HostControl;
+use s390_arch::{Absolute, AbsoluteStorage};
+
+/// The time-of-day clock, as the model counts it.
+pub trait Clock: Sync {
+    /// Returns the nanoseconds since some fixed moment: the rate of the guest's counters, whose frequency is
+    /// 1 GHz (CNTFRQ_EL0 of the SAE sources).
+    fn nanoseconds(&self) -> u64;
+}
+
+impl<F: Fn() -> u64 + Sync> Clock for F {
+    fn nanoseconds(&self) -> u64 {
+        self()
+    }
+}
+
+/// Exit requests that can wait for their block's next SAE.
+const REQUESTS: usize = 2 * MAX_PES;
+
+/// A machine that has the facility. Shared by the threads that play its CPUs.
+#[derive(Debug)]
+pub struct Machine<'m, K> {
+    pub(crate) ram: Ram<'m>,
+    pub(crate) clock: K,
+    pub(crate) config: Config,
+    pub(crate) domain: Domain,
+    /// The control block in SAE on each CPU, 0 for none.
+    running: [AtomicU64; MAX_PES],
+    /// Blocks whose next SAE ends at once; 0 is free.
+    requests: [AtomicU64; REQUESTS],
+    waiting: AtomicUsize,
+}
+
+impl<'m, K: Clock> Machine<'m, K> {
+    /// Builds a machine over the caller's memory.
+    #[must_use]
+    pub const fn new(ram: Ram<'m>, clock: K, config: Config) -> Self {
+        Self {
+            ram,
+            clock,
+            config,
+            domain: Domain::new(),
+            running: [const { AtomicU64::new(0) }; MAX_PES],
+            requests: [const { AtomicU64::new(0) }; REQUESTS],
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Returns the machine's absolute storage.
+    #[must_use]
+    pub const fn storage(&self) -> Storage<'m> {
+        Storage::new(self.ram)
+    }
+
+    /// Makes CPU `number`, with caches in the caller's memory; `None` if there is no such CPU or the memory is
+    /// too small. Each number is to be used once at a time.
+    #[must_use]
+    pub fn cpu<'a>(&'a self, number: u16, caches: Caches<'a>) -> Option<Cpu<'a, K>> {
+        let pe = Pe::new(caches, &self.domain, usize::from(number))?;
+        Some(Cpu::new(self, pe, number))
+    }
+
+    /// Notes that a CPU enters SAE with a block; returns whether an exit was requested for it.
+    pub(crate) fn enter(&self, cpu: u16, block: Absolute) -> bool {
+        if let Some(running) = self.running.get(usize::from(cpu)) {
+            running.store(block.bits(), Ordering::SeqCst);
+        }
+        // After the store: a request that does not see the block running is seen here.
+        self.waiting.load(Ordering::SeqCst) != 0 && self.take_request(block)
+    }
+
+    /// Notes that a CPU has left SAE. Requests that ended it are used up.
+    pub(crate) fn leave(&self, cpu: u16, block: Absolute) {
+        if let Some(running) = self.running.get(usize::from(cpu)) {
+            running.store(0, Ordering::SeqCst);
+        }
+        self.domain.cancel_exit(usize::from(cpu));
+        if self.waiting.load(Ordering::SeqCst) != 0 {
+            self.take_request(block);
+        }
+    }
+
+    fn take_request(&self, block: Absolute) -> bool {
+        let mut taken = false;
+        for request in &self.requests {
+            if request.compare_exchange(block.bits(), 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                self.waiting.fetch_sub(1, Ordering::SeqCst);
+                taken = true;
+            }
+        }
+        taken
+    }
+
+    fn put_request(&self, block: Absolute) {
+        if self.requests.iter().any(|request| request.load(Ordering::SeqCst) == block.bits()) {
+            return;
+        }
+        for request in &self.requests {
+            if request.compare_exchange(0, block.bits(), Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+        }
+    }
+
+    fn forget(&self, what: Invalidation) {
+        self.domain.invalidate(what, core::hint::spin_loop);
+    }
+
+    /// Sets bits of a table entry; returns the entry as it was.
+    fn set_bits(&self, at: Absolute, bits: u64) -> Option<u64> {
+        let storage = self.storage();
+        let mut old = storage.load(at).ok()?;
+        loop {
+            let new = (u64::from_be_bytes(old) | bits).to_be_bytes();
+            match storage.compare_and_swap(at, old, new).ok()? {
+                Ok(()) => return Some(u64::from_be_bytes(old)),
+                Err(found) => old = found,
+            }
+        }
+    }
+}
+
+/// Invalid bit of a page-table entry (53) and of the others (58). PoP ch. 3, "Translation Tables".
+const PAGE_INVALID: u64 = 0x400;
+const TABLE_INVALID: u64 = 0x20;
+
+impl<K: Clock> HostControl for Machine<'_, K> {
+    fn ipte(&self, page_table: Absolute, address: u64, _asce: u64) {
+        let index = (address >> 12) & 0xff;
+        let entry = page_table.bits().wrapping_add(index << 3);
+        if let Some(old) = self.set_bits(Absolute::new(entry), PAGE_INVALID) {
+            // Whatever leads to the frame goes, by whichever entry it was formed.
+            self.forget(Invalidation::Page(Pa::new(old & !0xfff)));
+        }
+    }
+
+    fn idte(&self, entry: Absolute, _address: u64, asce: u64) {
+        self.set_bits(entry, TABLE_INVALID);
+        self.idte_asce(asce);
+    }
+
+    fn idte_asce(&self, _asce: u64) {
+        // The engine keeps translations by virtual address, not by ASCE: all of them go.
+        self.domain.invalidate_stage2(core::hint::spin_loop);
+    }
+
+    fn ptlb(&self) {
+        self.domain.invalidate_stage2(core::hint::spin_loop);
+    }
+
+    fn request_exit(&self, block: Absolute) {
+        self.put_request(block);
+        for (cpu, running) in self.running.iter().enumerate() {
+            if running.load(Ordering::SeqCst) == block.bits() {
+                self.domain.request_exit(cpu);
+            }
+        }
+    }
+}
