@@ -15,9 +15,11 @@ pub mod el;
 pub mod esr;
 pub mod exception;
 pub mod fault;
+pub mod gic;
 pub mod iss;
 pub mod pstate;
 pub mod sysreg;
+pub mod timer;
 
 pub use addr::{Granule, Ipa, Level, Pa, Va};
 pub use el::{ExceptionLevel, StackPointer};

@@ -1,0 +1,163 @@
+//! The `ICC_*` registers of a guest, by encoding.
+
+use super::{Deactivated, Group, IchState};
+use crate::bits;
+use crate::sysreg::{IccCtlr, IchHcr, IchVmcr, SysRegId, names};
+
+/// What a write to an ICC register asks for beyond the state.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteEffect {
+    /// Nothing.
+    None,
+    /// A virtual interrupt was deactivated, perhaps with a physical one.
+    Deactivate(Deactivated),
+}
+
+impl<const N: usize> IchState<N> {
+    /// Reads an ICC register; `None` if it cannot be read, or is no register of this interface (SGI generation is
+    /// that of the distributor). Reading IAR acknowledges.
+    pub fn read(&mut self, id: SysRegId) -> Option<u64> {
+        Some(match id {
+            names::ICC_IAR0_EL1 => u64::from(self.acknowledge(Group::Zero)),
+            names::ICC_IAR1_EL1 => u64::from(self.acknowledge(Group::One)),
+            names::ICC_HPPIR0_EL1 => u64::from(self.highest_pending(Group::Zero)),
+            names::ICC_HPPIR1_EL1 => u64::from(self.highest_pending(Group::One)),
+            names::ICC_BPR0_EL1 => u64::from(self.binary_point(Group::Zero)),
+            names::ICC_BPR1_EL1 => u64::from(self.binary_point(Group::One)),
+            names::ICC_AP0R0_EL1 => u64::from(self.ap0r0),
+            names::ICC_AP1R0_EL1 => u64::from(self.ap1r0),
+            names::ICC_RPR_EL1 => u64::from(self.running_priority()),
+            names::ICC_PMR_EL1 => u64::from(self.priority_mask()),
+            names::ICC_IGRPEN0_EL1 => u64::from(self.is_enabled(Group::Zero)),
+            names::ICC_IGRPEN1_EL1 => u64::from(self.is_enabled(Group::One)),
+            names::ICC_CTLR_EL1 => self.ctlr().into_bits(),
+            // SRE, DFB and DIB: there is the system register interface only.
+            names::ICC_SRE_EL1 => 7,
+            _ => return None,
+        })
+    }
+
+    /// Writes an ICC register; `None` if it cannot be written, or is no register of this interface.
+    pub fn write(&mut self, id: SysRegId, value: u64) -> Option<WriteEffect> {
+        let intid = bits::trunc32(value & 0xff_ffff);
+        match id {
+            names::ICC_EOIR0_EL1 => return Some(effect(self.end_of_interrupt(Group::Zero, intid))),
+            names::ICC_EOIR1_EL1 => return Some(effect(self.end_of_interrupt(Group::One, intid))),
+            names::ICC_DIR_EL1 => return Some(effect(self.deactivate(intid))),
+            names::ICC_BPR0_EL1 => self.set_binary_point(Group::Zero, bits::low8(value)),
+            names::ICC_BPR1_EL1 => self.set_binary_point(Group::One, bits::low8(value)),
+            names::ICC_AP0R0_EL1 => self.ap0r0 = bits::trunc32(value),
+            names::ICC_AP1R0_EL1 => self.ap1r0 = bits::trunc32(value),
+            names::ICC_PMR_EL1 => self.set_priority_mask(bits::low8(value)),
+            names::ICC_IGRPEN0_EL1 => self.vmcr.set_veng0(value & 1 == 1),
+            names::ICC_IGRPEN1_EL1 => self.vmcr.set_veng1(value & 1 == 1),
+            names::ICC_CTLR_EL1 => {
+                let ctlr = IccCtlr::from_bits(value);
+                self.vmcr = self.vmcr.with_vcbpr(ctlr.cbpr()).with_veoim(ctlr.eoimode());
+            }
+            names::ICC_SRE_EL1 => {}
+            _ => return None,
+        }
+        Some(WriteEffect::None)
+    }
+
+    /// Returns `ICC_CTLR_EL1`: the two modes, and what is implemented. GIC, ICV_CTLR_EL1.
+    #[must_use]
+    pub fn ctlr(&self) -> IccCtlr {
+        let vtr = Self::vtr();
+        IccCtlr::new()
+            .with_cbpr(self.vmcr.vcbpr())
+            .with_eoimode(self.vmcr.veoim())
+            .with_pribits(vtr.pribits())
+            .with_idbits(vtr.idbits())
+            .with_a3v(vtr.a3v())
+    }
+
+    /// Returns `ICH_VMCR_EL2` as it reads after a write of `value`: binary points at least the minimum, bits of
+    /// priority that do not exist 0, VFIQEn 1.
+    #[must_use]
+    pub fn sanitised_vmcr(value: u64) -> IchVmcr {
+        // The fields that exist: VPMR, VBPR0, VBPR1, VEOIM, VCBPR, VENG1, VENG0.
+        let mut state = Self { vmcr: IchVmcr::from_bits(value & 0xfffc_0213), ..Self::default() };
+        let raw = state.vmcr;
+        state.set_priority_mask(raw.vpmr());
+        state.set_binary_point(Group::Zero, raw.vbpr0());
+        state.vmcr.set_vcbpr(false);
+        state.set_binary_point(Group::One, raw.vbpr1());
+        state.vmcr.with_vcbpr(raw.vcbpr()).with_vfiqen(true)
+    }
+
+    /// Returns `ICH_HCR_EL2` as it reads after a write of `value`: what GICv3 with TDIR defines.
+    #[must_use]
+    pub const fn sanitised_hcr(value: u64) -> IchHcr {
+        IchHcr::from_bits(value & 0xf800_7cff)
+    }
+}
+
+fn effect(deactivated: Deactivated) -> WriteEffect {
+    if deactivated == Deactivated::NONE { WriteEffect::None } else { WriteEffect::Deactivate(deactivated) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sysreg::{IchLr, LrState};
+
+    #[test]
+    fn a_guest_sets_the_interface_up_and_takes_an_interrupt() {
+        let mut ich = IchState::<4> { hcr: IchHcr::from_bits(1), ..IchState::default() };
+        assert_eq!(ich.read(names::ICC_SRE_EL1), Some(7));
+        for (id, value) in [
+            (names::ICC_SRE_EL1, 1),
+            (names::ICC_PMR_EL1, 0xf0),
+            (names::ICC_BPR1_EL1, 0),
+            (names::ICC_CTLR_EL1, 0),
+            (names::ICC_IGRPEN1_EL1, 1),
+        ] {
+            assert_eq!(ich.write(id, value), Some(WriteEffect::None));
+        }
+        assert_eq!(ich.vmcr.into_bits(), 0xf04c_000a);
+        ich.lr[2] = IchLr::from_bits(0x70a0_001b_0000_001b);
+        assert_eq!(ich.read(names::ICC_HPPIR1_EL1), Some(27));
+        assert_eq!(ich.read(names::ICC_IAR1_EL1), Some(27));
+        assert_eq!(ich.read(names::ICC_RPR_EL1), Some(0xa0));
+        assert_eq!(ich.read(names::ICC_AP1R0_EL1), Some(1 << 20));
+        let done = Deactivated { physical: Some(27) };
+        assert_eq!(ich.write(names::ICC_EOIR1_EL1, 27), Some(WriteEffect::Deactivate(done)));
+        assert_eq!(ich.read(names::ICC_RPR_EL1), Some(0xff));
+        assert_eq!(ich.lr[2].state(), LrState::Inactive);
+    }
+
+    #[test]
+    fn ctlr_shows_modes_and_implementation() {
+        let mut ich = IchState::<4>::default();
+        // A3V, IDbits 1, PRIbits 4.
+        assert_eq!(ich.read(names::ICC_CTLR_EL1), Some(0x8c00));
+        let _ = ich.write(names::ICC_CTLR_EL1, u64::MAX);
+        assert_eq!(ich.read(names::ICC_CTLR_EL1), Some(0x8c03));
+        assert!(ich.vmcr.vcbpr() && ich.vmcr.veoim());
+    }
+
+    #[test]
+    fn registers_that_are_not_there_are_none() {
+        let mut ich = IchState::<4>::default();
+        assert_eq!(ich.read(names::ICC_EOIR1_EL1), None, "write-only");
+        assert_eq!(ich.write(names::ICC_IAR1_EL1, 0), None, "read-only");
+        assert_eq!(ich.read(names::ICC_AP0R1_EL1), None, "five bits of preemption need one register");
+        assert_eq!(ich.write(names::ICC_SGI1R_EL1, 0), None, "that of the distributor");
+        assert_eq!(ich.read(names::SCTLR_EL1), None);
+    }
+
+    #[test]
+    fn the_hypervisors_writes_are_sanitised() {
+        assert_eq!(IchState::<4>::sanitised_vmcr(0).into_bits(), 0x004c_0008);
+        assert_eq!(IchState::<4>::sanitised_vmcr(u64::MAX).into_bits(), 0xf8fc_021b);
+        assert_eq!(
+            IchState::<4>::sanitised_vmcr(0x0050_0010).into_bits(),
+            0x0050_0018,
+            "VBPR1 apart from VCBPR"
+        );
+        assert_eq!(IchState::<4>::sanitised_hcr(u64::MAX).into_bits(), 0xf800_7cff);
+    }
+}

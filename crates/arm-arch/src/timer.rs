@@ -1,0 +1,131 @@
+//! The generic timer's arithmetic: condition, output, TVAL and deadline. Arm ARM D11.
+//!
+//! Time is a number: the value of the counter that the timer compares with, physical or virtual.
+
+use crate::bits;
+use crate::sysreg::CntCtl;
+
+/// A timer: its control and its compare value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Timer {
+    /// `CNTx_CTL`; ISTATUS is not kept here but computed.
+    pub ctl: CntCtl,
+    /// `CNTx_CVAL`.
+    pub cval: u64,
+}
+
+impl Timer {
+    /// Whether the timer's condition is met: it is enabled and the counter has reached CVAL, unsigned. This is
+    /// ISTATUS, which reads 0 while the timer is off (CHOICE: the manual says UNKNOWN).
+    #[must_use]
+    pub const fn is_met(self, counter: u64) -> bool {
+        self.ctl.enable() && counter >= self.cval
+    }
+
+    /// Whether the interrupt line is high: a level.
+    #[must_use]
+    pub const fn output(self, counter: u64) -> bool {
+        self.is_met(counter) && !self.ctl.imask()
+    }
+
+    /// Returns what `CNTx_CTL` reads.
+    #[must_use]
+    pub const fn read_ctl(self, counter: u64) -> u64 {
+        let kept = CntCtl::new().with_enable(self.ctl.enable()).with_imask(self.ctl.imask());
+        kept.with_istatus(self.is_met(counter)).into_bits()
+    }
+
+    /// Writes `CNTx_CTL`; ISTATUS is read-only.
+    pub const fn write_ctl(&mut self, value: u64) {
+        self.ctl = CntCtl::from_bits(value & 3);
+    }
+
+    /// Returns what `CNTx_TVAL` reads: the low 32 bits of CVAL less the counter.
+    #[must_use]
+    pub const fn read_tval(self, counter: u64) -> u64 {
+        self.cval.wrapping_sub(counter) & 0xffff_ffff
+    }
+
+    /// Writes `CNTx_TVAL`: CVAL becomes the counter plus the value, a signed number of 32 bits.
+    pub const fn write_tval(&mut self, counter: u64, value: u64) {
+        self.cval = counter.wrapping_add(bits::sign_extend32(bits::trunc32(value)));
+    }
+
+    /// Returns the count at which the line is high, past or to come; `None` if it stays low until a register is
+    /// written.
+    #[must_use]
+    pub const fn deadline(self) -> Option<u64> {
+        if self.ctl.enable() && !self.ctl.imask() { Some(self.cval) } else { None }
+    }
+
+    /// Returns how many ticks are left until the line is high: 0 if it is, `None` if no count brings it.
+    #[must_use]
+    pub const fn ticks_left(self, counter: u64) -> Option<u64> {
+        match self.deadline() {
+            Some(at) => Some(at.saturating_sub(counter)),
+            None => None,
+        }
+    }
+}
+
+/// Returns the virtual count: the physical one less `CNTVOFF_EL2`.
+#[must_use]
+pub const fn virtual_count(physical: u64, offset: u64) -> u64 {
+    physical.wrapping_sub(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timer(ctl: u64, cval: u64) -> Timer {
+        Timer { ctl: CntCtl::from_bits(ctl), cval }
+    }
+
+    #[test]
+    fn the_condition_compares_unsigned_and_the_mask_hides_it() {
+        const CASES: &[(&str, u64, u64, u64, bool, bool, u64)] = &[
+            ("off", 0, 100, 200, false, false, 0),
+            ("one tick before", 1, 100, 99, false, false, 1),
+            ("on time", 1, 100, 100, true, true, 5),
+            ("masked", 3, 100, 100, true, false, 7),
+            ("masked, before", 3, 100, 99, false, false, 3),
+            ("CVAL of all ones", 1, u64::MAX, u64::MAX - 1, false, false, 1),
+            ("no sign", 1, 0x7fff_ffff_ffff_ffff, 0x8000_0000_0000_0000, true, true, 5),
+        ];
+        for (name, ctl, cval, now, met, output, read) in CASES {
+            let timer = timer(*ctl, *cval);
+            assert_eq!((timer.is_met(*now), timer.output(*now)), (*met, *output), "{name}");
+            assert_eq!(timer.read_ctl(*now), *read, "{name}");
+        }
+        let mut timer = timer(0, 0);
+        timer.write_ctl(u64::MAX);
+        assert_eq!(timer.read_ctl(0), 7);
+        assert_eq!(timer.ctl.into_bits(), 3, "ISTATUS is not stored");
+    }
+
+    #[test]
+    fn tval_is_signed_when_written_and_the_difference_when_read() {
+        let mut timer = timer(1, 0);
+        timer.write_tval(1000, 50);
+        assert_eq!((timer.cval, timer.read_tval(1010)), (1050, 40));
+        timer.write_tval(1000, 0xffff_ffff);
+        assert_eq!(timer.cval, 999, "−1");
+        assert_eq!(timer.read_tval(1000), 0xffff_ffff);
+        timer.write_tval(0, 0x8000_0000);
+        assert_eq!(timer.cval, 0xffff_ffff_8000_0000);
+        timer.write_tval(0, 0x1_0000_0001);
+        assert_eq!(timer.cval, 1, "32 bits count");
+    }
+
+    #[test]
+    fn a_deadline_exists_while_the_line_can_rise() {
+        assert_eq!(timer(0, 100).deadline(), None);
+        assert_eq!(timer(3, 100).deadline(), None);
+        assert_eq!(timer(1, 100).deadline(), Some(100));
+        assert_eq!(timer(1, 100).ticks_left(40), Some(60));
+        assert_eq!(timer(1, 100).ticks_left(140), Some(0));
+        assert_eq!(timer(0, 100).ticks_left(0), None);
+        assert_eq!(virtual_count(10, 12), u64::MAX - 1);
+    }
+}
