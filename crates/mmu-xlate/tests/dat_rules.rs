@@ -1,0 +1,417 @@
+//! Rules of DAT that the published vectors do not reach, and a slow walker that judges the fast one.
+#![cfg(feature = "dat")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
+
+use mmu_xlate::TableMemory;
+use mmu_xlate::dat::{
+    Access, AccessList, AccessRegisterTranslation, BaseRegister, Cause, Facilities, Fault, Features, Mapping,
+    Params, Place, Recording, Request, StorageKeys, Translation, access_register, walk, walk_asce,
+};
+use s390_arch::addr::{Absolute, Prefix};
+use s390_arch::cr::{ControlRegisters, Cr0};
+use s390_arch::dat::{Asce, Level, Virtual};
+use s390_arch::pgm::{AccessException, AddressSpace, ProtectionCause};
+use s390_arch::skey::{AccessKey, StorageKey};
+use std::collections::HashMap;
+
+/// The host could not answer.
+#[derive(Debug, PartialEq, Eq)]
+struct HostFailure;
+
+/// Doublewords, all others zero; one key for every block; an address at which the host fails.
+#[derive(Default)]
+struct Storage {
+    words: HashMap<u64, u64>,
+    key: u8,
+    failing: Option<u64>,
+    size: u64,
+}
+
+impl Storage {
+    fn of(words: &[(u64, u64)]) -> Self {
+        Self { words: words.iter().copied().collect(), size: 1 << 32, ..Self::default() }
+    }
+}
+
+impl TableMemory<Absolute> for Storage {
+    type Error = HostFailure;
+
+    fn load(&self, at: Absolute) -> Result<Option<[u8; 8]>, HostFailure> {
+        if self.failing == Some(at.bits()) {
+            return Err(HostFailure);
+        }
+        let bits = self.words.get(&at.bits()).copied().unwrap_or(0);
+        Ok((at.bits() < self.size).then_some(bits.to_be_bytes()))
+    }
+}
+
+impl StorageKeys for Storage {
+    fn storage_key(&self, block: Absolute) -> Result<Option<StorageKey>, HostFailure> {
+        if self.failing == Some(block.bits()) {
+            return Err(HostFailure);
+        }
+        Ok((block.bits() < self.size).then_some(StorageKey::from_bits(self.key)))
+    }
+}
+
+/// Page 0 at frame 0x2345000, page 5 at 0x2346000.
+const TABLES: &[(u64, u64)] = &[(0x13_0000, 0x14_0000), (0x14_0000, 0x234_5000), (0x14_0028, 0x234_6000)];
+const ASCE: Asce = Asce::from_bits(0x13_0003);
+const LAP: u64 = 0x1000_0000;
+const FPO: u64 = 0x0200_0000;
+const SPO: u64 = 0x0100_0000;
+
+fn params(cr0: u64, facilities: Facilities) -> Params {
+    Params::real(Cr0::from_bits(cr0), facilities, Prefix::default()).in_space(ASCE, AddressSpace::Primary)
+}
+
+fn request(address: u64, bytes: u16, access: Access, key: u8) -> Request {
+    Request { address, bytes, access, key: AccessKey::new(key).unwrap() }
+}
+
+fn mapped(params: &Params, request: &Request, storage: &Storage) -> Mapping {
+    let answer = walk(params, request, storage).unwrap();
+    answer.mapped().unwrap_or_else(|| panic!("{answer:?}"))
+}
+
+fn fault(params: &Params, request: &Request, storage: &Storage) -> Fault {
+    let answer = walk(params, request, storage).unwrap();
+    answer.fault().unwrap_or_else(|| panic!("{answer:?}"))
+}
+
+#[test]
+fn fetch_protection_override_ends_with_the_last_byte_of_the_operand() {
+    struct Case {
+        name: &'static str,
+        cr0: u64,
+        at: u64,
+        bytes: u16,
+        access: Access,
+        allowed: bool,
+    }
+    let fetch = Access::Fetch;
+    let cases = [
+        Case { name: "off", cr0: 0, at: 0, bytes: 1, access: fetch, allowed: false },
+        Case { name: "on", cr0: FPO, at: 0, bytes: 1, access: fetch, allowed: true },
+        Case {
+            name: "instruction",
+            cr0: FPO,
+            at: 0,
+            bytes: 2,
+            access: Access::InstructionFetch,
+            allowed: true,
+        },
+        Case { name: "store", cr0: FPO, at: 0, bytes: 1, access: Access::Store, allowed: false },
+        Case { name: "up to 2047", cr0: FPO, at: 2040, bytes: 8, access: fetch, allowed: true },
+        Case { name: "over 2047", cr0: FPO, at: 2040, bytes: 9, access: fetch, allowed: false },
+        Case { name: "at 2048", cr0: FPO, at: 2048, bytes: 1, access: fetch, allowed: false },
+        Case { name: "other override", cr0: SPO, at: 0, bytes: 1, access: fetch, allowed: false },
+    ];
+    for case in cases {
+        let storage = Storage { key: 0x18, ..Storage::of(TABLES) };
+        let request = request(case.at, case.bytes, case.access, 3);
+        let got = walk(&params(case.cr0, Facilities::ALL), &request, &storage).unwrap();
+        assert_eq!(
+            got.mapped().is_some(),
+            case.allowed,
+            "{}: PoP ch. 3, fetch-protection override",
+            case.name
+        );
+    }
+}
+
+#[test]
+fn storage_protection_override_opens_key_9_only() {
+    for (cr0, key, allowed) in [(SPO, 0x98, true), (SPO, 0x88, false), (0, 0x98, false), (0, 0x38, true)] {
+        let storage = Storage { key, ..Storage::of(TABLES) };
+        let got =
+            walk(&params(cr0, Facilities::ALL), &request(0x5000, 1, Access::Store, 3), &storage).unwrap();
+        assert_eq!(got.mapped().is_some(), allowed, "CR0 {cr0:#x} key {key:#x}");
+    }
+}
+
+#[test]
+fn a_fetch_only_access_list_entry_stops_stores_before_dat_protection() {
+    let params = params(0, Facilities::ALL).with_access_list(AccessList::FetchOnly);
+    let storage = Storage::of(&[(0x13_0000, 0x14_0200), (0x14_0028, 0x234_6000)]);
+    let got = fault(&params, &request(0x5120, 1, Access::Store, 0), &storage);
+    assert_eq!(got.place, Place::AccessList);
+    assert_eq!(got.cause, Cause::Protection(ProtectionCause::AccessList));
+    assert_eq!(got.teid.map(u64::from), Some(0x540c));
+    let real_space = Params { asce: Some(ASCE.with_r(true)), ..params };
+    assert_eq!(fault(&real_space, &request(0x5120, 1, Access::Store, 0), &storage).teid, got.teid);
+    assert!(mapped(&params, &request(0x5120, 1, Access::Fetch, 0), &storage).dat_protected);
+}
+
+#[test]
+fn the_teid_says_no_more_than_the_facilities_let_it() {
+    let none = Facilities::default();
+    let esop2 = Facilities { esop2: true, ..none };
+    let fsi = Facilities { fsi: true, ..none };
+    let protected = [(0x13_0000, 0x14_0200), (0x14_0000, 0x234_5000)];
+    for (facilities, cr0, key, words, teid) in [
+        (none, LAP, 0, TABLES, 0x000),
+        (esop2, LAP, 0, TABLES, 0x080),
+        (fsi, LAP, 0, TABLES, 0x400),
+        (Facilities::ALL, LAP, 0, TABLES, 0x480),
+        (none, 0, 0x10, TABLES, 0x000),
+        (esop2, 0, 0x10, TABLES, 0x008),
+        (Facilities::ALL, 0, 0x10, TABLES, 0x408),
+        (none, 0, 0, &protected, 0x004),
+        (Facilities::ALL, 0, 0, &protected, 0x404),
+    ] {
+        let storage = Storage { key, ..Storage::of(words) };
+        let got = fault(&params(cr0, facilities), &request(0x100, 1, Access::Store, 3), &storage);
+        assert_eq!(got.teid.map(u64::from), Some(teid), "{facilities:?} {:?}", got.cause);
+    }
+}
+
+#[test]
+fn a_failing_host_is_an_error_and_never_a_fault() {
+    for failing in [0x13_0000, 0x14_0028, 0x234_6000] {
+        let storage = Storage { failing: Some(failing), ..Storage::of(TABLES) };
+        let got = walk(&params(0, Facilities::ALL), &request(0x5000, 1, Access::Fetch, 0), &storage);
+        assert_eq!(got, Err(HostFailure), "{failing:#x}");
+    }
+}
+
+#[test]
+fn a_table_at_the_end_of_the_address_space_is_outside_storage_where_it_would_wrap() {
+    let asce = Asce::from_bits(0xffff_ffff_ffff_f003);
+    let storage = Storage { size: u64::MAX, ..Storage::of(&[]) };
+    let got =
+        walk_asce(asce, Virtual::from_bits(0x2000_0000), Access::Fetch, Features::ALL, &storage).unwrap();
+    let fault = got.fault().unwrap();
+    assert_eq!((fault.exception, fault.place), (AccessException::Addressing, Place::Table(Level::Segment)));
+    assert_eq!((fault.cause, fault.teid, fault.entry), (Cause::Table, None, None));
+}
+
+#[test]
+fn a_fault_hands_over_the_entry_that_decided() {
+    // An empty segment with software's token in it, and a region whose table is too short.
+    let token = 0x0001_0005_0000_0020;
+    let storage = Storage::of(&[(0x13_0008, token), (0x12_0000, 0x13_0004)]);
+    for (asce, at, entry, exception) in [
+        (0x13_0003, 0x10_0000, Some((0x13_0008, token)), AccessException::SegmentTranslation),
+        (0x12_0007, 0x2000_0000, Some((0x12_0000, 0x13_0004)), AccessException::SegmentTranslation),
+        (0x13_0000, 0x2000_0000, None, AccessException::SegmentTranslation),
+        (0x13_0003, 0x8000_0000, None, AccessException::AsceType),
+    ] {
+        let asce = Asce::from_bits(asce);
+        let got = walk_asce(asce, Virtual::from_bits(at), Access::Fetch, Features::ALL, &storage).unwrap();
+        let fault = got.fault().unwrap();
+        assert_eq!(fault.entry.map(|entry| (entry.at.bits(), entry.bits)), entry, "{at:#x}");
+        assert_eq!(fault.exception, exception, "{at:#x}");
+    }
+}
+
+#[test]
+fn recording_sets_r_for_all_and_c_for_stores() {
+    let key = StorageKey::from_bits(0x30);
+    for (access, recording, after) in [
+        (Access::Fetch, Recording::Reference, 0x34),
+        (Access::InstructionFetch, Recording::Reference, 0x34),
+        (Access::Store, Recording::ReferenceAndChange, 0x36),
+    ] {
+        let got = mapped(&params(0, Facilities::ALL), &request(0x5000, 1, access, 0), &Storage::of(TABLES));
+        assert_eq!(got.recording, recording);
+        assert_eq!(got.recording.applied_to(key).into_bits(), after);
+    }
+}
+
+/// Control block at 0x2000, access list at 0x3000, ASTE at 0x4000, authority table at 0x5000.
+const ALET: u32 = 0x0042_0003;
+const ART: &[(u64, u64)] = &[
+    (0x2010, 0x0000_3000_0000_0000),
+    (0x3030, 0x0042_0000_0000_0000),
+    (0x3038, 0x0000_4000_0000_0007),
+    (0x4000, 0x0000_5000_0000_0000),
+    (0x4008, 0x13_0003),
+    (0x4010, 0x0000_6000_0000_0007),
+];
+
+#[test]
+fn access_register_translation_finds_the_space_or_says_what_stopped_it() {
+    use AccessException as E;
+    use AccessRegisterTranslation::{Exception, Space};
+    struct Case {
+        name: &'static str,
+        alet: u32,
+        patch: &'static [(u64, u64)],
+        eax: u64,
+        want: AccessRegisterTranslation,
+    }
+    let ok = Space(ASCE, AccessList::Unrestricted);
+    let case = |name, alet, patch, eax, want| Case { name, alet, patch, eax, want };
+    let private: &[(u64, u64)] = &[(0x3030, 0x0142_0007_0000_0000)];
+    let authorized: &[(u64, u64)] = &[(0x3030, 0x0142_0009_0000_0000), (0x5000, 0x0001_0000_0000_0000)];
+    let long: &[(u64, u64)] =
+        &[(0x3030, 0x0142_0007_0000_0000), (0x4000, 0x0000_5000_0000_0010), (0x5000, 0x0000_0000_0040_0000)];
+    let cases = [
+        case("primary", 0, &[], 0, Space(Asce::from_bits(0x1000), AccessList::Unrestricted)),
+        case("secondary", 1, &[], 0, Space(Asce::from_bits(0x7000), AccessList::Unrestricted)),
+        case("list", ALET, &[], 0, ok),
+        case("fetch-only", ALET, &[(0x3030, 0x0242_0000_0000_0000)], 0, Space(ASCE, AccessList::FetchOnly)),
+        case("reserved bit", 0x0242_0003, &[], 0, Exception(E::AletSpecification)),
+        case("list of the primary space", 0x0142_0003, &[(0x8010, 0x0000_3000_0000_0000)], 0, ok),
+        case("beyond the list", 0x0042_0008, &[], 0, Exception(E::AlenTranslation)),
+        case("invalid entry", ALET, &[(0x3030, 0x8042_0000_0000_0000)], 0, Exception(E::AlenTranslation)),
+        case("entry sequence", ALET, &[(0x3030, 0x0043_0000_0000_0000)], 0, Exception(E::AleSequence)),
+        case("invalid ASTE", ALET, &[(0x4000, 0x8000_5000_0000_0000)], 0, Exception(E::AsteValidity)),
+        case("ASTE sequence", ALET, &[(0x4010, 0x0000_6000_0000_0008)], 0, Exception(E::AsteSequence)),
+        case("private, other index", ALET, private, 0x0006, Exception(E::ExtendedAuthority)),
+        case("private, own index", ALET, private, 0x0007, ok),
+        case("private, bit of index 7", ALET, authorized, 7, ok),
+        case("private, bit of index 6", ALET, authorized, 6, Exception(E::ExtendedAuthority)),
+        case("beyond the authority table", ALET, private, 0x0010, Exception(E::ExtendedAuthority)),
+        case("last byte of the authority table", ALET, long, 0x0014, ok),
+        case("outside storage", ALET, &[(0x3038, 0x7fff_ffc0_0000_0007)], 0, Exception(E::Addressing)),
+    ];
+    for case in cases {
+        let mut registers = ControlRegisters([0; 16]);
+        for (n, value) in [(1, 0x1000), (2, 0x2000), (5, 0x8000), (7, 0x7000), (8, case.eax << 16)] {
+            registers.0[n] = value;
+        }
+        let mut storage = Storage { size: 0x10_0000, ..Storage::of(ART) };
+        storage.words.extend(case.patch.iter().copied());
+        let got = access_register(BaseRegister::Other(case.alet), &registers, Prefix::default(), &storage);
+        assert_eq!(got, Ok(case.want), "{}: PoP ch. 5, access-register translation", case.name);
+    }
+}
+
+#[test]
+fn access_register_0_is_the_primary_space_whatever_it_holds() {
+    let mut registers = ControlRegisters([0; 16]);
+    registers.0[1] = 0x1000;
+    let got = access_register(BaseRegister::Zero, &registers, Prefix::default(), &Storage::default());
+    assert_eq!(got, Ok(AccessRegisterTranslation::Space(Asce::from_bits(0x1000), AccessList::Unrestricted)));
+}
+
+/// Answer of the literal walker: address, protection, IEP, or program-interruption code.
+type Literal = Result<(u64, bool, bool), u16>;
+
+/// One loop over levels on raw bits, as the translation process is written; shares nothing with the walk.
+fn literal(asce: u64, va: u64, edat1: bool, edat2: bool, storage: &Storage) -> Literal {
+    let bit = |value: u64, n: u32| value >> (63 - n) & 1 == 1;
+    let index = |level: u64| va >> [20, 31, 42, 53][usize::try_from(level).unwrap()] & 0x7ff;
+    let missing = |level: u64| [0x10, 0x3b, 0x3a, 0x39][usize::try_from(level).unwrap()];
+    let read = |at: u64| storage.load(Absolute::new(at)).unwrap().map(u64::from_be_bytes).ok_or(0x05_u16);
+    if bit(asce, 58) {
+        return Ok((va, false, false));
+    }
+    let mut level = asce >> 2 & 3;
+    if (level + 1..4).any(|higher| index(higher) != 0) {
+        return Err(0x38);
+    }
+    if index(level) >> 9 > asce & 3 {
+        return Err(missing(level));
+    }
+    let mut table = asce & !0xfff;
+    let mut protected = false;
+    loop {
+        let entry = read(table + 8 * index(level))?;
+        if bit(entry, 58) {
+            return Err(missing(level));
+        }
+        if entry >> 2 & 3 != level {
+            return Err(0x12);
+        }
+        let common = bit(entry, 59) && (level == 0 || (level == 1 && edat2));
+        if common && bit(asce, 55) {
+            return Err(0x12);
+        }
+        protected |= bit(entry, 54) && (level == 0 || edat1);
+        if bit(entry, 53) && ((level == 1 && edat2) || (level == 0 && edat1)) {
+            let offset = if level == 1 { 0x7fff_ffff } else { 0xf_ffff };
+            return Ok((entry & !offset | va & offset, protected, bit(entry, 55)));
+        }
+        if level == 0 {
+            table = entry & !0x7ff;
+            break;
+        }
+        level -= 1;
+        let quarter = index(level) >> 9;
+        if quarter < entry >> 6 & 3 || quarter > entry & 3 {
+            return Err(missing(level));
+        }
+        table = entry & !0xfff;
+    }
+    let entry = read(table + 8 * (va >> 12 & 0xff))?;
+    if bit(entry, 53) {
+        return Err(0x11);
+    }
+    if bit(entry, 52) {
+        return Err(0x12);
+    }
+    Ok((entry & !0xfff | va & 0xfff, protected || bit(entry, 54), bit(entry, 55)))
+}
+
+/// A fixed stream of numbers (xorshift64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// True once in `n`.
+    fn once_in(&mut self, n: u64) -> bool {
+        self.next() % n == 0
+    }
+}
+
+/// Makes tables that mostly reach a leaf, each bit that matters disturbed now and then.
+fn scenario(numbers: &mut Numbers) -> (u64, u64, Storage) {
+    let top = numbers.next() % 4;
+    let mut va = numbers.next() & ((1 << [31, 42, 53, 63][usize::try_from(top).unwrap()]) - 1);
+    if numbers.once_in(8) {
+        va = numbers.next();
+    }
+    let noise =
+        |numbers: &mut Numbers, mask: u64, n: u64| if numbers.once_in(n) { numbers.next() & mask } else { 0 };
+    let tl = if numbers.once_in(4) { numbers.next() & 3 } else { 3 };
+    let asce = 0x10_0000 | top << 2 | tl | noise(numbers, 0xd00, 3) | noise(numbers, 0x20, 40);
+    let mut words = HashMap::new();
+    let mut table = 0x10_0000;
+    for level in (0..=top).rev() {
+        let shift = [20, 31, 42, 53][usize::try_from(level).unwrap()];
+        let at = table + 8 * (va >> shift & 0x7ff);
+        table += 0x1_0000;
+        let length = if level == 0 { 0 } else { 3 };
+        let frame = noise(numbers, 0x400, 4);
+        let far = noise(numbers, 0xffff_f000_0000_0000, 60);
+        let bits = noise(numbers, 0x1_f8f3, 6) | noise(numbers, 0x33f, 6) | noise(numbers, 0x200, 3);
+        words.insert(at, (table | level << 2 | length | frame | far) ^ bits);
+    }
+    let leaf = 0x234_5000 | noise(numbers, 0x300, 2) | noise(numbers, 0xf00, 6) | noise(numbers, 0xff, 2);
+    words.insert(table + 8 * (va >> 12 & 0xff), leaf);
+    (asce, va, Storage { words, size: 1 << 32, ..Storage::default() })
+}
+
+#[test]
+fn the_walk_agrees_with_a_literal_transcription() {
+    let mut numbers = Numbers(0x1234_5678_9abc_def1);
+    let mut answers: HashMap<String, u32> = HashMap::new();
+    for round in 0..200_000 {
+        let (asce, va, storage) = scenario(&mut numbers);
+        let (edat1, edat2) =
+            [(false, false), (true, false), (true, true)][usize::try_from(numbers.next() % 3).unwrap()];
+        let features = Features { edat1, edat2, ..Features::ALL };
+        let want = literal(asce, va, edat1, edat2, &storage);
+        let got = walk_asce(Asce::from_bits(asce), Virtual::from_bits(va), Access::Fetch, features, &storage);
+        let got = match got.unwrap() {
+            Translation::Mapped(m) => Ok((m.absolute.bits(), m.dat_protected, m.instruction_protected)),
+            Translation::Fault(fault) => Err(fault.pic().0),
+        };
+        assert_eq!(got, want, "round {round}: asce {asce:#x} va {va:#x} {features:?} {:x?}", storage.words);
+        let kind = want.map_or_else(|code| format!("{code:#x}"), |_| "mapped".to_owned());
+        *answers.entry(kind).or_default() += 1;
+    }
+    // Each answer that tables can give must have been asked for often.
+    for kind in ["mapped", "0x5", "0x10", "0x11", "0x12", "0x38", "0x39", "0x3a", "0x3b"] {
+        assert!(answers.get(kind).copied().unwrap_or(0) > 500, "{kind}: {answers:?}");
+    }
+}
