@@ -280,6 +280,26 @@ fn access_register_translation_finds_the_space_or_says_what_stopped_it() {
 }
 
 #[test]
+fn tables_of_access_registers_are_at_real_addresses() {
+    // The control block at real 0x0, which the prefix puts at 0x8000; the list at real 0x8080, absolute 0x80.
+    let mut registers = ControlRegisters([0; 16]);
+    registers.0[1] = 0x1000;
+    let moved: Vec<_> = ART
+        .iter()
+        .map(|(at, value)| match at {
+            0x2010 => (0x8010, 0x0000_8080_0000_0000),
+            0x3030 | 0x3038 => (at - 0x3000 + 0x80, *value),
+            _ => (*at, *value),
+        })
+        .collect();
+    let storage = Storage::of(&moved);
+    let got = access_register(BaseRegister::Other(ALET), &registers, Prefix::new(0x8000), &storage);
+    assert_eq!(got, Ok(AccessRegisterTranslation::Space(ASCE, AccessList::Unrestricted)));
+    let got = access_register(BaseRegister::Other(ALET), &registers, Prefix::default(), &storage);
+    assert_eq!(got, Ok(AccessRegisterTranslation::Exception(AccessException::AleSequence)));
+}
+
+#[test]
 fn access_register_0_is_the_primary_space_whatever_it_holds() {
     let mut registers = ControlRegisters([0; 16]);
     registers.0[1] = 0x1000;
