@@ -1,6 +1,7 @@
 //! Addition, multiplication, division, square root, and the fused multiply-add.
 
 use super::env::{Env, Rounding};
+use super::estimate::rsqrt_estimate_of;
 use super::format::{Class, Finite, Format, Operand, infinity, small_constant, unpack, zero};
 use super::round::{
     divide_by_zero, exact_zero, invalid, process_nan, process_nans, round, shift_right_jam_128,
@@ -222,22 +223,52 @@ pub fn sqrt<F: Format>(op: u64, env: &mut Env) -> u64 {
     }
 }
 
-/// Takes the root: at least 32 or 64 digits of it, the rest jammed.
+/// Takes the root: 27 or 55 digits of it, the rest jammed.
 #[inline]
 fn root<F: Format>(value: Finite) -> Finite {
-    let exp = value.exp >> 1;
+    // x = scaled/2⁶⁴ is in [1/4, 1), its root's digits are the result's. FRAC < 63: nothing is shifted out.
     let odd = (value.exp & 1) as u32;
-    let sig = if F::FRAC < 30 {
-        // sig/2⁶³ · 2^odd is in [1, 4); scaled by 2⁶² its root is in [2³¹, 2³²). Nothing is lost: FRAC < 63.
-        let radicand = value.sig >> (1 - odd);
-        let digits = radicand.isqrt();
-        (digits << 32) | u64::from(digits * digits != radicand)
+    let scaled = value.sig >> (1 - odd);
+    let (high, rsqrt) = root_estimate(scaled);
+    let sig = if F::FRAC <= 23 {
+        let (square, mut digits) = (scaled >> 10, high >> 5);
+        while digits * digits > square {
+            digits -= 1;
+        }
+        while (digits + 1) * (digits + 1) <= square {
+            digits += 1;
+        }
+        (digits << 37) | u64::from(digits * digits != square)
     } else {
-        let radicand = u128::from(value.sig) << (63 + odd);
-        let digits = radicand.isqrt();
-        digits as u64 | u64::from(digits * digits != radicand)
+        // One step more: what is left, divided by twice the root.
+        let left = i128::from(scaled) - i128::from(high * high);
+        let refined = (i128::from(high) << 32) + ((left * i128::from(rsqrt)) >> 32);
+        let (square, mut digits) = (u128::from(scaled) << 46, (refined >> 9) as u128);
+        while digits * digits > square {
+            digits -= 1;
+        }
+        while (digits + 1) * (digits + 1) <= square {
+            digits += 1;
+        }
+        ((digits as u64) << 9) | u64::from(digits * digits != square)
     };
-    Finite { sign: false, exp, sig }
+    Finite { sign: false, exp: value.exp >> 1, sig }
+}
+
+/// Estimates √x · 2³² and 2³¹/√x for `x = scaled/2⁶⁴` in \[1/4, 1).
+///
+/// From the eight digits of the architecture's own table two steps of Newton's, `r' = r·(3 − x·r²)/2`, make more than 28;
+/// [`root`] sets the last digits right whatever these are, in at most a step or two.
+#[inline]
+fn root_estimate(scaled: u64) -> (u64, u64) {
+    let x = scaled >> 32;
+    let mut r = u64::from(rsqrt_estimate_of((scaled >> 55) as u32)) << 23;
+    for _ in 0..2 {
+        // x·r² is near 1, with 62 digits after the point.
+        let near_one = (x * ((r * r) >> 31)) >> 1;
+        r = (r * (((3 << 62) - near_one) >> 32)) >> 31;
+    }
+    (((x * r) >> 31).min(u64::from(u32::MAX)), r)
 }
 
 /// As [`Finite`], with the digits of a product: `± sig/2¹²⁷ · 2^exp`, bit 127 set.

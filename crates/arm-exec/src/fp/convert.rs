@@ -175,22 +175,29 @@ pub fn round_int<F: Format>(op: u64, rounding: Rounding, inexact: Inexact, env: 
         Class::Infinity => infinity::<F>(operand.sign),
         Class::Zero => zero::<F>(operand.sign),
         Class::Finite(value) if value.exp >= F::FRAC as i32 => operand.bits,
-        Class::Finite(value) => round_fraction::<F>(value, rounding, inexact, env),
+        Class::Finite(value) => {
+            let (result, lost) = round_fraction::<F>(operand.bits, value, rounding);
+            if lost && matches!(inexact, Inexact::Raise) {
+                env.raise(Fpsr::IXC);
+            }
+            result
+        }
     }
 }
 
-fn round_fraction<F: Format>(value: Finite, rounding: Rounding, inexact: Inexact, env: &mut Env) -> u64 {
+/// Rounds a number below 2^FRAC. Returns it, and whether digits were lost.
+fn round_fraction<F: Format>(bits: u64, value: Finite, rounding: Rounding) -> (u64, bool) {
     let sign = value.sign;
-    // Below 2^FRAC, so it is never `None`.
-    let fixed = split(value.exp, value.sig).unwrap_or(Fixed { whole: 0, part: 0 });
-    let whole = rounded(fixed, sign, rounding);
-    if fixed.part != 0 && matches!(inexact, Inexact::Raise) {
-        env.raise(Fpsr::IXC);
+    if value.exp < 0 {
+        let part = shift_right_jam(value.sig, (-1 - value.exp).unsigned_abs());
+        let one = (F::EMAX as u64) << F::FRAC;
+        let up = rounds_up(rounding, sign, false, part, 1 << 63);
+        return (zero::<F>(sign) | if up { one } else { 0 }, true);
     }
-    if whole == 0 {
-        return zero::<F>(sign);
-    }
-    let lead = whole.leading_zeros();
-    let exact = Finite { sign, exp: 63 - lead as i32, sig: whole << lead };
-    round::<F>(exact, Rounding::Zero, env)
+    // The encoding's digits below `unit` go. A carry out of the fraction steps the exponent, which is right; and of a
+    // number below 2 the unit is the lowest bit of the exponent field, set like the digit it stands for.
+    let unit = 1 << (F::FRAC - value.exp.unsigned_abs());
+    let below = bits & (unit - 1);
+    let up = rounds_up(rounding, sign, bits & unit != 0, below, unit >> 1);
+    (bits - below + if up { unit } else { 0 }, below != 0)
 }

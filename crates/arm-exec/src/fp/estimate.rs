@@ -35,8 +35,9 @@ const RSQRT: [u8; 512] = {
     table
 };
 
+/// [`rsqrt_of`], looked up.
 #[inline]
-fn rsqrt_estimate_of(a: u32) -> u32 {
+pub(super) fn rsqrt_estimate_of(a: u32) -> u32 {
     256 | u32::from(RSQRT.get(a as usize).copied().unwrap_or(0))
 }
 

@@ -18,8 +18,8 @@ use super::env::{Env, Fpsr};
 /// Whether this host's `f32` and `f64` round after every operation; the x87 does not.
 const STRICT: bool = cfg!(any(not(target_arch = "x86"), target_feature = "sse2"));
 
-macro_rules! addition {
-    ($float:ty, $bits:ty) => {
+macro_rules! host {
+    ($float:ty, $bits:ty, $wide:ty, $frac:literal) => {
         /// Adds.
         #[inline(always)]
         pub(in crate::fp) fn add(a: $bits, b: $bits, env: &mut Env) -> Option<$bits> {
@@ -32,9 +32,9 @@ macro_rules! addition {
             sum(<$float>::from_bits(a), -<$float>::from_bits(b), env)
         }
 
-        /// Losses: Knuth's TwoSum gives the rounding error of a sum exactly, given that nothing overflows; an overflow
-        /// inside it would leave no finite error. An error is never lost to underflow, being a multiple of the smallest
-        /// subnormal number.
+        /// Losses: TwoSum gives the rounding error exactly, given that nothing overflows; an overflow inside it
+        /// would leave no finite error. No error is lost to underflow, being a multiple of the smallest subnormal
+        /// number.
         #[inline(always)]
         fn sum(x: $float, y: $float, env: &mut Env) -> Option<$bits> {
             let sum = x + y;
@@ -53,68 +53,127 @@ macro_rules! addition {
             Some(sum.to_bits())
         }
 
+        /// Knuth's TwoSum: what `x + y` differs from the rounded `sum` by.
         #[inline(always)]
-        fn two_sum_error(x: $float, y: $float, sum: $float) -> $float {
+        pub(super) fn two_sum_error(x: $float, y: $float, sum: $float) -> $float {
             let y_in_sum = sum - x;
             (x - (sum - y_in_sum)) + (y - y_in_sum)
+        }
+
+        const LEAD: $bits = 1 << $frac;
+        const FIELD: $bits = <$float>::INFINITY.to_bits();
+
+        /// At least twice the smallest normal number, and finite.
+        #[inline(always)]
+        pub(super) fn is_comfortable(x: $float) -> bool {
+            let field = x.to_bits() & FIELD;
+            (2 * LEAD..FIELD).contains(&field)
+        }
+
+        /// The digits of a normal number, as an integer.
+        #[inline(always)]
+        fn digits(bits: $bits) -> Option<$wide> {
+            (bits & FIELD != 0).then_some(<$wide>::from((bits & (LEAD - 1)) | LEAD))
+        }
+
+        /// Multiplies. Two numbers of `p` digits have a product of 2p − 1 or 2p: none are lost if those below
+        /// the highest `p` are zero.
+        #[inline(always)]
+        pub(in crate::fp) fn mul(a: $bits, b: $bits, env: &mut Env) -> Option<$bits> {
+            let (x, y) = (<$float>::from_bits(a), <$float>::from_bits(b));
+            let product = x * y;
+            if !STRICT || !env.fpcr.is_plain() {
+                return None;
+            }
+            if is_comfortable(product) {
+                if !env.is_set(Fpsr::IXC) {
+                    let exact = digits(a)? * digits(b)?;
+                    let unit = LEAD << ((exact >> (2 * $frac + 1)) as u32 & 1);
+                    if exact as $bits & (unit - 1) != 0 {
+                        env.raise(Fpsr::IXC);
+                    }
+                }
+                Some(product.to_bits())
+            } else if product == 0.0 && (x == 0.0 || y == 0.0) {
+                Some(product.to_bits())
+            } else {
+                None
+            }
+        }
+
+        /// Divides. No digits are lost if the quotient's times the divisor's are the dividend's, scaled by
+        /// 2^frac or 2^(frac + 1).
+        #[inline(always)]
+        pub(in crate::fp) fn div(a: $bits, b: $bits, env: &mut Env) -> Option<$bits> {
+            let (x, y) = (<$float>::from_bits(a), <$float>::from_bits(b));
+            let quotient = x / y;
+            if !STRICT || !env.fpcr.is_plain() {
+                return None;
+            }
+            if is_comfortable(quotient) {
+                if !env.is_set(Fpsr::IXC) {
+                    let dividend = digits(a)?;
+                    let back = digits(quotient.to_bits())? * digits(b)?;
+                    if back != dividend << $frac && back != dividend << ($frac + 1) {
+                        env.raise(Fpsr::IXC);
+                    }
+                }
+                Some(quotient.to_bits())
+            } else if x == 0.0 && quotient == 0.0 {
+                Some(quotient.to_bits())
+            } else {
+                None
+            }
         }
     };
 }
 
-/// `f32`, with `f64` to look for lost digits.
+/// Rounds `sum + error` to odd, `sum` being its nearest number: of the two neighbours between which the true value lies,
+/// takes the odd one. An odd `sum` is it; else the other is one unit of the encoding away, towards the error.
+#[inline(always)]
+fn to_odd(sum: f64, error: f64) -> f64 {
+    let bits = sum.to_bits();
+    if error == 0.0 || bits & 1 != 0 {
+        return sum;
+    }
+    let outwards = (error > 0.0) == (sum > 0.0);
+    f64::from_bits(if outwards { bits.wrapping_add(1) } else { bits.wrapping_sub(1) })
+}
+
+/// Converts `f64` to `f32`.
+#[inline(always)]
+pub(super) fn narrow(op: u64, env: &mut Env) -> Option<u32> {
+    let wide = f64::from_bits(op);
+    let result = wide as f32;
+    if !STRICT || !env.fpcr.is_plain() || !single::is_comfortable(result) {
+        return None;
+    }
+    if f64::from(result) != wide {
+        env.raise(Fpsr::IXC);
+    }
+    Some(result.to_bits())
+}
+
+/// Converts `f32` to `f64`, normal numbers only: those are exact under any FPCR.
+#[inline(always)]
+pub(super) fn widen(op: u32) -> Option<u64> {
+    let field = op & 0x7f80_0000;
+    if field == 0 || field == 0x7f80_0000 {
+        return None;
+    }
+    let sign = u64::from(op & 0x8000_0000) << 32;
+    Some(sign | ((u64::from(op & 0x7fff_ffff) << 29) + ((1023 - 127) << 52)))
+}
+
+/// `f32`.
 pub(in crate::fp) mod single {
-    use super::{Env, Fpsr, STRICT};
+    use super::{Env, Fpsr, STRICT, double, to_odd};
 
-    addition!(f32, u32);
+    host!(f32, u32, u64, 23);
 
-    /// At least twice the smallest normal number, and finite.
-    #[inline(always)]
-    fn is_comfortable(x: f32) -> bool {
-        (2..=254).contains(&((x.to_bits() >> 23) & 0xff))
-    }
-
-    /// Multiplies. The product of two 24-digit numbers is exact in `f64`: 48 digits, exponents far inside.
-    #[inline(always)]
-    pub(in crate::fp) fn mul(a: u32, b: u32, env: &mut Env) -> Option<u32> {
-        let exact = f64::from(f32::from_bits(a)) * f64::from(f32::from_bits(b));
-        let product = exact as f32;
-        if !STRICT || !env.fpcr.is_plain() {
-            return None;
-        }
-        if is_comfortable(product) {
-            if f64::from(product) != exact {
-                env.raise(Fpsr::IXC);
-            }
-            Some(product.to_bits())
-        } else if exact == 0.0 {
-            Some(product.to_bits())
-        } else {
-            None
-        }
-    }
-
-    /// Divides. Digits were lost unless quotient times divisor, exact in `f64`, is the dividend.
-    #[inline(always)]
-    pub(in crate::fp) fn div(a: u32, b: u32, env: &mut Env) -> Option<u32> {
-        let (x, y) = (f32::from_bits(a), f32::from_bits(b));
-        let quotient = x / y;
-        if !STRICT || !env.fpcr.is_plain() {
-            return None;
-        }
-        if is_comfortable(quotient) {
-            if f64::from(quotient) * f64::from(y) != f64::from(x) {
-                env.raise(Fpsr::IXC);
-            }
-            Some(quotient.to_bits())
-        } else if x == 0.0 && quotient == 0.0 {
-            Some(quotient.to_bits())
-        } else {
-            None
-        }
-    }
-
-    /// Multiplies and adds: the product is exact in `f64`; its sum with the addend is rounded there to odd (the error is
-    /// known from TwoSum), and rounding 53 digits so made to 24 is rounding once (53 ≥ 24 + 2; Boldo, Melquiond 2008).
+    /// Multiplies and adds: the product is exact in `f64` (48 digits, exponents far inside); its sum with the addend is
+    /// rounded there to odd, and rounding 53 digits so made to 24 is rounding once (53 ≥ 24 + 2; Boldo and
+    /// Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
     #[inline(always)]
     pub(in crate::fp) fn mul_add(addend: u32, a: u32, b: u32, env: &mut Env) -> Option<u32> {
         let product = f64::from(f32::from_bits(a)) * f64::from(f32::from_bits(b));
@@ -127,8 +186,7 @@ pub(in crate::fp) mod single {
             // Exact, for both terms are multiples of 2⁻²⁹⁸; and IEEE 754's sign of zero is Arm's.
             return Some((sum as f32).to_bits());
         }
-        let y_in_sum = sum - product;
-        let error = (product - (sum - y_in_sum)) + (addend - y_in_sum);
+        let error = double::two_sum_error(product, addend, sum);
         let result = to_odd(sum, error) as f32;
         if !is_comfortable(result) {
             return None;
@@ -138,93 +196,65 @@ pub(in crate::fp) mod single {
         }
         Some(result.to_bits())
     }
-
-    /// Of the two neighbours between which `sum + error` lies, takes the odd one. An odd `sum` is it; else the
-    /// other is one unit of the encoding away, towards the error.
-    #[inline(always)]
-    fn to_odd(sum: f64, error: f64) -> f64 {
-        let bits = sum.to_bits();
-        if error == 0.0 || bits & 1 != 0 {
-            return sum;
-        }
-        let outwards = (error > 0.0) == (sum > 0.0);
-        f64::from_bits(if outwards { bits.wrapping_add(1) } else { bits.wrapping_sub(1) })
-    }
 }
 
-/// `f64`, with integers to look for lost digits.
+/// `f64`.
 pub(in crate::fp) mod double {
-    use super::{Env, Fpsr, STRICT};
+    use super::{Env, Fpsr, STRICT, to_odd};
 
-    addition!(f64, u64);
+    host!(f64, u64, u128, 52);
 
-    const FIELD: u64 = 0x7ff << 52;
-    const LEAD: u64 = 1 << 52;
-
-    /// At least twice the smallest normal number, and finite.
+    /// From 2⁻³⁰⁰ to 2³⁰⁰, more or less.
     #[inline(always)]
-    fn is_comfortable(x: f64) -> bool {
-        (2..=2046).contains(&((x.to_bits() >> 52) & 0x7ff))
+    fn is_moderate(bits: u64) -> bool {
+        ((bits & FIELD) >> 52).wrapping_sub(1023 - 300) <= 600
     }
 
-    /// The 53 digits of a normal number.
+    /// Multiplies and adds by Boldo and Melquiond's algorithm (2008, as above): product and sums with their exact errors,
+    /// the two least parts joined by rounding to odd, the last sum to nearest.
+    ///
+    /// It asks that nothing overflows or underflows. With factors and addend in 2^±300, or the addend zero, every
+    /// number that occurs is below 2⁷⁰⁰ and a multiple of 2⁻⁸⁰⁰; nor can the result be tiny. Digits are lost exactly if one
+    /// of the last two sums loses some: where there is a leading error at all, the joined part is less than two units of
+    /// the leading one, so 53 digits of it, the last one odd, cannot all fit into the result.
     #[inline(always)]
-    fn digits(bits: u64) -> Option<u64> {
-        (bits & FIELD != 0).then_some((bits & (LEAD - 1)) | LEAD)
+    pub(in crate::fp) fn mul_add(addend: u64, a: u64, b: u64, env: &mut Env) -> Option<u64> {
+        if !STRICT || !env.fpcr.is_plain() || !is_moderate(a) || !is_moderate(b) {
+            return None;
+        }
+        if !is_moderate(addend) && addend << 1 != 0 {
+            return None;
+        }
+        let (x, y, z) = (f64::from_bits(a), f64::from_bits(b), f64::from_bits(addend));
+        let (high, low) = two_product(x, y);
+        let middle = z + low;
+        let middle_error = two_sum_error(z, low, middle);
+        let leading = high + middle;
+        let leading_error = two_sum_error(high, middle, leading);
+        let least = middle_error + leading_error;
+        let least_error = two_sum_error(middle_error, leading_error, least);
+        let joined = to_odd(least, least_error);
+        let result = leading + joined;
+        if !env.is_set(Fpsr::IXC) && (least_error != 0.0 || two_sum_error(leading, joined, result) != 0.0) {
+            env.raise(Fpsr::IXC);
+        }
+        Some(result.to_bits())
     }
 
-    /// Multiplies. The product of the digits has 105 or 106 of them: none are lost if the lowest 52 or 53 are zero.
+    /// Dekker's product: the rounded product and its error. The halves have 26 digits, one more in the sign.
     #[inline(always)]
-    pub(in crate::fp) fn mul(a: u64, b: u64, env: &mut Env) -> Option<u64> {
-        let (x, y) = (f64::from_bits(a), f64::from_bits(b));
+    fn two_product(x: f64, y: f64) -> (f64, f64) {
         let product = x * y;
-        if !STRICT || !env.fpcr.is_plain() {
-            return None;
-        }
-        if is_comfortable(product) {
-            if !env.is_set(Fpsr::IXC) {
-                let exact = u128::from(digits(a)?) * u128::from(digits(b)?);
-                // 2⁵², or 2⁵³ where there are 106.
-                let unit = LEAD << ((exact >> 105) as u32 & 1);
-                if exact as u64 & (unit - 1) != 0 {
-                    env.raise(Fpsr::IXC);
-                }
-            }
-            Some(product.to_bits())
-        } else if product == 0.0 && (x == 0.0 || y == 0.0) {
-            Some(product.to_bits())
-        } else {
-            None
-        }
+        let ((xh, xl), (yh, yl)) = (halves(x), halves(y));
+        let error = ((xh * yh - product) + xh * yl + xl * yh) + xl * yl;
+        (product, error)
     }
 
-    /// Divides. No digits are lost if the quotient's times the divisor's are the dividend's, scaled by 2⁵² or 2⁵³.
+    /// Veltkamp's splitting.
     #[inline(always)]
-    pub(in crate::fp) fn div(a: u64, b: u64, env: &mut Env) -> Option<u64> {
-        let (x, y) = (f64::from_bits(a), f64::from_bits(b));
-        let quotient = x / y;
-        if !STRICT || !env.fpcr.is_plain() {
-            return None;
-        }
-        if is_comfortable(quotient) {
-            if !env.is_set(Fpsr::IXC) {
-                let dividend = u128::from(digits(a)?);
-                let back = u128::from(digits(quotient.to_bits())?) * u128::from(digits(b)?);
-                if back != dividend << 52 && back != dividend << 53 {
-                    env.raise(Fpsr::IXC);
-                }
-            }
-            Some(quotient.to_bits())
-        } else if x == 0.0 && quotient == 0.0 {
-            Some(quotient.to_bits())
-        } else {
-            None
-        }
-    }
-
-    /// Has no short cut: a fused operation is not in `core`.
-    #[inline(always)]
-    pub(in crate::fp) fn mul_add(_addend: u64, _a: u64, _b: u64, _env: &mut Env) -> Option<u64> {
-        None
+    fn halves(x: f64) -> (f64, f64) {
+        let scaled = 134_217_729.0 * x; // 2²⁷ + 1
+        let high = scaled - (scaled - x);
+        (high, x - high)
     }
 }

@@ -3,7 +3,7 @@
 use super::env::{Env, Rounding};
 use super::format::{F16, F32, F64};
 use super::{Inexact, abs, neg};
-use super::{IntType, NanCompare, arith, compare, convert, estimate};
+use super::{IntType, NanCompare, arith, compare, convert, estimate, fast};
 
 macro_rules! unary {
     ($($module:ident :: $op:ident => $single:ident, $double:ident;)*) => {$(
@@ -101,9 +101,27 @@ conversion! {
     F16 => F32: f16_to_f32, u16, u32;
     F16 => F64: f16_to_f64, u16, u64;
     F32 => F16: f32_to_f16, u32, u16;
-    F32 => F64: f32_to_f64, u32, u64;
     F64 => F16: f64_to_f16, u64, u16;
-    F64 => F32: f64_to_f32, u64, u32;
+}
+
+/// [`convert`](super::convert) from `F32` to `F64`.
+#[inline]
+#[must_use]
+pub fn f32_to_f64(op: u32, env: &mut Env) -> u64 {
+    match fast::widen(op) {
+        Some(wide) => wide,
+        None => convert::convert::<F32, F64>(u64::from(op), env.fpcr.rmode(), env),
+    }
+}
+
+/// [`convert`](super::convert) from `F64` to `F32`, rounding as FPCR says.
+#[inline]
+#[must_use]
+pub fn f64_to_f32(op: u64, env: &mut Env) -> u32 {
+    match fast::narrow(op, env) {
+        Some(single) => single,
+        None => convert::convert::<F64, F32>(op, env.fpcr.rmode(), env) as u32,
+    }
 }
 
 /// [`convert`](super::convert) from `F64` to `F32`, rounding to odd: FCVTXN.

@@ -1,6 +1,7 @@
 //! Operands that are likely to hurt, shared by the floating-point tests.
 
 #![allow(dead_code, reason = "every test crate takes what it needs")]
+#![expect(clippy::indexing_slicing, reason = "a test")]
 
 use arm_exec::fp::Format;
 
@@ -86,18 +87,21 @@ impl Random {
         ])
     }
 
-    /// A second operand: unrelated, or near the first one in value or exponent.
+    /// A second operand: unrelated, near the first one in value or exponent, or such that product or quotient come out near
+    /// an end of the format.
     pub fn partner<F: Format>(&mut self, of: u64) -> u64 {
         let sign = if self.bits() & 1 != 0 { F::SIGN } else { 0 };
-        match self.below(5) {
-            0 => (of ^ sign).wrapping_add(self.below(7)).wrapping_sub(3) & F::ALL,
-            1 => {
-                let span = u64::from(F::FRAC) + 4;
-                let field = ((of >> F::FRAC) & F::EXP_ONES) + self.below(2 * span);
-                let field = field.saturating_sub(span).min(F::EXP_ONES - 1);
-                sign | (field << F::FRAC) | self.fraction::<F>()
-            }
-            _ => self.operand::<F>(),
-        }
+        let bias = (F::EXP_ONES >> 1) as i64;
+        let span = i64::from(F::FRAC) + 4;
+        let near = ((of >> F::FRAC) & F::EXP_ONES) as i64;
+        let field = match self.below(8) {
+            0 => return (of ^ sign).wrapping_add(self.below(7)).wrapping_sub(3) & F::ALL,
+            1 | 2 => near + self.below(2 * span as u64) as i64 - span,
+            3 => bias - near + self.below(5) as i64 - 2,
+            4 => near + bias + self.below(5) as i64 - 2,
+            5 => self.pick(&[3 * bias - near, near - bias]) + self.below(5) as i64 - 2,
+            _ => return self.operand::<F>(),
+        };
+        sign | ((field.max(0) as u64).min(F::EXP_ONES - 1) << F::FRAC) | self.fraction::<F>()
     }
 }
