@@ -42,7 +42,7 @@
 //! - "SAE control block (Linux s390 arm64 KVM series)": the posted series "KVM: s390: Introduce arm64 KVM" and its
 //!   follow-up "KVM: arm64 on s390 System Register Handling". No architecture document of SAE is public; what is read
 //!   out of the driver's use is marked inferred, and choices are marked `CHOICE:`.
-//! - SIE: the Linux definition of the s390 state description; names of fields also in IBM SC24-5594.
+//! - SIE: the Linux definition of the s390 state description; names of fields also in IBM SA22-7095.
 //! - Arm registers held by SAE blocks: Arm ARM, DDI 0487, under the register's name.
 #![no_std]
 #![forbid(unsafe_code)]

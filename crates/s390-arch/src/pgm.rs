@@ -163,7 +163,7 @@ impl AccessException {
         }
     }
 
-    /// Returns how the instruction ends. PoP ch. 6, "Types of Instruction Ending".
+    /// Returns how the instruction ends. PoP ch. 5, "Types of Instruction Ending".
     #[must_use]
     pub const fn ending(self) -> Ending {
         match self {

@@ -1,4 +1,4 @@
-//! The control words of the state description, bit by bit. Linux s390 `kvm_host_types.h`; names in SC24-5594.
+//! The control words of the state description, bit by bit. Linux s390 `kvm_host_types.h`; names in SA22-7095.
 
 use bitfield_struct::bitfield;
 
@@ -311,7 +311,7 @@ pub struct ExecutionControlsB3 {
     __: u8,
     /// 2: adapter-interruption-suppression interpretation.
     pub aisi: bool,
-    /// 3: the same, immediate.
+    /// 3: a second control of the same; how they differ is not in the sources.
     pub aisii: bool,
     /// 4: DEA key wrapping.
     pub dea: bool,

@@ -1,4 +1,4 @@
-//! Why SIE ended. Linux s390 `kvm_host_types.h` and interception handling; names in SC24-5594.
+//! Why SIE ended. Linux s390 `kvm_host_types.h` and interception handling; names in SA22-7095.
 
 use crate::open::open_code;
 use bitfield_struct::bitfield;
@@ -129,11 +129,11 @@ open_code! {
         PREFERRED_MSO = 0x0051, "MSO of preferred guest";
         /// Transaction diagnostic block at an invalid address.
         ITDB_ADDRESS = 0x0080, "ITDB address";
-        /// Dynamic relocation.
+        /// A problem of dynamic relocation; which of three reasons is which is inferred.
         DYNAMIC_RELOCATION = 0x1001, "dynamic relocation";
-        /// Zone number.
+        /// A problem of the zone number (inferred, as above).
         ZONE_NUMBER = 0x1005, "zone number";
-        /// Zone number, another problem.
+        /// Another problem of the zone number (inferred, as above).
         ZONE_NUMBER_2 = 0x1006, "zone number";
         /// Facility list not accessible.
         FACILITY_LIST = 0x1090, "facility list";

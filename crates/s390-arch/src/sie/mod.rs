@@ -1,7 +1,7 @@
 //! Start Interpretive Execution: the state description that runs s390 guests, the elder twin of SAE.
 //!
-//! Sources: the Linux state description (`kvm_host_types.h` of s390), and the names of SC24-5594, "IBM System/370
-//! Extended Architecture: Interpretive Execution". The system control area is not modelled.
+//! Sources: the Linux state description (`kvm_host_types.h` of s390), and the names of SA22-7095
+//! (interpretive execution). The system control area is not modelled.
 
 pub mod block;
 pub mod control;
