@@ -1,2 +1,43 @@
-//! The workspace's own commands.
-fn main() {}
+//! The workspace's own commands: `cargo xtask COMMAND`. Each prints the command lines it runs.
+
+mod oracle;
+mod shell;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  oracle insn   compare single instructions with QEMU (--help for options)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let result = match command {
+        "oracle" => oracle::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => {
+            eprint!("{USAGE}");
+            eprintln!("xtask: unknown command '{other}'");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn oracle_engine() -> Result<Box<dyn testkit::insn::InsnEngine>, String> {
+    Err("the engine is not connected yet; use --reference".into())
+}

@@ -1,2 +1,20 @@
-//! Helpers for the workspace's tests: slow literal transcriptions, vector readers, instruction oracles
+//! Helpers for the workspace's tests: slow literal transcriptions, vector readers, instruction oracles.
+//!
+//! A development tool: it uses `std`, and a broken assumption here is a panic, which is a failed test.
+//!
+//! * [`rng`]: seeded random numbers
+//! * [`insn`]: single A64 instructions, compared between an engine, QEMU and stored results
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test tool: a broken assumption is a failed test"
+)]
+
+pub mod insn;
+pub mod rng;
