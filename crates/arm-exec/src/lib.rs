@@ -30,6 +30,7 @@ pub mod fp;
 mod pe;
 #[expect(unsafe_code, reason = "guest memory is shared with guests that race; see the module")]
 pub mod ram;
+pub mod simd;
 pub mod state;
 
 pub use block::{Block, Jump, Op};
