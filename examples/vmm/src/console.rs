@@ -1,0 +1,128 @@
+//! The person's terminal: raw while the machine runs, itself again on every way out.
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use std::io::{IsTerminal, Read, Write, stdin, stdout};
+use std::sync::Mutex;
+
+/// The state of the terminal before it was made raw, while it is raw.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// The terminal in raw mode; dropping it restores the terminal.
+#[derive(Debug)]
+pub struct RawTerminal(());
+
+impl RawTerminal {
+    /// Makes standard input raw if it is a terminal, and arranges that panics and signals restore it.
+    #[must_use]
+    pub fn new() -> Self {
+        if stdin().is_terminal() {
+            if let Ok(before) = tcgetattr(stdin()) {
+                let mut raw = before.clone();
+                raw.make_raw();
+                // Output still goes through the terminal's own line discipline: the guest sends CR LF.
+                if tcsetattr(stdin(), OptionalActions::Now, &raw).is_ok() {
+                    *BEFORE.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(before);
+                }
+            }
+            let hook = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                restore();
+                hook(info);
+            }));
+        }
+        Self(())
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Puts the terminal back.
+pub fn restore() {
+    let before = BEFORE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    if let Some(before) = before {
+        // If the terminal is gone there is nothing to restore.
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
+    }
+}
+
+/// What a person typed, after the escape character is dealt with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// Bytes for the guest.
+    Bytes(Vec<u8>),
+    /// Ctrl-A X.
+    Quit,
+    /// Ctrl-A H.
+    Help,
+}
+
+/// Ctrl-A.
+const ESCAPE: u8 = 1;
+
+/// Finds Ctrl-A sequences in what is typed.
+#[derive(Debug, Default)]
+pub struct Keys {
+    escaped: bool,
+}
+
+impl Keys {
+    /// Splits what was typed; a sequence may be spread over calls.
+    pub fn split(&mut self, typed: &[u8]) -> Vec<Typed> {
+        let mut out = Vec::new();
+        let mut bytes = Vec::new();
+        for &byte in typed {
+            match (std::mem::take(&mut self.escaped), byte) {
+                (false, ESCAPE) => self.escaped = true,
+                (true, b'x' | b'X') => {
+                    out.extend(flush(&mut bytes));
+                    out.push(Typed::Quit);
+                }
+                (true, b'h' | b'H' | b'?') => {
+                    out.extend(flush(&mut bytes));
+                    out.push(Typed::Help);
+                }
+                (_, byte) => bytes.push(byte),
+            }
+        }
+        out.extend(flush(&mut bytes));
+        out
+    }
+}
+
+fn flush(bytes: &mut Vec<u8>) -> Option<Typed> {
+    (!bytes.is_empty()).then(|| Typed::Bytes(std::mem::take(bytes)))
+}
+
+/// Reads what is there on standard input, `None` at its end.
+pub fn read(buffer: &mut [u8]) -> Option<&[u8]> {
+    match stdin().lock().read(buffer) {
+        Ok(0) | Err(_) => None,
+        Ok(n) => buffer.get(..n),
+    }
+}
+
+/// Writes a byte of the guest's to standard output. A reader that is gone does not stop the guest.
+pub fn write(byte: u8) {
+    let mut out = stdout().lock();
+    let _ = out.write_all(&[byte]);
+    let _ = out.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_escape_character_is_found_across_reads() {
+        let mut keys = Keys::default();
+        assert_eq!(keys.split(b"ls\n"), [Typed::Bytes(b"ls\n".to_vec())]);
+        assert_eq!(keys.split(b"a\x01"), [Typed::Bytes(b"a".to_vec())]);
+        assert_eq!(keys.split(b"xb"), [Typed::Quit, Typed::Bytes(b"b".to_vec())]);
+        assert_eq!(keys.split(b"\x01\x01"), [Typed::Bytes(vec![1])]);
+        assert_eq!(keys.split(b"\x01h"), [Typed::Help]);
+    }
+}

@@ -1,0 +1,405 @@
+//! The machine: memory, the stack of crates, and a thread for each vCPU.
+
+use crate::bus::Bus;
+use crate::console::{self, Keys, Typed};
+use crate::image::{self, Image};
+use crate::layout::{ADDRESS_BITS, RAM};
+use crate::options::Options;
+use crate::stats::{Counters, Report, VcpuReport};
+use crate::{fdt, memory};
+use arm_exec::{Block, Caches, Jump, MapMemory, Op, Page, Ram};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use s390_arch::{Absolute, AbsoluteStorage};
+use s390_host::Tables;
+use sae_model::{Clock, Storage};
+use std::io::stdin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+use vcpu_core::{Line, Spi};
+use xarch_abi::{
+    Backend, BackendVcpu, DeviceAccess, DeviceAnswer, Guest, GuestPa, GuestRange, HostPa, Outcome, Platform,
+    RegId, Registers, Slot, StopReason, TraceEvent, VcpuIndex, Writable,
+};
+
+type Model = sae_model::Machine<'static, HostClock>;
+type HostVm<'a> = s390_host::Vm<&'a Model, Storage<'static>, spin::Mutex<Tables>>;
+type CoreVm = vcpu_core::Vm<8>;
+
+/// Absolute storage below the guest's RAM: page 0 stays unused, as the prefix area of a real machine.
+const TABLES_START: u64 = 0x1000;
+const LARGE_PAGE: u64 = 2 << 20;
+
+/// The host's monotonic clock.
+#[derive(Debug)]
+struct HostClock(Instant);
+
+impl Clock for HostClock {
+    fn nanoseconds(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// How the machine ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The guest turned it off.
+    PowerOff,
+    /// The guest asked for a reset.
+    Reset,
+    /// The person at the terminal asked for it.
+    Quit,
+    /// A vCPU cannot go on.
+    Failed(VcpuIndex, StopReason),
+}
+
+/// Host memory of a machine, kept over resets.
+#[derive(Debug)]
+pub struct Memory {
+    pages: &'static [Page],
+    /// Where guest RAM begins in absolute storage.
+    ram: u64,
+    bytes: u64,
+}
+
+impl Memory {
+    /// Takes the guest's memory and what its tables need from the host.
+    ///
+    /// # Errors
+    /// In words, if the host does not have it.
+    pub fn new(bytes: u64) -> Result<Self, String> {
+        // Control blocks, a segment table for each 2 GiB, a page table (1/512) for each MiB, and as much to spare.
+        let tables = (8 << 20) + bytes / 256;
+        let ram = (TABLES_START + tables).next_multiple_of(LARGE_PAGE);
+        let all = ram.checked_add(bytes).ok_or("more memory than addresses")?;
+        Ok(Self { pages: memory::take(all)?, ram, bytes })
+    }
+
+    const fn ram(&self) -> Ram<'static> {
+        Ram::new(self.pages)
+    }
+
+    /// Copies bytes to a guest-physical address in RAM.
+    fn load(&self, address: u64, bytes: &[u8]) -> Result<(), String> {
+        let at = address.checked_sub(RAM).and_then(|offset| self.ram.checked_add(offset));
+        let at = at.ok_or("below RAM")?;
+        Storage::new(self.ram()).write_bytes(Absolute::new(at), bytes).map_err(|error| error.to_string())
+    }
+
+    /// Fills everything with zeros, for a machine that starts again.
+    pub fn clear(&self) -> Result<(), String> {
+        let storage = Storage::new(self.ram());
+        let zeros = [0; 4096];
+        for page in 0..self.ram().bytes() / 4096 {
+            storage.write_bytes(Absolute::new(page * 4096), &zeros).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// The embedder's side of the contract.
+struct Host<'a> {
+    slot: Slot,
+    bus: Bus,
+    core: &'a CoreVm,
+    backend: &'a HostVm<'a>,
+    threads: &'a [OnceLock<Thread>],
+    stop: AtomicBool,
+    end: Mutex<Option<End>>,
+    counters: Option<Counters>,
+    trace: bool,
+}
+
+impl Host<'_> {
+    fn drive(&self, line: Option<(u32, bool)>) {
+        if let Some((intid, high)) = line {
+            if let Some(spi) = Spi::new(intid) {
+                self.core.set_spi_level(spi, if high { Line::High } else { Line::Low }, self);
+            }
+        }
+    }
+
+    /// Ends the machine; the first reason stands.
+    fn stop(&self, end: End) {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
+        self.stop.store(true, Ordering::SeqCst);
+        for index in 0..self.core.config().vcpus {
+            self.kick(VcpuIndex(index));
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
+
+impl Platform for Host<'_> {
+    fn slot(&self, address: GuestPa) -> Option<Slot> {
+        self.slot.guest.contains(address).then_some(self.slot)
+    }
+
+    fn device(&self, _vcpu: VcpuIndex, access: &DeviceAccess) -> Option<DeviceAnswer> {
+        let (answer, line) = self.bus.access(access);
+        self.drive(line);
+        Some(answer)
+    }
+
+    fn kick(&self, vcpu: VcpuIndex) {
+        self.backend.request_exit(vcpu);
+        if let Some(thread) = self.threads.get(usize::from(vcpu.0)).and_then(OnceLock::get) {
+            thread.unpark();
+        }
+    }
+
+    fn trace(&self, vcpu: VcpuIndex, event: TraceEvent) {
+        if let Some(counters) = &self.counters {
+            counters.count(event);
+        }
+        if self.trace {
+            eprintln!("vcpu {}: {event:x?}\r", vcpu.0);
+        }
+    }
+}
+
+/// Memory for the caches of one PE.
+struct CacheMemory {
+    maps: Vec<MapMemory>,
+    ops: Vec<Op>,
+    blocks: Vec<Block>,
+    jumps: Vec<Jump>,
+}
+
+impl CacheMemory {
+    fn new() -> Self {
+        Self {
+            maps: vec![MapMemory::default(); Caches::MAPS],
+            ops: vec![Op::default(); Caches::OPS],
+            blocks: vec![Block::default(); Caches::BLOCKS],
+            jumps: vec![Jump::default(); Caches::JUMPS],
+        }
+    }
+
+    fn lend(&mut self) -> Caches<'_> {
+        Caches {
+            maps: &mut self.maps,
+            ops: &mut self.ops,
+            blocks: &mut self.blocks,
+            jumps: &mut self.jumps,
+        }
+    }
+}
+
+/// Runs the machine once, from reset to its end.
+///
+/// # Errors
+/// In words, if it could not be built.
+pub fn run(options: &Options, image: &Image, memory: &Memory) -> Result<(End, Option<Report>), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    load(options, image, memory)?;
+    let model = Model::new(memory.ram(), HostClock(Instant::now()), sae_model::Config::default());
+    let core = CoreVm::new(vcpu_core::Config {
+        address_bits: ADDRESS_BITS,
+        ..vcpu_core::Config::new(options.cpus)
+    })
+    .map_err(|error| text(&error))?;
+    let config = s390_host::Config {
+        address_bits: ADDRESS_BITS,
+        vcpus: options.cpus,
+        storage: (Absolute::new(TABLES_START), memory.ram - TABLES_START),
+        limit: s390_host::LimitForm::default(),
+        qmc_base: s390_arch::sae::QmcBase::default(),
+    };
+    let mut caches: Vec<CacheMemory> = (0..options.cpus).map(|_| CacheMemory::new()).collect();
+    let mut cpus = Vec::new();
+    for (number, caches) in (0..options.cpus).zip(&mut caches) {
+        cpus.push(model.cpu(number, caches.lend()).ok_or("the model has no such CPU")?);
+    }
+    let first = cpus.first_mut().ok_or("no CPU")?;
+    let backend = HostVm::new(first, &model, model.storage(), config).map_err(|error| text(&error))?;
+    let guest = GuestRange::new(GuestPa::new(RAM), memory.bytes).ok_or("RAM ends past the address space")?;
+    let slot = Slot { guest, host: HostPa::new(memory.ram), writable: Writable::Yes };
+    backend.add_slot(&slot).map_err(|error| text(&error))?;
+
+    let threads: Vec<OnceLock<Thread>> = (0..options.cpus).map(|_| OnceLock::new()).collect();
+    let host = Host {
+        slot,
+        bus: Bus::default(),
+        core: &core,
+        backend: &backend,
+        threads: &threads,
+        stop: AtomicBool::new(false),
+        end: Mutex::new(None),
+        counters: options.stats.then(Counters::default),
+        trace: options.trace,
+    };
+    let started = Instant::now();
+    let ready = Barrier::new(usize::from(options.cpus));
+    let reports = thread::scope(|scope| {
+        scope.spawn(|| type_in(&host));
+        let vcpus: Vec<_> = (0..options.cpus)
+            .zip(cpus)
+            .map(|(number, cpu)| {
+                let (host, ready, index) = (&host, &ready, VcpuIndex(number));
+                scope.spawn(move || run_vcpu(host, ready, index, cpu, image))
+            })
+            .collect();
+        vcpus.into_iter().map(|vcpu| vcpu.join()).collect::<Vec<_>>()
+    });
+    host.bus.flush();
+    let end = host.end.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let mut vcpus = Vec::new();
+    for report in reports {
+        vcpus.push(report.map_err(|_| "a vCPU's thread panicked")??);
+    }
+    let report = host.counters.as_ref().map(|counters| Report::new(started.elapsed(), counters, vcpus));
+    Ok((end.unwrap_or(End::Quit), report))
+}
+
+/// Puts kernel, RAM disk and device tree into guest memory.
+fn load(options: &Options, image: &Image, memory: &Memory) -> Result<(), String> {
+    let placement = &image.placement;
+    let dtb = device_tree(options, image)?;
+    memory.load(placement.kernel, &image.kernel)?;
+    memory.load(placement.initrd.0, &image.initrd)?;
+    memory.load(placement.dtb, &dtb)
+}
+
+/// Returns the device tree: the person's own, or the machine's.
+///
+/// # Errors
+/// In words, if the file cannot be read or what was asked for cannot be said in one.
+pub fn device_tree(options: &Options, image: &Image) -> Result<Vec<u8>, String> {
+    let dtb = match &options.dtb {
+        Some(path) => image::file(path)?,
+        None => {
+            let affinity = |index| vcpu_core::affinity_of(VcpuIndex(index));
+            fdt::build(options.cpus, affinity, options.memory, &options.cmdline, &image.placement)
+                .map_err(|error| format!("device tree: {error}"))?
+        }
+    };
+    let bytes = u64::try_from(dtb.len()).map_err(|_| "device tree too large")?;
+    if bytes > image::DTB_BYTES || !dtb.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]) {
+        return Err("the device tree is none, or larger than 2 MiB".into());
+    }
+    Ok(dtb)
+}
+
+/// The life of one vCPU's thread.
+fn run_vcpu(
+    host: &Host<'_>,
+    ready: &Barrier,
+    index: VcpuIndex,
+    cpu: sae_model::Cpu<'_, HostClock>,
+    image: &Image,
+) -> Result<VcpuReport, String> {
+    if let Some(thread) = host.threads.get(usize::from(index.0)) {
+        // Set once, by this thread; nobody else writes it.
+        let _ = thread.set(thread::current());
+    }
+    let made = s390_host::Vcpu::new(host.backend, cpu, index).map_err(|error| error.to_string());
+    let made = made.and_then(|mut vcpu| {
+        let mut guest = vcpu_core::Vcpu::new(host.core, index).ok_or("the VM has no such vCPU")?;
+        prepare(&mut vcpu, &mut guest, index, image)?;
+        Ok((vcpu, guest))
+    });
+    // Nobody runs before everybody is there: the first thing a guest may do is to start another CPU.
+    ready.wait();
+    let (mut vcpu, mut guest) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            host.stop(End::Quit);
+            return Err(error);
+        }
+    };
+    while !host.is_stopped() {
+        match vcpu.run(&mut guest, host) {
+            Outcome::Interrupted => {}
+            Outcome::Wait { deadline: None } => thread::park(),
+            Outcome::Wait { deadline: Some(deadline) } => {
+                thread::park_timeout(Duration::from_nanos(deadline.nanoseconds));
+            }
+            // Every device of this machine answers at once.
+            Outcome::Device(..) => host.stop(End::Failed(index, StopReason::Host)),
+            Outcome::Stopped(StopReason::PowerOff) => host.stop(End::PowerOff),
+            Outcome::Stopped(StopReason::Reset) => host.stop(End::Reset),
+            Outcome::Stopped(reason) => {
+                describe(&mut vcpu, &mut guest, index);
+                host.stop(End::Failed(index, reason));
+            }
+        }
+    }
+    let driver = *vcpu.statistics();
+    Ok(VcpuReport { driver, model: vcpu.facility().statistics() })
+}
+
+/// Puts a vCPU into its reset state; the first one starts at the kernel.
+fn prepare<R: Registers>(
+    registers: &mut R,
+    guest: &mut vcpu_core::Vcpu<'_, 8>,
+    index: VcpuIndex,
+    image: &Image,
+) -> Result<(), String> {
+    guest.reset(registers).map_err(|error| error.to_string())?;
+    if index.0 == 0 {
+        guest
+            .power_on(registers, image.placement.kernel, image.placement.dtb)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Says where a vCPU that cannot go on was.
+fn describe<R: Registers>(registers: &mut R, guest: &mut vcpu_core::Vcpu<'_, 8>, index: VcpuIndex) {
+    if guest.before_observe(registers).is_err() {
+        return;
+    }
+    let mut get = |id| registers.read(id).unwrap_or(0);
+    let (pc, status) = (get(RegId::PC), get(RegId::STATUS));
+    eprintln!("vmm: vcpu {} at PC {pc:#018x}, PSTATE {status:#010x}\r", index.0);
+    for row in 0..8_u8 {
+        let line: Vec<String> = (row * 4..(row * 4 + 4).min(31))
+            .map(|n| format!("X{n:<2} {:#018x}", get(RegId::general(n))))
+            .collect();
+        eprintln!("  {}\r", line.join("  "));
+    }
+}
+
+/// Carries what is typed to the serial port, until the machine ends.
+fn type_in(host: &Host<'_>) {
+    let signalled = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
+        // Without the handler the signal ends the program as it always did.
+        let _ = signal_hook::flag::register(signal, Arc::clone(&signalled));
+    }
+    let (mut keys, mut buffer, mut open) = (Keys::default(), [0; 1024], true);
+    while !host.is_stopped() {
+        if signalled.load(Ordering::SeqCst) {
+            host.stop(End::Quit);
+            return;
+        }
+        let timeout = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        let input = stdin();
+        let mut fds = [PollFd::new(&input, PollFlags::IN)];
+        if !open || !matches!(poll(&mut fds, Some(&timeout)), Ok(1..)) {
+            if !open {
+                thread::sleep(Duration::from_millis(50));
+            }
+            continue;
+        }
+        let Some(typed) = console::read(&mut buffer) else {
+            open = false;
+            continue;
+        };
+        for typed in keys.split(typed) {
+            match typed {
+                Typed::Bytes(bytes) => {
+                    let line = host.bus.type_in(&bytes);
+                    host.drive(Some(line));
+                }
+                Typed::Quit => host.stop(End::Quit),
+                Typed::Help => eprint!("\r\nCtrl-A X quits, Ctrl-A Ctrl-A sends Ctrl-A\r\n"),
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The command line, and what is wrong with it.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Most vCPUs that one machine can have.
+pub const MAX_CPUS: u16 = 8;
+
+/// Runs an arm64 kernel on any machine: an Arm virtual machine on a model of IBM Z's Start Arm Execution.
+#[derive(Debug, Parser)]
+#[command(name = "vmm", version, max_term_width = 110)]
+#[command(after_help = "On the terminal: Ctrl-A X quits, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H helps.")]
+pub struct Options {
+    /// The kernel: an arm64 Image, not compressed.
+    #[arg(long, value_name = "FILE")]
+    pub kernel: PathBuf,
+
+    /// The initial RAM disk.
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+
+    /// The kernel's command line.
+    #[arg(long, visible_alias = "append", value_name = "TEXT", default_value = "console=ttyAMA0")]
+    pub cmdline: String,
+
+    /// Guest memory: MiB, or a number with M or G.
+    #[arg(long, visible_alias = "mem", value_name = "SIZE", default_value = "512", value_parser = memory_bytes)]
+    pub memory: u64,
+
+    /// Virtual CPUs, a host thread each.
+    #[arg(long, visible_alias = "smp", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CPUS)))]
+    pub cpus: u16,
+
+    /// A device tree of your own instead of the generated one.
+    #[arg(long, value_name = "FILE")]
+    pub dtb: Option<PathBuf>,
+
+    /// Writes the device tree to a file and ends.
+    #[arg(long, value_name = "FILE")]
+    pub dump_dtb: Option<PathBuf>,
+
+    /// Ends when the guest resets instead of starting it again.
+    #[arg(long)]
+    pub no_reboot: bool,
+
+    /// Prints counters of every layer when the machine ends.
+    #[arg(long)]
+    pub stats: bool,
+
+    /// Writes every exit that reaches the guest side to standard error.
+    #[arg(long)]
+    pub trace: bool,
+}
+
+/// Parses a size in MiB, or with a suffix; a whole number of 2 MiB, at least 8 MiB.
+fn memory_bytes(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.char_indices().next_back() {
+        Some((at, 'G' | 'g')) => (&text[..at], 30),
+        Some((at, 'M' | 'm')) => (&text[..at], 20),
+        _ => (text, 20),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("'{text}' is not a size"))?;
+    let bytes = number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is more than any host has"))?;
+    if bytes < 8 << 20 {
+        return Err("the guest needs at least 8 MiB".into());
+    }
+    if bytes % (2 << 20) != 0 {
+        return Err("guest memory must be a whole number of 2 MiB".into());
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_mib_unless_they_say_otherwise() {
+        for (text, bytes) in [("512", 512 << 20), ("64M", 64 << 20), ("2G", 2 << 30), ("8", 8 << 20)] {
+            assert_eq!(memory_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["0", "7", "9", "1K", "", "G", "-1", "99999999999G", "0x200"] {
+            assert!(memory_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_cpus_outside_the_machine_are_refused() {
+        for (cpus, good) in [("0", false), ("1", true), ("8", true), ("9", false), ("99", false)] {
+            let parsed = Options::try_parse_from(["vmm", "--kernel", "k", "--cpus", cpus]);
+            assert_eq!(parsed.is_ok(), good, "{cpus}");
+        }
+    }
+}
