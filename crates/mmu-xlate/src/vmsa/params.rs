@@ -1,7 +1,8 @@
 //! The parameters of a walk: what the registers say, read once.
 
 use super::attr::{Attributes, Shareability};
-use arm_arch::bits::{bit, field, low8, mask};
+use arm_arch::bits::{bit, field, mask};
+use arm_arch::sysreg::{HcrEl2, SctlrEl1, TcrEl1, TtbrEl1};
 use arm_arch::{FaultStatus, Granule, Level};
 
 /// Hardware management of the access flag and dirty state. Arm ARM, ID_AA64MMFR1_EL1.HAFDBS.
@@ -209,40 +210,35 @@ impl Params {
     /// Reads the parameters of stage 1 of the EL1&0 regime. Arm ARM, AArch64.GetS1TTWParams.
     #[must_use]
     pub fn el1(registers: &El1Registers, implementation: &Implementation) -> Self {
-        let El1Registers { sctlr, hcr, mair, .. } = *registers;
-        let tcr = effective_tcr(registers.tcr, implementation);
-        // HCR_EL2.{DC,TGE}: stage 1 behaves as off.
-        let default_cacheable = bit(hcr, 12);
-        let fetch_cached = bit(sctlr, 12);
+        let sctlr = SctlrEl1::from_bits(registers.sctlr);
+        let hcr = HcrEl2::from_bits(registers.hcr);
+        let tcr = effective_tcr(TcrEl1::from_bits(registers.tcr), implementation);
+        let (flat_data, flat_fetch) = if hcr.dc() {
+            (Attributes::DEFAULT_CACHEABLE, Attributes::DEFAULT_CACHEABLE)
+        } else if sctlr.i() {
+            (Attributes::DEVICE_NGNRNE, Attributes::FETCH_CACHED)
+        } else {
+            (Attributes::DEVICE_NGNRNE, Attributes::FETCH_UNCACHED)
+        };
         Self {
-            on: bit(sctlr, 0) && !default_cacheable && !bit(hcr, 27),
+            on: sctlr.m() && !hcr.dc() && !hcr.tge(),
             ranges: [
-                Range::low(tcr, registers.ttbr0, implementation),
-                Range::high(tcr, registers.ttbr1, implementation),
+                Range::of(&Half::low(tcr, registers.ttbr0), tcr, implementation),
+                Range::of(&Half::high(tcr, registers.ttbr1), tcr, implementation),
             ],
-            mair,
-            big_endian: bit(sctlr, 25),
-            data_cached: bit(sctlr, 2),
-            fetch_cached,
-            wxn: bit(sctlr, 19),
-            epan: implementation.pan3 && bit(sctlr, 57),
-            cmow: implementation.cmow && bit(sctlr, 32),
-            nv1: bit(hcr, 42) && bit(hcr, 43),
-            ha: bit(tcr, 39),
-            hd: bit(tcr, 39) && bit(tcr, 40),
+            mair: registers.mair,
+            big_endian: sctlr.ee(),
+            data_cached: sctlr.c(),
+            fetch_cached: sctlr.i(),
+            wxn: sctlr.wxn(),
+            epan: implementation.pan3 && sctlr.epan(),
+            cmow: implementation.cmow && sctlr.cmow(),
+            nv1: hcr.nv() && hcr.nv1(),
+            ha: tcr.ha(),
+            hd: tcr.ha() && tcr.hd(),
             pa_bits: u32::from(implementation.pa_bits),
-            flat_data: if default_cacheable {
-                Attributes::DEFAULT_CACHEABLE
-            } else {
-                Attributes::DEVICE_NGNRNE
-            },
-            flat_fetch: if default_cacheable {
-                Attributes::DEFAULT_CACHEABLE
-            } else if fetch_cached {
-                Attributes::FETCH_CACHED
-            } else {
-                Attributes::FETCH_UNCACHED
-            },
+            flat_data,
+            flat_fetch,
         }
     }
 
@@ -258,37 +254,38 @@ impl Params {
         let [low, high] = &self.ranges;
         if bit(va.bits(), 55) { high.granule } else { low.granule }
     }
+
+    /// Returns the level of the first descriptor that a walk for `va` loads. Each further load is one
+    /// level below: a memory that counts its loads knows the level of the one that it could not do.
+    #[must_use]
+    pub const fn start_level(&self, va: arm_arch::Va) -> Level {
+        let [low, high] = &self.ranges;
+        if bit(va.bits(), 55) { high.start } else { low.start }
+    }
 }
 
 /// Returns `TCR_EL1` with the controls of missing features clear.
-const fn effective_tcr(tcr: u64, implementation: &Implementation) -> u64 {
-    let mut clear = 0;
-    if matches!(implementation.hafdbs, HardwareUpdates::None) {
-        clear |= 1 << 39;
-    }
-    if !matches!(implementation.hafdbs, HardwareUpdates::DirtyState) {
-        clear |= 1 << 40;
-    }
-    if !implementation.hpds {
-        clear |= 3 << 41;
-    }
-    if !implementation.tbid {
-        clear |= 3 << 51;
-    }
-    if !implementation.e0pd {
-        clear |= 3 << 55;
-    }
-    if !implementation.lpa2 {
-        clear |= 1 << 59;
-    }
-    tcr & !clear
+const fn effective_tcr(tcr: TcrEl1, implementation: &Implementation) -> TcrEl1 {
+    let Implementation { hpds, tbid, e0pd, lpa2, .. } = *implementation;
+    let ha = !matches!(implementation.hafdbs, HardwareUpdates::None);
+    let hd = matches!(implementation.hafdbs, HardwareUpdates::DirtyState);
+    tcr.with_ha(tcr.ha() && ha)
+        .with_hd(tcr.hd() && hd)
+        .with_hpd0(tcr.hpd0() && hpds)
+        .with_hpd1(tcr.hpd1() && hpds)
+        .with_tbid0(tcr.tbid0() && tbid)
+        .with_tbid1(tcr.tbid1() && tbid)
+        .with_e0pd0(tcr.e0pd0() && e0pd)
+        .with_e0pd1(tcr.e0pd1() && e0pd)
+        .with_ds(tcr.ds() && lpa2)
 }
 
-/// The fields of TCR that belong to one half, brought to one shape.
+/// The fields that belong to one half of the address space, brought to one shape.
 struct Half {
-    txsz: u64,
+    ttbr: TtbrEl1,
+    txsz: u8,
     epd: bool,
-    sh: u64,
+    sh: u8,
     granule: Option<Granule>,
     tbi: bool,
     hpd: bool,
@@ -296,61 +293,63 @@ struct Half {
     e0pd: bool,
 }
 
-impl Range {
+impl Half {
     /// Reads the half of VA bit 55 = 0.
-    fn low(tcr: u64, ttbr: u64, implementation: &Implementation) -> Self {
-        let half = Half {
-            txsz: field(tcr, 5, 0),
-            epd: bit(tcr, 7),
-            sh: field(tcr, 13, 12),
-            granule: match field(tcr, 15, 14) {
+    const fn low(tcr: TcrEl1, ttbr: u64) -> Self {
+        Self {
+            ttbr: TtbrEl1::from_bits(ttbr),
+            txsz: tcr.t0sz(),
+            epd: tcr.epd0(),
+            sh: tcr.sh0(),
+            granule: match tcr.tg0() {
                 0 => Some(Granule::Size4K),
                 1 => Some(Granule::Size64K),
                 2 => Some(Granule::Size16K),
                 _ => None,
             },
-            tbi: bit(tcr, 37),
-            hpd: bit(tcr, 41),
-            tbid: bit(tcr, 51),
-            e0pd: bit(tcr, 55),
-        };
-        Self::of(&half, tcr, ttbr, implementation)
+            tbi: tcr.tbi0(),
+            hpd: tcr.hpd0(),
+            tbid: tcr.tbid0(),
+            e0pd: tcr.e0pd0(),
+        }
     }
 
     /// Reads the half of VA bit 55 = 1.
-    fn high(tcr: u64, ttbr: u64, implementation: &Implementation) -> Self {
-        let half = Half {
-            txsz: field(tcr, 21, 16),
-            epd: bit(tcr, 23),
-            sh: field(tcr, 29, 28),
-            granule: match field(tcr, 31, 30) {
+    const fn high(tcr: TcrEl1, ttbr: u64) -> Self {
+        Self {
+            ttbr: TtbrEl1::from_bits(ttbr),
+            txsz: tcr.t1sz(),
+            epd: tcr.epd1(),
+            sh: tcr.sh1(),
+            granule: match tcr.tg1() {
                 1 => Some(Granule::Size16K),
                 2 => Some(Granule::Size4K),
                 3 => Some(Granule::Size64K),
                 _ => None,
             },
-            tbi: bit(tcr, 38),
-            hpd: bit(tcr, 42),
-            tbid: bit(tcr, 52),
-            e0pd: bit(tcr, 56),
-        };
-        Self::of(&half, tcr, ttbr, implementation)
+            tbi: tcr.tbi1(),
+            hpd: tcr.hpd1(),
+            tbid: tcr.tbid1(),
+            e0pd: tcr.e0pd1(),
+        }
     }
+}
 
-    fn of(half: &Half, tcr: u64, ttbr: u64, implementation: &Implementation) -> Self {
+impl Range {
+    fn of(half: &Half, tcr: TcrEl1, implementation: &Implementation) -> Self {
         let granule = match half.granule {
             Some(granule) if implementation.has(granule) => granule,
             Some(_) | None => implementation.smallest_granule(),
         };
-        let ds = bit(tcr, 59) && granule != Granule::Size64K;
-        let iasize = 64u32.saturating_sub(u32::from(low8(half.txsz)));
+        let ds = tcr.ds() && granule != Granule::Size64K;
+        let iasize = 64u32.saturating_sub(u32::from(half.txsz));
         let stride = granule.bits().wrapping_sub(3);
         let start = s1_start_level(granule, iasize);
         let first_shift = granule.bits().wrapping_add(stride.wrapping_mul(start.remaining()));
-        let output = output_size(field(tcr, 34, 32), granule, implementation);
+        let output = output_size(tcr.ips(), granule, implementation);
         let beyond = !mask(output);
         let first_bits = iasize.saturating_sub(first_shift);
-        let base = table_base(ttbr, granule, ds, first_bits, field(tcr, 34, 32), implementation);
+        let base = table_base(half.ttbr, granule, ds, first_bits, tcr.ips(), implementation);
         let fault = if half.epd || !txsz_is_valid(half.txsz, granule, ds, implementation) {
             Some(FaultStatus::Translation(Level::L0))
         } else if base & beyond != 0 {
@@ -376,7 +375,7 @@ impl Range {
             beyond,
             blocks: block_levels(granule, ds, implementation),
             hierarchy: if half.hpd { 0 } else { 0b1111 << 59 },
-            sh: Shareability::decode(half.sh),
+            sh: Shareability::decode(u64::from(half.sh)),
         }
     }
 }
@@ -397,7 +396,7 @@ const fn s1_start_level(granule: Granule, iasize: u32) -> Level {
 /// Whether TxSZ is within its limits. Arm ARM, AArch64.S1TxSZFaults.
 ///
 /// CHOICE: out of range is a fault, never a clamp to the limit.
-const fn txsz_is_valid(txsz: u64, granule: Granule, ds: bool, implementation: &Implementation) -> bool {
+const fn txsz_is_valid(txsz: u8, granule: Granule, ds: bool, implementation: &Implementation) -> bool {
     let largest = match granule {
         _ if !implementation.ttst => 39,
         Granule::Size4K | Granule::Size16K => 48,
@@ -408,7 +407,7 @@ const fn txsz_is_valid(txsz: u64, granule: Granule, ds: bool, implementation: &I
 }
 
 /// Returns the output address bits. Arm ARM, AArch64.PhysicalAddressSize.
-fn output_size(ips: u64, granule: Granule, implementation: &Implementation) -> u32 {
+fn output_size(ips: u8, granule: Granule, implementation: &Implementation) -> u32 {
     let wanted = match ips {
         0 => 32,
         1 => 36,
@@ -428,17 +427,18 @@ fn output_size(ips: u64, granule: Granule, implementation: &Implementation) -> u
 /// Returns the address of the first table: the low bits below its size are not looked at. Arm ARM,
 /// TTBR0_EL1.BADDR, AArch64.S1TTBaseAddress.
 fn table_base(
-    ttbr: u64,
+    ttbr: TtbrEl1,
     granule: Granule,
     ds: bool,
     first_bits: u32,
-    ips: u64,
+    ips: u8,
     implementation: &Implementation,
 ) -> u64 {
     let wide = ds || granule == Granule::Size64K && implementation.lpa && ips >= 6;
     let size_log2 = first_bits.wrapping_add(3).max(if wide { 6 } else { 0 });
-    let low = ttbr & mask(48) & !mask(size_log2);
-    if wide { low | field(ttbr, 5, 2) << 48 } else { low & !1 }
+    let low = ttbr.base() & !mask(size_log2);
+    // In the wide form bits 5:2 are address bits 51:48.
+    if wide { low | field(ttbr.into_bits(), 5, 2) << 48 } else { low }
 }
 
 /// Returns the levels at which blocks are allowed, a bit for each. Arm ARM, AArch64.BlocknTFaults and

@@ -5,6 +5,7 @@ use super::params::{AddressForm, Params, Range};
 use super::perm::{self, Access, Permissions, Privilege};
 use crate::memory::TableMemory;
 use arm_arch::bits::{low8, mask};
+use arm_arch::sysreg::{ParFault, ParSuccess};
 use arm_arch::{FaultStatus, Granule, Ipa, Level, Pa, Va};
 
 /// The address space that a stage produces, and in which its tables lie.
@@ -138,15 +139,13 @@ impl Fault {
     /// Returns `PAR_EL1` of an address translation instruction that ends in this fault.
     #[must_use]
     pub const fn par(&self) -> u64 {
-        // F, and RES1 at bit 11.
-        let mut par = 1 | 1 << 11 | arm_arch::bits::zext8(self.status.encode()) << 1;
-        if self.s1ptw {
-            par |= 1 << 8;
-        }
-        if matches!(self.stage, Stage::Two) {
-            par |= 1 << 9;
-        }
-        par
+        ParFault::new()
+            .with_f(true)
+            .with_fst(self.status.encode())
+            .with_ptw(self.s1ptw)
+            .with_s(matches!(self.stage, Stage::Two))
+            .with_res1(true)
+            .into_bits()
     }
 }
 
@@ -155,9 +154,11 @@ impl<A: OutputAddress> Mapping<A> {
     /// RES1. CHOICE: NS reads 0, UNKNOWN outside Secure state.
     #[must_use]
     pub fn par(&self) -> u64 {
-        let attributes = u64::from(self.attributes.byte()) << 56;
-        let sh = u64::from(self.attributes.shareability().encode()) << 7;
-        self.output.number() & (mask(56) & !mask(12)) | attributes | sh | 1 << 11
+        let par = ParSuccess::new()
+            .with_attr(self.attributes.byte())
+            .with_sh(self.attributes.shareability().encode())
+            .with_nse(true);
+        self.output.number() & mask(52) & !mask(12) | par.into_bits()
     }
 }
 
