@@ -1,3 +1,74 @@
-//! One Arm vCPU and its VM: trap and emulate, injection, interrupts, timers, PSCI, state
+//! One Arm vCPU and its VM: what exits mean, what the guest is told, and its interrupt controller.
+//!
+//! [`Vcpu`] implements [`xarch_abi::Guest`]. It plays EL2 for a guest at EL1 and EL0 in AArch64: it owns every
+//! architectural effect and touches the guest's state by [`RegId`](xarch_abi::RegId) only, so it neither knows
+//! nor cares what the host is.
+//!
+//! Modelled: trapped system registers and identification, injection, WFI and WFE, device accesses, SMCCC 1.1,
+//! PSCI 1.1, GICv3 (one Security state, affinity routing, SGIs, PPIs, 256 SPIs, message SPIs), the EL1 timers.
+//! Not modelled, and hidden from the guest: AArch32, EL2 and EL3, FEAT_SVE, FEAT_SME, FEAT_MTE, FEAT_PMUv3,
+//! FEAT_SPE, FEAT_RAS, FEAT_LOR, LPIs and the ITS.
+//!
+//! ```text
+//!            exits                        decisions (Next)
+//!   back end ──────▶ exit ─┬─▶ sysreg ─▶ identity      ┐
+//!                          ├─▶ smccc ──▶ psci          ├─▶ inject (the one `apply`) ─▶ registers by id
+//!                          ├─▶ mmio ───▶ vgic, devices ┘
+//!                          └─▶ timer ──▶ vgic ─▶ list registers by id
+//! ```
+//!
+//! # Embedding
+//!
+//! 1. [`Vm::new`] with a [`Config`]: number of vCPUs, interrupt controller addresses (QEMU's "virt" by
+//!    default), size of the guest-physical address space as the back end maps it.
+//! 2. For each vCPU [`Vcpu::new`], and a register file from the back end. On the vCPU's thread, or before the
+//!    threads start: [`Guest::reset`](xarch_abi::Guest::reset). vCPU 0 is then on, the others off.
+//! 3. Optionally lower what the guest sees: [`Vm::set_identification`].
+//! 4. For vCPU 0 write the boot state with [`Vcpu::boot`]: entry address and X0 to X3 (device tree address, zeros).
+//! 5. Each thread calls the back end's `run` in a loop and obeys the `Outcome`: on `Wait` sleep until a kick or the
+//!    deadline, then run again. vCPUs that are off wait without a deadline until `CPU_ON` kicks them.
+//! 6. Devices: [`Vm::set_spi_level`] (levels), [`Vm::pulse`] (edges), [`Vm::set_spi`] (messages), from any
+//!    thread, with no lock held that `Platform::kick` takes. `Spi::from_number(1)` is device-tree `<0 1 …>`.
+//! 7. `StopReason::PowerOff` and `Reset` come from PSCI on the vCPU that asked. For a reset stop the other
+//!    threads, call [`Vm::reset`], reset each vCPU, go on at 4.
+//!
+//! The interrupt controller's frames are answered here; `Platform::device` sees all other addresses. An access
+//! that is not answered at once is offered again by the next `run`, with the same token, until it is completed.
+//! The lock is never held when the platform is called.
+//!
+//! ```
+//! use vcpu_core::{Config, Vcpu, Vm};
+//! use xarch_abi::VcpuIndex;
+//!
+//! let vm: Vm = Vm::new(Config::new(2))?;
+//! let second = Vcpu::new(&vm, VcpuIndex(1)).unwrap();
+//! assert_eq!(second.mpidr().into_bits(), 0x8000_0001);
+//! assert!(Vcpu::new(&vm, VcpuIndex(2)).is_none());
+//! # Ok::<(), vcpu_core::ConfigError>(())
+//! ```
+//!
+//! # Sources
+//!
+//! - "Arm ARM": Arm Architecture Reference Manual for A-profile architecture, DDI 0487, issue L.a.
+//! - "GIC": Arm Generic Interrupt Controller Architecture Specification, GICv3 and v4, IHI 0069, issue H.
+//! - SMC Calling Convention, DEN0028, issue E; Power State Coordination Interface, DEN0022, issue E.
+//! - SAE control block (Linux s390 arm64 KVM series), for the value of HCR.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod exit;
+mod identity;
+mod inject;
+mod mmio;
+mod psci;
+mod smccc;
+mod snapshot;
+mod state;
+mod sysreg;
+mod timer;
+mod vgic;
+
+pub use identity::IdentityError;
+pub use smccc::{Speculation, Weakness};
+pub use state::{Config, ConfigError, MAX_VCPUS, Shared, Vcpu, Vm};
+pub use vgic::{GicConfig, Line, Ppi, SPIS, Spi};

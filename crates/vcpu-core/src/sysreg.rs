@@ -1,0 +1,454 @@
+//! System registers and instructions that trap, and registers as the embedder sees them.
+
+use crate::identity::{Identity, IdentityError};
+use crate::inject::{Injection, Pending, control, read_general, system, write_general};
+use crate::state::{Shared, Vcpu, mpidr_of};
+use arm_arch::PState;
+use arm_arch::gic::Group;
+use arm_arch::iss::{Direction, SystemAccess};
+use arm_arch::sysreg::{
+    ClidrEl1, CnthctlEl2, CptrEl2, CtrEl0, FpEnable, HcrEl2, HcrxEl2, IccSgi, MdcrEl2, SctlrEl1, SysRegId,
+    instructions, names,
+};
+use arm_arch::timer::Timer;
+use xarch_abi::{Bank, Lock, Next, RegId, RegisterError, Registers};
+
+/// `HCR_EL2` without what depends on the guest's features: a host of EL1 and EL0 in AArch64, interrupts virtual,
+/// identification, SMC, WFx, LOR and IMPLEMENTATION DEFINED encodings trapped. SAE control block (Linux s390
+/// arm64 KVM series), with TWI and TWE added.
+pub(crate) const HCR: HcrEl2 = HcrEl2::new()
+    .with_e2h(true)
+    .with_rw(true)
+    .with_amo(true)
+    .with_imo(true)
+    .with_fmo(true)
+    .with_ptw(true)
+    .with_tsc(true)
+    .with_tid1(true)
+    .with_tid2(true)
+    .with_tid3(true)
+    .with_tid4(true)
+    .with_tid5(true)
+    .with_tidcp(true)
+    .with_tlor(true)
+    .with_twi(true)
+    .with_twe(true);
+
+const _: () = assert!(HCR.into_bits() == 0x0402_000c_801f_603c);
+
+/// `CPTR_EL2`: floating point does not trap; trace and activity monitors do.
+const CPTR: CptrEl2 = CptrEl2::new().with_fpen(FpEnable::All).with_tta(true).with_tam(true);
+/// `MDCR_EL2`: performance monitors, profiling and trace trap; they are not announced.
+const MDCR: MdcrEl2 = MdcrEl2::new().with_tpm(true).with_tpmcr(true).with_tpms(true).with_ttrf(true);
+/// `ICC_SRE_EL2`: Enable, DIB, DFB, SRE.
+const ICC_SRE: u64 = 0xf;
+/// `SCTLR_EL1` after a reset: what is RES1 without the features that give it a meaning. Arm ARM, SCTLR_EL1.
+const SCTLR: SctlrEl1 = SctlrEl1::new()
+    .with_lsmaoe(true)
+    .with_ntlsmd(true)
+    .with_span(true)
+    .with_eis(true)
+    .with_tscxt(true)
+    .with_eos(true);
+
+const _: () = assert!(SCTLR.into_bits() == 0x30d0_0800);
+
+/// Guest registers that a reset clears; the manual says UNKNOWN (CHOICE: a guest starts the same way every
+/// time). Those that a host does not have are passed over.
+const CLEARED: &[SysRegId] = &[
+    names::ACTLR_EL1,
+    names::CPACR_EL1,
+    names::TTBR0_EL1,
+    names::TTBR1_EL1,
+    names::TCR_EL1,
+    names::ESR_EL1,
+    names::AFSR0_EL1,
+    names::AFSR1_EL1,
+    names::FAR_EL1,
+    names::PAR_EL1,
+    names::MAIR_EL1,
+    names::AMAIR_EL1,
+    names::VBAR_EL1,
+    names::CONTEXTIDR_EL1,
+    names::TPIDR_EL0,
+    names::TPIDRRO_EL0,
+    names::TPIDR_EL1,
+    names::SCXTNUM_EL0,
+    names::SCXTNUM_EL1,
+    names::CNTKCTL_EL1,
+    names::CNTP_CTL_EL0,
+    names::CNTV_CTL_EL0,
+    names::CNTP_CVAL_EL0,
+    names::CNTV_CVAL_EL0,
+    names::ELR_EL1,
+    names::SPSR_EL1,
+    names::SP_EL0,
+    names::SP_EL1,
+    names::FPCR,
+    names::FPSR,
+    names::MDSCR_EL1,
+    names::DISR_EL1,
+];
+
+/// `CSSELR_EL1`: Level and InD.
+const CSSELR: u64 = 0xf;
+
+/// What stands behind an encoding that trapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Row {
+    /// Identification, from the VM's one table.
+    Identity,
+    /// `MPIDR_EL1`.
+    Affinity,
+    /// `CLIDR_EL1`.
+    CacheLevels,
+    /// `CCSIDR_EL1`.
+    CacheGeometry,
+    /// `CSSELR_EL1`.
+    CacheSelection,
+    /// Generates SGIs; write-only.
+    Sgi(Group),
+    /// Carried by the host: traps for other reasons than being missing.
+    Carried,
+    /// A count; read-only.
+    Count(SysRegId),
+    /// `CNT*_TVAL_EL0`: compare register and count.
+    TimerValue(SysRegId, SysRegId),
+    /// Reads as zero, writes are ignored.
+    Zero,
+    /// An instruction with nothing to do.
+    Nothing,
+    /// There is none.
+    Undefined,
+}
+
+/// The identification space: op0 3, op1 0, CRn 0, CRm 1 to 7; slots without a register read as zero.
+const fn is_identification(id: SysRegId) -> bool {
+    id.op0() == 3 && id.op1() == 0 && id.crn() == 0 && matches!(id.crm(), 1..=7)
+}
+
+fn row(id: SysRegId) -> Row {
+    match id {
+        id if is_identification(id) => Row::Identity,
+        names::MIDR_EL1 | names::REVIDR_EL1 | names::AIDR_EL1 | names::CTR_EL0 | names::DCZID_EL0 => {
+            Row::Identity
+        }
+        names::MPIDR_EL1 => Row::Affinity,
+        names::CLIDR_EL1 => Row::CacheLevels,
+        names::CCSIDR_EL1 => Row::CacheGeometry,
+        names::CSSELR_EL1 => Row::CacheSelection,
+        names::ICC_SGI1R_EL1 => Row::Sgi(Group::One),
+        names::ICC_SGI0R_EL1 => Row::Sgi(Group::Zero),
+        // The other Security state, which there is not.
+        names::ICC_ASGI1R_EL1 => Row::Nothing,
+        names::CNTPCT_EL0 | names::CNTPCTSS_EL0 => Row::Count(names::CNTPCT_EL0),
+        names::CNTVCT_EL0 | names::CNTVCTSS_EL0 => Row::Count(names::CNTVCT_EL0),
+        names::CNTP_TVAL_EL0 => Row::TimerValue(names::CNTP_CVAL_EL0, names::CNTPCT_EL0),
+        names::CNTV_TVAL_EL0 => Row::TimerValue(names::CNTV_CVAL_EL0, names::CNTVCT_EL0),
+        names::ACTLR_EL1
+        | names::SCTLR_EL1
+        | names::CPACR_EL1
+        | names::TTBR0_EL1
+        | names::TTBR1_EL1
+        | names::TCR_EL1
+        | names::ESR_EL1
+        | names::AFSR0_EL1
+        | names::AFSR1_EL1
+        | names::FAR_EL1
+        | names::MAIR_EL1
+        | names::AMAIR_EL1
+        | names::CONTEXTIDR_EL1
+        | names::CNTKCTL_EL1
+        | names::CNTP_CTL_EL0
+        | names::CNTP_CVAL_EL0
+        | names::CNTV_CTL_EL0
+        | names::CNTV_CVAL_EL0
+        | names::MDSCR_EL1
+        | names::OSLAR_EL1
+        | names::OSLSR_EL1 => Row::Carried,
+        names::OSDLR_EL1 | names::DBGPRCR_EL1 | names::MDRAR_EL1 => Row::Zero,
+        // By set and way: guest memory is coherent with everything that looks at it.
+        instructions::DC_ISW | instructions::DC_CSW | instructions::DC_CISW => Row::Nothing,
+        _ => Row::Undefined,
+    }
+}
+
+impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
+    /// Does what a trapped MSR, MRS or system instruction asks for, or injects UNDEFINED.
+    pub(crate) fn system_access<R: Registers>(
+        &mut self,
+        registers: &mut R,
+        access: SystemAccess,
+    ) -> Result<Next, RegisterError> {
+        let done = match access.direction {
+            Direction::Read => match self.read_row(registers, access.id)? {
+                Some(value) => {
+                    write_general(registers, access.rt, value)?;
+                    true
+                }
+                None => false,
+            },
+            Direction::Write => {
+                let value = read_general(registers, access.rt)?;
+                self.write_row(registers, access.id, value)?
+            }
+        };
+        if done {
+            self.skip_instruction()
+        } else {
+            self.inject(Injection::Undefined)
+        }
+        Ok(Next::Resume)
+    }
+
+    /// Returns what the guest reads, `None` where the read is UNDEFINED.
+    fn read_row<R: Registers>(
+        &mut self,
+        registers: &mut R,
+        id: SysRegId,
+    ) -> Result<Option<u64>, RegisterError> {
+        Ok(Some(match row(id) {
+            Row::Identity => self.identity_value(id),
+            Row::Affinity => mpidr_of(self.index).into_bits(),
+            Row::CacheLevels => cache_levels(self.cache_type()).into_bits(),
+            Row::CacheGeometry => cache_geometry(self.cache_type(), self.csselr),
+            Row::CacheSelection => self.csselr,
+            Row::Carried if id != names::OSLAR_EL1 => return optional(registers.read(system(id))),
+            Row::Count(count) => registers.read(system(count))?,
+            Row::TimerValue(compare, count) => {
+                let timer = Timer { cval: registers.read(system(compare))?, ..Timer::default() };
+                timer.read_tval(registers.read(system(count))?)
+            }
+            Row::Zero => 0,
+            Row::Carried | Row::Sgi(_) | Row::Nothing | Row::Undefined => return Ok(None),
+        }))
+    }
+
+    /// Does what a write does; false where it is UNDEFINED.
+    fn write_row<R: Registers>(
+        &mut self,
+        registers: &mut R,
+        id: SysRegId,
+        value: u64,
+    ) -> Result<bool, RegisterError> {
+        match row(id) {
+            Row::CacheSelection => self.csselr = value & CSSELR,
+            Row::Sgi(group) => {
+                let index = self.index;
+                let value = IccSgi::from_bits(value);
+                let concerned = self.vm.with(|shared| shared.gic.generate_sgi(index, value, group));
+                self.concern(concerned);
+            }
+            Row::Carried if id != names::OSLSR_EL1 => {
+                return Ok(optional(registers.write(system(id), value))?.is_some());
+            }
+            Row::TimerValue(compare, count) => {
+                let mut timer = Timer::default();
+                timer.write_tval(registers.read(system(count))?, value);
+                registers.write(system(compare), timer.cval)?;
+            }
+            Row::Zero | Row::Nothing => {}
+            Row::Carried
+            | Row::Identity
+            | Row::Affinity
+            | Row::CacheLevels
+            | Row::CacheGeometry
+            | Row::Count(_)
+            | Row::Undefined => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn identity_value(&self, id: SysRegId) -> u64 {
+        self.vm.with(|shared| shared.identity.as_ref().map_or(0, |identity| identity.value(id)))
+    }
+
+    fn cache_type(&self) -> CtrEl0 {
+        CtrEl0::from_bits(self.identity_value(names::CTR_EL0))
+    }
+
+    /// Puts all registers into their reset state, on the vCPU's own thread.
+    pub(crate) fn reset_registers<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
+        self.pending = Pending::None;
+        self.outstanding = None;
+        self.csselr = 0;
+        self.reset_interface(registers)?;
+        let identity = self.vm_identity(registers)?;
+        for number in 0..31 {
+            registers.write(RegId::general(number), 0)?;
+        }
+        for number in 0..32 {
+            registers.write_wide(RegId::vector(number), 0)?;
+        }
+        for id in CLEARED {
+            optional(registers.write(system(*id), 0))?;
+        }
+        registers.write(system(names::SCTLR_EL1), SCTLR.into_bits())?;
+        optional(registers.write(system(names::MIDR_EL1), identity.value(names::MIDR_EL1)))?;
+        registers.write(RegId::PC, 0)?;
+        registers.write(RegId::STATUS, PState::RESET_EL1.into_bits())?;
+        self.reset_controls(registers, &identity)?;
+        self.frequency = registers.read(RegId::host_limit(names::CNTFRQ_EL0.into_bits()))?;
+        Ok(())
+    }
+
+    /// Writes the registers by which this side controls the guest.
+    fn reset_controls<R: Registers>(
+        &mut self,
+        registers: &mut R,
+        identity: &Identity,
+    ) -> Result<(), RegisterError> {
+        let pauth = identity.has_pointer_authentication();
+        let hcr = HCR.with_api(pauth).with_apk(pauth);
+        let hcrx = HcrxEl2::new().with_mscen(identity.has_memory_copy());
+        let timers = CnthctlEl2::new().with_el1pcten(true).with_el1pten(true);
+        registers.write(control(names::HCR_EL2), hcr.into_bits())?;
+        optional(registers.write(control(names::HCRX_EL2), hcrx.into_bits()))?;
+        registers.write(control(names::CPTR_EL2), CPTR.into_bits())?;
+        registers.write(control(names::MDCR_EL2), MDCR.into_bits())?;
+        registers.write(control(names::CNTHCTL_EL2), timers.into_bits())?;
+        registers.write(control(names::ICC_SRE_EL2), ICC_SRE)?;
+        registers.write(control(names::VMPIDR_EL2), mpidr_of(self.index).into_bits())
+    }
+
+    /// Returns the VM's identification, made from what the host offers when its first vCPU is reset.
+    fn vm_identity<R: Registers>(&mut self, registers: &mut R) -> Result<Identity, RegisterError> {
+        if let Some(identity) = self.vm.with(|shared| shared.identity) {
+            return Ok(identity);
+        }
+        let offered = Identity::of_host(registers, self.vm.config().address_bits)?;
+        Ok(self.vm.with(|shared| *shared.identity.get_or_insert(offered)))
+    }
+
+    /// Sets what a boot protocol sets: the entry address and X0 to X3. After a reset, before the first entry.
+    ///
+    /// # Errors
+    /// [`RegisterError`] from the registers.
+    pub fn boot<R: Registers>(
+        &mut self,
+        registers: &mut R,
+        entry: u64,
+        arguments: [u64; 4],
+    ) -> Result<(), RegisterError> {
+        for (number, value) in (0..).zip(arguments) {
+            registers.write(RegId::general(number), value)?;
+        }
+        registers.write(RegId::PC, entry)
+    }
+
+    pub(crate) fn user_get<R: Registers>(
+        &mut self,
+        registers: &mut R,
+        id: RegId,
+    ) -> Result<u64, RegisterError> {
+        match own_register(id).map(|encoding| (row(encoding), encoding)) {
+            Some((Row::Identity, encoding)) => Ok(self.identity_value(encoding)),
+            Some((Row::Affinity, _)) => Ok(mpidr_of(self.index).into_bits()),
+            Some((Row::CacheLevels, _)) => Ok(cache_levels(self.cache_type()).into_bits()),
+            Some((Row::CacheSelection, _)) => Ok(self.csselr),
+            Some(_) | None => registers.read(id),
+        }
+    }
+
+    pub(crate) fn user_set<R: Registers>(
+        &mut self,
+        registers: &mut R,
+        id: RegId,
+        value: u64,
+    ) -> Result<(), RegisterError> {
+        match own_register(id).map(|encoding| (row(encoding), encoding)) {
+            Some((Row::Identity, encoding)) => {
+                self.vm.set_identification(encoding, value).map_err(|error| match error {
+                    IdentityError::Unknown(_) => RegisterError::Unknown(id),
+                    IdentityError::Started(_) | IdentityError::NotReset => RegisterError::ReadOnly(id),
+                    IdentityError::Field { .. } | IdentityError::Fixed(_) => RegisterError::Value(id, value),
+                })
+            }
+            Some((Row::Affinity, _)) => unchanged(id, mpidr_of(self.index).into_bits(), value),
+            Some((Row::CacheLevels, _)) => unchanged(id, cache_levels(self.cache_type()).into_bits(), value),
+            Some((Row::CacheSelection, _)) if value & !CSSELR == 0 => {
+                self.csselr = value;
+                Ok(())
+            }
+            Some((Row::CacheSelection, _)) => Err(RegisterError::Value(id, value)),
+            Some(_) | None => registers.write(id, value),
+        }
+    }
+}
+
+fn own_register(id: RegId) -> Option<SysRegId> {
+    let encoding = u16::try_from(id.index).ok().map(SysRegId::from_bits);
+    encoding.filter(|_| id.bank == Bank::SYSTEM)
+}
+
+fn unchanged(id: RegId, now: u64, asked: u64) -> Result<(), RegisterError> {
+    if now == asked { Ok(()) } else { Err(RegisterError::Value(id, asked)) }
+}
+
+/// Takes a register that a host may do without: `None` if it does.
+pub(crate) fn optional<T>(result: Result<T, RegisterError>) -> Result<Option<T>, RegisterError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(RegisterError::Unknown(_)) => Ok(None),
+        Err(
+            error @ (RegisterError::ReadOnly(_)
+            | RegisterError::Value(..)
+            | RegisterError::Wide(_)
+            | RegisterError::Host(..)),
+        ) => Err(error),
+    }
+}
+
+/// `CLIDR_EL1`: one level with separate caches, as wide as `CTR_EL0` says (CHOICE: the host's real hierarchy
+/// is none of the guest's business, as nothing it does by set and way has an effect).
+fn cache_levels(ctr: CtrEl0) -> ClidrEl1 {
+    let unification = u8::from(!ctr.idc());
+    ClidrEl1::new().with_ctype1(3).with_louis(unification).with_louu(unification).with_loc(1)
+}
+
+/// `CCSIDR_EL1` in its 32-bit form: one set and one way of the smallest line; 0 for caches that do not exist.
+fn cache_geometry(ctr: CtrEl0, csselr: u64) -> u64 {
+    // CTR counts words, CCSIDR counts bytes less four: log2(words) + 2 − 4.
+    let line = |words: u8| u64::from(words.saturating_sub(2) & 7);
+    match csselr {
+        0 => line(ctr.dmin_line()),
+        1 => line(ctr.imin_line()),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_have_these_values() {
+        assert_eq!(CPTR.into_bits(), 0x5030_0000);
+        assert_eq!(MDCR.into_bits(), 0x0008_4060);
+        assert_eq!(CnthctlEl2::new().with_el1pcten(true).with_el1pten(true).into_bits(), 0xc00);
+    }
+
+    #[test]
+    fn a_cache_line_of_64_bytes_is_line_size_2() {
+        let ctr = CtrEl0::from_bits(0x8444_c004);
+        assert_eq!(cache_geometry(ctr, 0), 2);
+        assert_eq!(cache_geometry(ctr, 2), 0);
+        assert_eq!(cache_levels(ctr).into_bits(), 0x0920_0003);
+        assert_eq!(cache_levels(ctr.with_idc(true)).into_bits(), 0x0100_0003);
+    }
+
+    #[test]
+    fn unallocated_identification_reads_as_zero_and_others_are_undefined() {
+        for (name, id, want) in [
+            ("a hole in CRm 7", SysRegId::new(3, 0, 0, 7, 7), Row::Identity),
+            ("an AArch32 one", names::ID_PFR0_EL1, Row::Identity),
+            ("beyond", SysRegId::new(3, 0, 0, 8, 0), Row::Undefined),
+            ("PMU", names::PMCR_EL0, Row::Undefined),
+            ("GMID", names::GMID_EL1, Row::Undefined),
+            ("LORC", names::LORC_EL1, Row::Undefined),
+            ("IMPLEMENTATION DEFINED", SysRegId::new(3, 0, 15, 2, 0), Row::Undefined),
+        ] {
+            assert_eq!(row(id), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The timers of EL1: the PE compares, this side samples both before every entry and drives their PPIs as
+//! levels. Arm ARM D12.2.4.
+
+use crate::inject::system;
+use crate::state::{Shared, Vcpu};
+use crate::vgic::{Line, Ppi};
+use arm_arch::sysreg::{CntCtl, SysRegId, names};
+use arm_arch::timer::Timer;
+use xarch_abi::{Deadline, Lock, RegisterError, Registers};
+
+/// Output lines of the two timers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lines {
+    pub virtual_timer: Line,
+    pub physical_timer: Line,
+}
+
+impl Lines {
+    pub const LOW: Self = Self { virtual_timer: Line::Low, physical_timer: Line::Low };
+}
+
+/// Registers of one timer.
+struct Registered {
+    control: SysRegId,
+    compare: SysRegId,
+    count: SysRegId,
+}
+
+const VIRTUAL: Registered =
+    Registered { control: names::CNTV_CTL_EL0, compare: names::CNTV_CVAL_EL0, count: names::CNTVCT_EL0 };
+const PHYSICAL: Registered =
+    Registered { control: names::CNTP_CTL_EL0, compare: names::CNTP_CVAL_EL0, count: names::CNTPCT_EL0 };
+
+/// What one timer does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sample {
+    /// It is off, or its interrupt is masked.
+    Quiet,
+    /// It will raise its line when the counter gets there, that many ticks from now.
+    Armed { at: u64, ticks: u64 },
+    /// Its line is high.
+    Due,
+}
+
+impl Registered {
+    fn sample<R: Registers>(&self, registers: &mut R) -> Result<Sample, RegisterError> {
+        let ctl = CntCtl::from_bits(registers.read(system(self.control))?);
+        if (Timer { ctl, cval: 0 }).deadline().is_none() {
+            return Ok(Sample::Quiet);
+        }
+        let timer = Timer { ctl, cval: registers.read(system(self.compare))? };
+        Ok(match timer.ticks_left(registers.read(system(self.count))?) {
+            None => Sample::Quiet,
+            Some(0) => Sample::Due,
+            Some(ticks) => Sample::Armed { at: timer.cval, ticks },
+        })
+    }
+}
+
+impl Sample {
+    const fn line(self) -> Line {
+        match self {
+            Self::Due => Line::High,
+            Self::Quiet | Self::Armed { .. } => Line::Low,
+        }
+    }
+
+    /// The ticks until the line rises, and the counter value then.
+    const fn armed(self) -> Option<(u64, u64)> {
+        match self {
+            Self::Armed { at, ticks } => Some((ticks, at)),
+            Self::Quiet | Self::Due => None,
+        }
+    }
+}
+
+/// Returns the nanoseconds that `ticks` take, rounded up, at most `u64::MAX`.
+fn nanoseconds(ticks: u64, frequency: u64) -> u64 {
+    let scaled = u128::from(ticks).saturating_mul(1_000_000_000);
+    let rounded = scaled.saturating_add(u128::from(frequency).saturating_sub(1));
+    match rounded.checked_div(u128::from(frequency)) {
+        Some(nanoseconds) => u64::try_from(nanoseconds).unwrap_or(u64::MAX),
+        None => 0,
+    }
+}
+
+impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
+    /// Samples both timers, drives their PPIs where they changed, and returns when the earlier one of those
+    /// that are armed comes due.
+    pub(crate) fn sample_timers<R: Registers>(
+        &mut self,
+        registers: &mut R,
+    ) -> Result<Option<Deadline>, RegisterError> {
+        let (virtual_timer, physical_timer) = (VIRTUAL.sample(registers)?, PHYSICAL.sample(registers)?);
+        self.drive(Lines { virtual_timer: virtual_timer.line(), physical_timer: physical_timer.line() });
+        Ok([virtual_timer, physical_timer]
+            .into_iter()
+            .filter_map(Sample::armed)
+            .min()
+            .map(|(ticks, counter)| self.deadline(counter, ticks)))
+    }
+
+    /// Returns the moment `ticks` from now.
+    pub(crate) fn deadline(&self, counter: u64, ticks: u64) -> Deadline {
+        Deadline { counter, nanoseconds: nanoseconds(ticks, self.frequency) }
+    }
+
+    /// Returns the earlier of a deadline and the virtual counter reaching `counter`, as WFIT waits.
+    pub(crate) fn with_timeout<R: Registers>(
+        &self,
+        registers: &mut R,
+        deadline: Option<Deadline>,
+        counter: u64,
+    ) -> Result<Deadline, RegisterError> {
+        let now = registers.read(system(names::CNTVCT_EL0))?;
+        let timeout = self.deadline(counter, counter.saturating_sub(now));
+        Ok(match deadline {
+            Some(deadline) if deadline.nanoseconds <= timeout.nanoseconds => deadline,
+            Some(_) | None => timeout,
+        })
+    }
+
+    fn drive(&mut self, lines: Lines) {
+        if lines == self.lines {
+            return;
+        }
+        let index = self.index;
+        self.vm.with(|shared| {
+            shared.gic.set_ppi_line(index, Ppi::VIRTUAL_TIMER, lines.virtual_timer);
+            shared.gic.set_ppi_line(index, Ppi::PHYSICAL_TIMER, lines.physical_timer);
+        });
+        self.lines = lines;
+        self.lists.refill = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_become_nanoseconds_rounded_up() {
+        const CASES: &[(u64, u64, u64)] = &[
+            (1, 1_000_000_000, 1),
+            (1, 62_500_000, 16),
+            (3, 24_000_000, 125),
+            (1, 24_000_000, 42),
+            (u64::MAX, 1, u64::MAX),
+            (u64::MAX, 1_000_000_000, u64::MAX),
+            (5, 0, 0),
+        ];
+        for (ticks, frequency, want) in CASES {
+            assert_eq!(nanoseconds(*ticks, *frequency), *want, "{ticks} ticks of {frequency} Hz");
+        }
+    }
+}
