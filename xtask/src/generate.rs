@@ -23,6 +23,10 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let root = workspace()?;
     let mut outputs = register_names(&Table::read(&root, "data/sysregs.tsv")?)?;
     outputs.push(instruction_names(&Table::read(&root, "data/sys_insns.tsv")?)?);
+    let fields =
+        id_fields(&Table::read(&root, "data/sysregs.tsv")?, &Table::read(&root, "data/id_fields.tsv")?)?;
+    outputs.push(field_table(&fields));
+    outputs.extend(feature_tables(&Table::read(&root, "data/features.tsv")?, &fields)?);
     let mut stale = Vec::new();
     for (path, text) in outputs {
         let full = root.join(&path);
@@ -183,4 +187,263 @@ fn instruction_names(table: &Table) -> Result<Output, String> {
         );
     }
     Ok(("crates/arm-arch/src/sysreg/instructions.rs".into(), text))
+}
+
+/// A field of an ID register.
+struct Field {
+    register: String,
+    enc: u16,
+    name: String,
+    hi: u8,
+    lo: u8,
+    signed: bool,
+}
+
+/// Collects the fields of the AArch64 ID registers (op0 = 3, op1 = 0, CRn = 0, CRm = 4 to 7), lowest first.
+fn id_fields(registers: &Table, signs: &Table) -> Result<Vec<Field>, String> {
+    let (name, enc, layout) =
+        (registers.column("name")?, registers.column("enc16")?, registers.column("fields")?);
+    let (s_register, s_field, s_sign) =
+        (signs.column("register")?, signs.column("field")?, signs.column("sign")?);
+    let mut fields = Vec::new();
+    for row in registers.rows.iter().filter(|row| row[name].starts_with("ID_AA64")) {
+        for item in row[layout].split(',').filter(|item| *item != "?" && !item.starts_with("RES")) {
+            let (field, range) = item.trim_end_matches(']').split_once('[').ok_or_else(|| item.to_owned())?;
+            let (hi, lo) = range.split_once(':').unwrap_or((range, range));
+            let number = |text: &str| text.parse::<u8>().map_err(|e| format!("{item}: {e}"));
+            let signed = signs
+                .rows
+                .iter()
+                .any(|s| s[s_register] == row[name] && s[s_field] == field && s[s_sign] == "signed");
+            fields.push(Field {
+                register: row[name].clone(),
+                enc: parse_hex(&row[enc])?,
+                name: field.into(),
+                hi: number(hi)?,
+                lo: number(lo)?,
+                signed,
+            });
+        }
+    }
+    // A register whose layout the first table does not have may have fields in the second.
+    let (s_enc, s_hi, s_lo) = (signs.column("enc16")?, signs.column("hi")?, signs.column("lo")?);
+    for row in signs.rows.iter().filter(|row| row[s_register].starts_with("ID_AA64")) {
+        let (Ok(hi), Ok(lo)) = (row[s_hi].parse(), row[s_lo].parse()) else { continue };
+        if !fields.iter().any(|f| f.register == row[s_register] && f.name == row[s_field]) {
+            fields.push(Field {
+                register: row[s_register].clone(),
+                enc: parse_hex(&row[s_enc])?,
+                name: row[s_field].clone(),
+                hi,
+                lo,
+                signed: row[s_sign] == "signed",
+            });
+        }
+    }
+    fields.sort_by_key(|f| (f.enc, f.lo));
+    Ok(fields)
+}
+
+/// Fields that no order compares: another value means another thing, not more or less of it.
+const EXACT: &[&str] =
+    &["TGran4_2", "TGran16_2", "TGran64_2", "APA", "API", "APA3", "GPA", "GPI", "GPA3", "PMUVer"];
+/// Fields in which each bit announces something of its own.
+const FLAGS: &[&str] = &["I16I64", "I8I32", "I16I32", "SYSPMUID"];
+
+/// The table of ID fields.
+fn field_table(fields: &[Field]) -> Output {
+    let mut text = format!(
+        "//! The fields of the AArch64 ID registers, by register and from the lowest bit. Arm ARM, D24.2.\n{BANNER}\n\
+         use super::field::Kind::{{Exact, Flags, Signed, Unsigned}};\nuse super::field::{{Field, field}};\n\
+         use crate::sysreg::names as id;\n\n/// Every named field; what is in none of them is RES0.\n\
+         #[rustfmt::skip]\npub static FIELDS: &[Field] = &[\n"
+    );
+    for Field { register, name, hi, lo, signed, .. } in fields {
+        let kind = match name.as_str() {
+            _ if EXACT.contains(&name.as_str()) || register.contains("AFR") => "Exact",
+            _ if FLAGS.contains(&name.as_str()) => "Flags",
+            _ if *signed => "Signed",
+            _ => "Unsigned",
+        };
+        let _ = writeln!(text, "    field(id::{register}, \"{name}\", {hi}, {lo}, {kind}),");
+    }
+    text.push_str("];\n");
+    ("crates/arm-arch/src/feature/fields.rs".into(), text)
+}
+
+/// Features whose rule the table has not, or states only under a condition that always holds here.
+const MORE_RULES: &[(&str, &str)] = &[
+    ("FEAT_UAO", "UInt(ID_AA64MMFR2_EL1.UAO) >= 1"),
+    ("FEAT_S2FWB", "UInt(ID_AA64MMFR2_EL1.FWB) >= 1"),
+    ("FEAT_GICv3", "UInt(ID_AA64PFR0_EL1.GIC) >= 1"),
+    ("FEAT_SpecSEI", "UInt(ID_AA64MMFR1_EL1.SpecSEI) >= 1"),
+    ("FEAT_SVE2", "UInt(ID_AA64ZFR0_EL1.SVEver) >= 1"),
+    ("FEAT_EL2", "UInt(ID_AA64PFR0_EL1.EL2) >= 1"),
+    ("FEAT_EL3", "UInt(ID_AA64PFR0_EL1.EL3) >= 1"),
+    ("FEAT_AA32EL0", "UInt(ID_AA64PFR0_EL1.EL0) >= 2"),
+    ("FEAT_AA32EL1", "UInt(ID_AA64PFR0_EL1.EL1) >= 2"),
+    (
+        "FEAT_PAuth",
+        "UInt(ID_AA64ISAR1_EL1.APA) >= 1 || UInt(ID_AA64ISAR1_EL1.API) >= 1 || UInt(ID_AA64ISAR2_EL1.APA3) >= 1",
+    ),
+    ("FEAT_LPA2", "SInt(ID_AA64MMFR0_EL1.TGran4) >= 1 || UInt(ID_AA64MMFR0_EL1.TGran16) >= 2"),
+];
+
+/// One test of one field: lowest and highest value that pass.
+#[derive(Clone)]
+struct Test {
+    field: String,
+    min: i8,
+    max: i8,
+}
+
+/// The enumeration of features, and the rules that find them in the ID registers.
+fn feature_tables(table: &Table, fields: &[Field]) -> Result<Vec<Output>, String> {
+    let (feature, detect) = (table.column("feature")?, table.column("detect_aarch64")?);
+    let mut rules: Vec<(String, Vec<Vec<Test>>)> = Vec::new();
+    for row in &table.rows {
+        let name = &row[feature];
+        if let Some((_, rule)) = MORE_RULES.iter().find(|(n, _)| n == name) {
+            rules.push((name.clone(), disjunction(rule)?));
+            continue;
+        }
+        let prefix = format!("{name} <-> ");
+        // Rules that mention other registers or other features are not of the form this table holds.
+        let own = row[detect].split(" ; ").filter_map(|clause| clause.strip_prefix(&prefix));
+        let known = |clauses: &Vec<Vec<Test>>| {
+            clauses
+                .iter()
+                .flatten()
+                .all(|t| fields.iter().any(|f| format!("{}.{}", f.register, f.name) == t.field))
+        };
+        if let Some(clauses) = own.filter_map(|rule| disjunction(rule).ok()).find(known) {
+            rules.push((name.clone(), clauses));
+        }
+    }
+    for (name, rule) in MORE_RULES {
+        if !rules.iter().any(|(n, _)| n == name) {
+            rules.push(((*name).into(), disjunction(rule)?));
+        }
+    }
+    rules.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut names = format!(
+        "//! The features that ID registers announce, as the manual names them. Arm ARM, A2.\n{BANNER}\n\
+         /// An architectural feature that the AArch64 ID registers announce.\n\
+         #[expect(non_camel_case_types, reason = \"the manual's names\")]\n\
+         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]\n#[repr(u16)]\npub enum Feature {{\n"
+    );
+    let mut text = format!(
+        "//! What announces each feature: rows of one feature and clause must all hold, and one clause suffices.\n\
+         {BANNER}\nuse super::names::Feature;\nuse super::rule::{{Rule, signed, unsigned}};\n\
+         use crate::sysreg::names as id;\n\n/// Sorted by feature and clause.\n#[rustfmt::skip]\n\
+         pub(super) static RULES: &[Rule] = &[\n"
+    );
+    for (name, clauses) in &rules {
+        let variant = name.trim_start_matches("FEAT_");
+        let _ = writeln!(names, "    /// `{name}`.\n    {variant},");
+        for (number, clause) in clauses.iter().enumerate() {
+            for Test { field, min, max } in clause {
+                let (register, part) = field.split_once('.').ok_or_else(|| field.clone())?;
+                let Field { hi, lo, signed, .. } = fields
+                    .iter()
+                    .find(|f| f.register == register && f.name == part)
+                    .ok_or_else(|| format!("{name}: no field {field}"))?;
+                let kind = if *signed { "signed" } else { "unsigned" };
+                let _ = writeln!(
+                    text,
+                    "    {kind}(Feature::{variant}, {number}, id::{register}, {hi}, {lo}, {min}, {max}),"
+                );
+            }
+        }
+    }
+    let _ = write!(
+        names,
+        "}}\n\nimpl Feature {{\n    /// Number of features.\n    pub const COUNT: usize = {};\n}}\n",
+        rules.len()
+    );
+    text.push_str("];\n");
+    Ok(vec![
+        ("crates/arm-arch/src/feature/names.rs".into(), names),
+        ("crates/arm-arch/src/feature/rules.rs".into(), text),
+    ])
+}
+
+/// Parses `a && b || (c && d)` over tests of ID fields into clauses of which one must hold.
+fn disjunction(text: &str) -> Result<Vec<Vec<Test>>, String> {
+    let text = strip_parentheses(text.trim());
+    let parts = split_outside(text, "||");
+    if parts.len() > 1 {
+        let mut clauses = Vec::new();
+        for part in parts {
+            // FEAT_BBM holds for every Armv8.4 element; only what is announced is looked at.
+            if part.trim() != "v8Ap4" {
+                clauses.extend(disjunction(part)?);
+            }
+        }
+        return Ok(clauses);
+    }
+    let parts = split_outside(text, "&&");
+    if parts.len() > 1 {
+        let mut clauses = vec![Vec::new()];
+        for part in parts {
+            let right = disjunction(part)?;
+            let product = clauses.iter().flat_map(|left: &Vec<Test>| {
+                right.iter().map(move |more| left.iter().chain(more).cloned().collect::<Vec<_>>())
+            });
+            clauses = product.collect();
+        }
+        return Ok(clauses);
+    }
+    Ok(vec![vec![test(text)?]])
+}
+
+/// Parses `UInt(REGISTER.FIELD) >= 1`.
+fn test(text: &str) -> Result<Test, String> {
+    let unknown = || format!("cannot read `{text}`");
+    let rest = text.strip_prefix("UInt(").or_else(|| text.strip_prefix("SInt(")).ok_or_else(unknown)?;
+    let (field, rest) = rest.split_once(')').ok_or_else(unknown)?;
+    let (operator, value) = rest.trim().split_once(' ').ok_or_else(unknown)?;
+    let value: i8 = value.parse().map_err(|_| unknown())?;
+    let (min, max) = match operator {
+        ">=" => (value, i8::MAX),
+        "==" => (value, value),
+        "<" => (i8::MIN, value - 1),
+        _ => return Err(unknown()),
+    };
+    if !field.starts_with("ID_AA64") { Err(unknown()) } else { Ok(Test { field: field.into(), min, max }) }
+}
+
+/// Removes parentheses around the whole.
+fn strip_parentheses(text: &str) -> &str {
+    let Some(inner) = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')) else { return text };
+    let mut depth = 0;
+    for c in inner.chars() {
+        depth += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        if depth < 0 {
+            return text;
+        }
+    }
+    strip_parentheses(inner.trim())
+}
+
+/// Splits at an operator outside parentheses.
+fn split_outside<'a>(text: &'a str, operator: &str) -> Vec<&'a str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0);
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ if depth == 0 && text[at..].starts_with(operator) => {
+                parts.push(text[start..at].trim());
+                start = at + operator.len();
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
 }

@@ -1,0 +1,325 @@
+//! The set of ID registers of a processing element.
+
+use super::{FIELDS, Field};
+use crate::sysreg::names;
+use crate::sysreg::{
+    CtrEl0, DczidEl0, IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1,
+    IdAa64Mmfr2, IdAa64Pfr0, IdAa64Pfr1, MidrEl1, SysRegId,
+};
+use core::fmt;
+
+/// The ID registers that all processing elements of a machine share: the AArch64 ID space (op0 = 3, op1 = 0,
+/// CRn = 0, CRm = 4 to 7) and those that describe part, caches and DC ZVA.
+///
+/// The AArch32 half of the space (CRm = 1 to 3) reads as zero, as AArch32 is not modelled. `MPIDR_EL1` belongs to
+/// each element and is not here; the caches behind `CSSELR_EL1` are described by [`IdRegisters::ccsidr`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct IdRegisters {
+    pub(super) space: [u64; 32],
+    /// `MIDR_EL1`.
+    pub midr: MidrEl1,
+    /// `REVIDR_EL1`.
+    pub revidr: u64,
+    /// `AIDR_EL1`.
+    pub aidr: u64,
+    /// `CTR_EL0`.
+    pub ctr: CtrEl0,
+    /// `DCZID_EL0`.
+    pub dczid: DczidEl0,
+    /// `CLIDR_EL1`.
+    pub clidr: u64,
+    /// `CCSIDR_EL1` of the level 1 data cache, and of the instruction cache.
+    pub ccsidr_l1: u64,
+}
+
+/// Whether an encoding lies in the ID space, allocated or not: op0 = 3, op1 = 0, CRn = 0, CRm = 1 to 7. What is not
+/// allocated reads as zero. Arm ARM D24.1.2, "Reserved ID registers".
+#[must_use]
+pub const fn is_id_space(id: SysRegId) -> bool {
+    id.op0() == 3 && id.op1() == 0 && id.crn() == 0 && matches!(id.crm(), 1..=7)
+}
+
+/// Where an AArch64 ID register lies in the array; `None` for any other encoding.
+fn index(id: SysRegId) -> Option<usize> {
+    if !is_id_space(id) {
+        return None;
+    }
+    let row = id.crm().checked_sub(4)?;
+    Some(usize::from(row << 3 | id.op2()))
+}
+
+impl IdRegisters {
+    /// Returns the value of an ID register, 0 for any of the ID space that is not allocated; `None` for a register
+    /// that is not in this set. `CCSIDR_EL1` depends on `CSSELR_EL1`: see [`IdRegisters::ccsidr`].
+    #[must_use]
+    pub fn get(&self, id: SysRegId) -> Option<u64> {
+        Some(match id {
+            names::MIDR_EL1 => self.midr.into_bits(),
+            names::REVIDR_EL1 => self.revidr,
+            names::AIDR_EL1 => self.aidr,
+            names::CTR_EL0 => self.ctr.into_bits(),
+            names::DCZID_EL0 => self.dczid.into_bits(),
+            names::CLIDR_EL1 => self.clidr,
+            _ if is_id_space(id) => index(id).and_then(|at| self.space.get(at).copied()).unwrap_or(0),
+            _ => return None,
+        })
+    }
+
+    /// Sets the value of an ID register without any check; says whether it is in this set.
+    #[must_use]
+    pub fn set(&mut self, id: SysRegId, value: u64) -> bool {
+        match id {
+            names::MIDR_EL1 => self.midr = MidrEl1::from_bits(value),
+            names::REVIDR_EL1 => self.revidr = value,
+            names::AIDR_EL1 => self.aidr = value,
+            names::CTR_EL0 => self.ctr = CtrEl0::from_bits(value),
+            names::DCZID_EL0 => self.dczid = DczidEl0::from_bits(value),
+            names::CLIDR_EL1 => self.clidr = value,
+            _ => match index(id).and_then(|at| self.space.get_mut(at)) {
+                Some(slot) => *slot = value,
+                None => return false,
+            },
+        }
+        true
+    }
+
+    /// Returns `CCSIDR_EL1` for a value of `CSSELR_EL1`: the caches of level 1, and 0 for the others (CHOICE: the
+    /// manual says UNKNOWN).
+    #[must_use]
+    pub const fn ccsidr(&self, csselr: u64) -> u64 {
+        if csselr & 0xe == 0 { self.ccsidr_l1 } else { 0 }
+    }
+
+    /// Returns the greatest set that both include: what a guest may rely on that must run on either.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        let mut both = Self { space: [0; 32], ..*self };
+        for field in FIELDS {
+            let (a, b) = (self.field(field), other.field(field));
+            both.put(field, field.meet(a, b));
+        }
+        both
+    }
+
+    /// Checks that a guest which was told these values can run where there is `host`.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that asks for more than there is.
+    pub fn fits(&self, host: &Self) -> Result<(), IdError> {
+        for field in FIELDS {
+            let (wanted, limit) = (self.field(field), host.field(field));
+            if !field.fits(wanted, limit) {
+                return Err(IdError {
+                    register: field.register,
+                    reason: Reason::Field { field, wanted, limit },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a value that a user wants an ID register of the guest to have, where `self` is what the host has.
+    ///
+    /// # Errors
+    ///
+    /// Names what is wrong: a register that is not in the ID space or not writable, a reserved bit, or a field that
+    /// asks for more than there is.
+    pub fn check_write(&self, register: SysRegId, value: u64) -> Result<(), IdError> {
+        let refuse = |reason| Err(IdError { register, reason });
+        let Some(host) = index(register).and_then(|at| self.space.get(at).copied()) else {
+            return if self.get(register) == Some(value) { Ok(()) } else { refuse(Reason::NotWritable) };
+        };
+        let mut reserved = value;
+        for field in FIELDS.iter().filter(|field| field.register == register) {
+            let (wanted, limit) = (field.of(value), field.of(host));
+            if !field.fits(wanted, limit) {
+                return refuse(Reason::Field { field, wanted, limit });
+            }
+            reserved &= !field.mask();
+        }
+        if reserved != 0 { refuse(Reason::Reserved { bits: reserved }) } else { Ok(()) }
+    }
+
+    /// Returns the value of a field, not extended.
+    #[must_use]
+    pub fn field(&self, field: &Field) -> u64 {
+        field.of(self.get(field.register).unwrap_or(0))
+    }
+
+    /// Sets a field.
+    pub fn put(&mut self, field: &Field, value: u64) {
+        if let Some(slot) = index(field.register).and_then(|at| self.space.get_mut(at)) {
+            *slot = field.put(*slot, value);
+        }
+    }
+
+    fn raw(&self, id: SysRegId) -> u64 {
+        self.get(id).unwrap_or(0)
+    }
+
+    /// Returns `ID_AA64PFR0_EL1`.
+    #[must_use]
+    pub fn pfr0(&self) -> IdAa64Pfr0 {
+        IdAa64Pfr0::from_bits(self.raw(names::ID_AA64PFR0_EL1))
+    }
+
+    /// Returns `ID_AA64PFR1_EL1`.
+    #[must_use]
+    pub fn pfr1(&self) -> IdAa64Pfr1 {
+        IdAa64Pfr1::from_bits(self.raw(names::ID_AA64PFR1_EL1))
+    }
+
+    /// Returns `ID_AA64DFR0_EL1`.
+    #[must_use]
+    pub fn dfr0(&self) -> IdAa64Dfr0 {
+        IdAa64Dfr0::from_bits(self.raw(names::ID_AA64DFR0_EL1))
+    }
+
+    /// Returns `ID_AA64ISAR0_EL1`.
+    #[must_use]
+    pub fn isar0(&self) -> IdAa64Isar0 {
+        IdAa64Isar0::from_bits(self.raw(names::ID_AA64ISAR0_EL1))
+    }
+
+    /// Returns `ID_AA64ISAR1_EL1`.
+    #[must_use]
+    pub fn isar1(&self) -> IdAa64Isar1 {
+        IdAa64Isar1::from_bits(self.raw(names::ID_AA64ISAR1_EL1))
+    }
+
+    /// Returns `ID_AA64ISAR2_EL1`.
+    #[must_use]
+    pub fn isar2(&self) -> IdAa64Isar2 {
+        IdAa64Isar2::from_bits(self.raw(names::ID_AA64ISAR2_EL1))
+    }
+
+    /// Returns `ID_AA64MMFR0_EL1`.
+    #[must_use]
+    pub fn mmfr0(&self) -> IdAa64Mmfr0 {
+        IdAa64Mmfr0::from_bits(self.raw(names::ID_AA64MMFR0_EL1))
+    }
+
+    /// Returns `ID_AA64MMFR1_EL1`.
+    #[must_use]
+    pub fn mmfr1(&self) -> IdAa64Mmfr1 {
+        IdAa64Mmfr1::from_bits(self.raw(names::ID_AA64MMFR1_EL1))
+    }
+
+    /// Returns `ID_AA64MMFR2_EL1`.
+    #[must_use]
+    pub fn mmfr2(&self) -> IdAa64Mmfr2 {
+        IdAa64Mmfr2::from_bits(self.raw(names::ID_AA64MMFR2_EL1))
+    }
+}
+
+/// Why a value of an ID register is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IdError {
+    /// The register.
+    pub register: SysRegId,
+    /// What is wrong.
+    pub reason: Reason,
+}
+
+/// What is wrong with a value of an ID register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// A field asks for more than there is.
+    Field {
+        /// The field.
+        field: &'static Field,
+        /// The value asked for.
+        wanted: u64,
+        /// The value there is.
+        limit: u64,
+    },
+    /// Bits are set that no field has.
+    Reserved {
+        /// Those bits.
+        bits: u64,
+    },
+    /// The register has one value only.
+    NotWritable,
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            Reason::Field { field, wanted, limit } => {
+                write!(f, "{}: field {} asks for {wanted:#x}, {limit:#x} is there", self.register, field.name)
+            }
+            Reason::Reserved { bits } => write!(f, "{}: reserved bits {bits:#x} are set", self.register),
+            Reason::NotWritable => write!(f, "{}: not writable", self.register),
+        }
+    }
+}
+
+impl core::error::Error for IdError {}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::feature::model::MAX_MODELLED;
+    use crate::sysreg::names::*;
+    use std::string::ToString;
+
+    #[test]
+    fn holes_of_the_id_space_read_zero_and_other_registers_are_not_here() {
+        let ids = MAX_MODELLED;
+        for (crm, op2) in (1..8).flat_map(|crm| (0..8).map(move |op2| (crm, op2))) {
+            assert!(ids.get(SysRegId::new(3, 0, 0, crm, op2)).is_some(), "CRm {crm}, op2 {op2}");
+        }
+        assert_eq!(ids.get(ID_PFR0_EL1), Some(0), "no AArch32");
+        assert_eq!(ids.get(SysRegId::new(3, 0, 0, 7, 7)), Some(0));
+        assert_eq!(ids.get(SysRegId::new(3, 0, 0, 0, 1)), None);
+        assert_eq!(ids.get(MPIDR_EL1), None);
+        assert_eq!(ids.get(SCTLR_EL1), None);
+    }
+
+    #[test]
+    fn a_users_write_is_refused_with_the_field_that_is_wrong() {
+        let host = MAX_MODELLED;
+        let pfr0 = host.raw(ID_AA64PFR0_EL1);
+        assert_eq!(host.check_write(ID_AA64PFR0_EL1, pfr0), Ok(()));
+        assert_eq!(host.check_write(ID_AA64PFR0_EL1, pfr0 & !(0xf << 48)), Ok(()), "less DIT");
+        assert_eq!(host.check_write(ID_AA64PFR0_EL1, pfr0 | 0xff << 16), Ok(()), "no floating point");
+        let sve = host.check_write(ID_AA64PFR0_EL1, pfr0 | 1 << 32).unwrap_err();
+        assert_eq!(sve.to_string(), "S3_0_C0_C4_0: field SVE asks for 0x1, 0x0 is there");
+        let half = host.check_write(ID_AA64PFR0_EL1, pfr0 | 1 << 16).unwrap_err();
+        assert!(matches!(half.reason, Reason::Field { field, wanted: 1, limit: 0 } if field.name == "FP"));
+        let reserved = host.check_write(ID_AA64ISAR0_EL1, 1).unwrap_err();
+        assert_eq!(reserved.reason, Reason::Reserved { bits: 1 });
+        assert_eq!(host.check_write(ID_PFR0_EL1, 0), Ok(()));
+        assert_eq!(host.check_write(ID_PFR0_EL1, 1).unwrap_err().reason, Reason::NotWritable);
+        assert_eq!(host.check_write(SCTLR_EL1, 0).unwrap_err().reason, Reason::NotWritable);
+    }
+
+    #[test]
+    fn meet_is_what_both_have_and_fits_both() {
+        let a = MAX_MODELLED;
+        let mut b = a;
+        // FP −1, AES 1, PARange 2, one more feature that `a` has not.
+        assert!(b.set(ID_AA64PFR0_EL1, a.raw(ID_AA64PFR0_EL1) | 0xf << 16));
+        assert!(b.set(ID_AA64ISAR0_EL1, 0x10));
+        assert!(b.set(ID_AA64MMFR0_EL1, 2));
+        assert!(b.set(ID_AA64ISAR1_EL1, 0x10_0001 | 1 << 36));
+        let both = a.meet(&b);
+        assert_eq!(both.pfr0().fp(), 0xf);
+        assert_eq!((both.isar0().into_bits(), both.mmfr0().into_bits()), (0x10, 2));
+        assert_eq!(both.isar1().into_bits(), 0x10_0001);
+        assert_eq!(both, a.meet(&both));
+        assert_eq!(both.fits(&a), Ok(()));
+        assert_eq!(both.fits(&b), Ok(()));
+        let more = b.fits(&a).unwrap_err();
+        assert!(matches!(more.reason, Reason::Field { field, wanted: 1, limit: 0 } if field.name == "SB"));
+    }
+
+    #[test]
+    fn caches_beyond_level_1_are_none() {
+        assert_eq!(MAX_MODELLED.ccsidr(0), 0xf_e01a);
+        assert_eq!(MAX_MODELLED.ccsidr(1), 0xf_e01a);
+        assert_eq!(MAX_MODELLED.ccsidr(2), 0);
+    }
+}

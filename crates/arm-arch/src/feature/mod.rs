@@ -1,0 +1,184 @@
+//! ID registers and the features they announce.
+//!
+//! [`IdRegisters`] is what a guest is told; [`Features`] is what follows from it and what code asks. The tables are
+//! generated: [`FIELDS`] says where each field lies and how two values compare, the rules say which values announce
+//! which feature. A field that has no name is RES0.
+
+mod field;
+mod fields;
+mod id_registers;
+pub mod model;
+mod names;
+mod rule;
+mod rules;
+mod sanitise;
+
+pub use field::{Field, Kind};
+pub use fields::FIELDS;
+pub use id_registers::{IdError, IdRegisters, Reason};
+pub use names::Feature;
+
+use crate::pstate::{PState, PStateMask};
+
+/// The words of a set of features.
+const WORDS: usize = Feature::COUNT.div_ceil(64);
+
+/// The features that a set of ID registers announces.
+///
+/// Holding one answers "is it there" for everyone: PSTATE bits, register visibility and traps derive from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Features {
+    bits: [u64; WORDS],
+    breakpoints: u8,
+    watchpoints: u8,
+}
+
+impl Features {
+    /// Nothing but Armv8.0-A without any optional feature, one breakpoint and one watchpoint.
+    pub const NONE: Self = Self { bits: [0; WORDS], breakpoints: 1, watchpoints: 1 };
+
+    /// Returns what the ID registers announce.
+    #[must_use]
+    pub fn of(ids: &IdRegisters) -> Self {
+        let dfr0 = ids.dfr0();
+        let mut features = Self {
+            bits: [0; WORDS],
+            breakpoints: dfr0.brps().saturating_add(1),
+            watchpoints: dfr0.wrps().saturating_add(1),
+        };
+        let mut rules = rules::RULES;
+        // Rows of one clause stand together.
+        while let Some((first, _)) = rules.split_first() {
+            let same = rules.iter().take_while(|rule| rule.is_same_clause(first)).count();
+            let (clause, rest) = rules.split_at(same);
+            if clause.iter().all(|rule| rule.holds(ids)) {
+                features.insert(first.feature);
+            }
+            rules = rest;
+        }
+        features
+    }
+
+    /// Whether a feature is announced.
+    #[must_use]
+    pub fn has(&self, feature: Feature) -> bool {
+        let (word, bit) = place(feature);
+        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    /// Returns this set with a feature added.
+    #[must_use]
+    pub fn with(mut self, feature: Feature) -> Self {
+        self.insert(feature);
+        self
+    }
+
+    /// Returns the number of breakpoints.
+    #[must_use]
+    pub const fn breakpoints(&self) -> u8 {
+        self.breakpoints
+    }
+
+    /// Returns the number of watchpoints.
+    #[must_use]
+    pub const fn watchpoints(&self) -> u8 {
+        self.watchpoints
+    }
+
+    /// Returns the bits of PSTATE that exist.
+    #[must_use]
+    pub fn pstate_mask(&self) -> PStateMask {
+        let bits = PState::new()
+            .with_pan(self.has(Feature::PAN))
+            .with_uao(self.has(Feature::UAO))
+            .with_dit(self.has(Feature::DIT))
+            .with_ssbs(self.has(Feature::SSBS))
+            .with_tco(self.has(Feature::MTE))
+            .with_btype(if self.has(Feature::BTI) { 3 } else { 0 })
+            .with_allint(self.has(Feature::NMI))
+            .with_exlock(self.has(Feature::GCS))
+            .with_pm(self.has(Feature::EBEP))
+            .with_ppend(self.has(Feature::SEBEP))
+            .with_pacm(self.has(Feature::PAuth_LR))
+            .with_uinj(self.has(Feature::UINJ))
+            .with_nrw(self.has(Feature::AA32EL0));
+        PStateMask::ARMV8_0.with(bits)
+    }
+
+    fn insert(&mut self, feature: Feature) {
+        let (word, bit) = place(feature);
+        if let Some(bits) = self.bits.get_mut(word) {
+            *bits |= bit;
+        }
+    }
+}
+
+/// Word and bit of a feature.
+#[expect(clippy::as_conversions, reason = "the discriminant of a fieldless enumeration")]
+fn place(feature: Feature) -> (usize, u64) {
+    let number = feature as u16;
+    (usize::from(number >> 6), 1u64.wrapping_shl(u32::from(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sysreg::names::*;
+
+    fn announced(values: &[(crate::SysRegId, u64)]) -> Features {
+        let mut ids = IdRegisters::default();
+        for (id, value) in values {
+            assert!(ids.set(*id, *value));
+        }
+        Features::of(&ids)
+    }
+
+    #[test]
+    fn each_feature_needs_its_field_at_its_value() {
+        type Case<'a> = (Feature, &'a [(crate::SysRegId, u64)], bool);
+        let cases: &[Case<'_>] = &[
+            (Feature::PAN, &[(ID_AA64MMFR1_EL1, 0)], false),
+            (Feature::PAN, &[(ID_AA64MMFR1_EL1, 1 << 20)], true),
+            (Feature::PAN2, &[(ID_AA64MMFR1_EL1, 1 << 20)], false),
+            (Feature::PAN2, &[(ID_AA64MMFR1_EL1, 3 << 20)], true),
+            (Feature::LSE, &[(ID_AA64ISAR0_EL1, 1 << 20)], false),
+            (Feature::LSE, &[(ID_AA64ISAR0_EL1, 2 << 20)], true),
+            (Feature::FP, &[(ID_AA64PFR0_EL1, 0)], true),
+            (Feature::FP, &[(ID_AA64PFR0_EL1, 0xf << 16)], false),
+            (Feature::FP16, &[(ID_AA64PFR0_EL1, 0xf << 16)], false),
+            (Feature::FP16, &[(ID_AA64PFR0_EL1, 1 << 16)], true),
+            (Feature::TGran4K, &[(ID_AA64MMFR0_EL1, 0xf << 28)], false),
+            (Feature::TGran4K, &[(ID_AA64MMFR0_EL1, 0)], true),
+            (Feature::TGran16K, &[(ID_AA64MMFR0_EL1, 0)], false),
+            (Feature::TGran16K, &[(ID_AA64MMFR0_EL1, 1 << 20)], true),
+            (Feature::PMUv3, &[(ID_AA64DFR0_EL1, 1 << 8)], true),
+            (Feature::PMUv3, &[(ID_AA64DFR0_EL1, 0xf << 8)], false),
+            (Feature::PAuth, &[(ID_AA64ISAR1_EL1, 1 << 8)], true),
+            (Feature::PAuth, &[(ID_AA64ISAR2_EL1, 1 << 12)], true),
+            (Feature::NV, &[(ID_AA64MMFR4_EL1, 1 << 20)], true),
+            (Feature::NV, &[(ID_AA64MMFR4_EL1, 0)], false),
+            (Feature::CSV2_1p1, &[(ID_AA64PFR0_EL1, 1 << 56), (ID_AA64PFR1_EL1, 1 << 32)], true),
+            (Feature::CSV2_1p1, &[(ID_AA64PFR0_EL1, 2 << 56), (ID_AA64PFR1_EL1, 1 << 32)], false),
+            (Feature::SSBS2, &[(ID_AA64PFR1_EL1, 1 << 4)], false),
+            (Feature::SSBS2, &[(ID_AA64PFR1_EL1, 2 << 4)], true),
+            (Feature::UAO, &[(ID_AA64MMFR2_EL1, 1 << 4)], true),
+            (Feature::GICv3, &[(ID_AA64PFR0_EL1, 1 << 24)], true),
+        ];
+        for (feature, values, want) in cases {
+            assert_eq!(announced(values).has(*feature), *want, "{feature:?} with {values:x?}");
+        }
+    }
+
+    #[test]
+    fn the_pstate_mask_follows_the_features() {
+        assert_eq!(Features::NONE.pstate_mask(), PStateMask::ARMV8_0);
+        let some = Features::NONE.with(Feature::PAN).with(Feature::SSBS).with(Feature::BTI);
+        assert_eq!(some.pstate_mask().present().into_bits(), 0xf070_1fcf);
+    }
+
+    #[test]
+    fn counts_of_debug_registers_come_from_dfr0() {
+        let features = announced(&[(ID_AA64DFR0_EL1, 0x0030_5006)]);
+        assert_eq!((features.breakpoints(), features.watchpoints()), (6, 4));
+    }
+}
