@@ -21,6 +21,7 @@ pub mod iss;
 pub mod pstate;
 pub mod sysreg;
 pub mod timer;
+pub mod trap;
 
 pub use addr::{Granule, Ipa, Level, Pa, Va};
 pub use el::{ExceptionLevel, StackPointer};

@@ -15,7 +15,7 @@ mod sanitise;
 
 pub use field::{Field, Kind};
 pub use fields::FIELDS;
-pub use id_registers::{IdError, IdRegisters, Reason};
+pub use id_registers::{IdError, IdRegisters, Reason, is_id_space};
 pub use names::Feature;
 
 use crate::pstate::{PState, PStateMask};
