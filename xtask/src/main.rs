@@ -1,5 +1,10 @@
 //! The workspace's own commands: `cargo xtask COMMAND`. Each prints the command lines it runs.
 
+mod console;
+mod demo;
+mod fetch;
+mod generate;
+mod md5;
 mod oracle;
 mod shell;
 
@@ -8,6 +13,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  demo          boot Debian's arm64 kernel to a shell (--smoke: unattended)
+  generate      make source files from data/ (--check: only say whether they are up to date)
   oracle insn   compare single instructions with QEMU (--help for options)
 ";
 
@@ -18,6 +25,8 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let result = match command {
+        "demo" => demo::run(rest),
+        "generate" => generate::run(rest),
         "oracle" => oracle::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
