@@ -1,10 +1,48 @@
 //! AArch64 registers, syndromes, exceptions, traps and encodings as types, tables and pure functions.
 //!
+//! The half of the manual that code needs, for whoever writes a hypervisor, an emulator, a debugger or a kernel test.
+//! Nothing here holds state, knows storage or decides policy: registers go in as values, and what is to be written
+//! comes out. A guest-controlled value never panics.
+//!
+//! Modelled: AArch64 at EL1 and EL0 with EL2 above, as Armv8.0-A has it, and what of FEAT_PAN, FEAT_UAO, FEAT_DIT,
+//! FEAT_SSBS2, FEAT_FlagM, FEAT_LSE, FEAT_VHE (forms of control registers) and GICv3 touches PSTATE, registers or
+//! traps; layouts and ID fields also of what is newer. Not modelled: AArch32, EL3, Secure state, FEAT_NV2, FEAT_FGT,
+//! breakpoint matching, instruction decode.
+//!
+//! ```text
+//!   exception   debug   trap   gic   timer      rules: pure functions over register values
+//!        │        │       │     │      │
+//!        ▼        ▼       ▼     ▼      ▼
+//!   feature  ◀──  ID registers, what they announce, RES0 and RES1
+//!        │
+//!        ▼
+//!   sysreg · iss · esr · fault · pstate · el     layouts: one type per register or syndrome
+//!        │
+//!        ▼
+//!   addr · bits                                  addresses, casts
+//! ```
+//!
+//! An exit of a guest that reads an ID register, from syndrome to value:
+//!
+//! ```
+//! use arm_arch::feature::model::MAX_MODELLED;
+//! use arm_arch::iss::{Direction, Syndrome};
+//! use arm_arch::{EsrEl, ExceptionClass};
+//!
+//! let esr = EsrEl::from_bits(0x6230_006f); // mrs x3, ID_AA64MMFR0_EL1
+//! assert_eq!(esr.ec(), ExceptionClass::SYSTEM_ACCESS);
+//! let Syndrome::SystemAccess(access) = Syndrome::decode(esr) else { unreachable!() };
+//! assert_eq!((access.rt, access.direction), (3, Direction::Read));
+//! assert_eq!(MAX_MODELLED.get(access.id), Some(0x10_0025));
+//! ```
+//!
 //! # Sources
 //!
-//! - "Arm ARM": Arm Architecture Reference Manual for A-profile architecture, DDI 0487, issue L.a.
-//! - "GIC": Arm Generic Interrupt Controller Architecture Specification, GICv3 and v4, IHI 0069, issue H.
-//! - `data/NOTICE` names what the generated tables were made from.
+//! - "Arm ARM": Arm Architecture Reference Manual for A-profile architecture, DDI 0487, issue L.a. Pseudocode functions
+//!   are cited by name.
+//! - "GIC": Arm Generic Interrupt Controller Architecture Specification, GICv3 and GICv4, IHI 0069, issue H.
+//! - `data/NOTICE` in the repository names what the generated tables (`sysreg::names`, `sysreg::instructions`,
+//!   `feature`) were made from; `cargo xtask generate` makes them.
 #![no_std]
 #![forbid(unsafe_code)]
 
