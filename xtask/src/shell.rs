@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 /// Returns the root of the workspace.
 pub fn root() -> PathBuf {
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     manifest.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
@@ -41,7 +42,11 @@ pub fn run(command: &mut Command) -> Result<(), String> {
 
 /// Runs a command and returns what it prints on its standard output.
 pub fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).output().map_err(|e| cannot_start(command, &e))?;
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|e| cannot_start(command, &e))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{}: {}: {}", line(command), output.status, text.trim()));
@@ -51,7 +56,8 @@ pub fn output(command: &mut Command) -> Result<String, String> {
 
 /// Returns whether a program can be started by its name.
 pub fn has(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|d| d.join(program).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|d| d.join(program).is_file()))
 }
 
 /// Returns a cargo command at the root of the workspace.
@@ -59,7 +65,9 @@ pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     // What cargo told this program about its own package is nothing that others should hear.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_BIN_NAME", "CARGO_CRATE_NAME"] {
+    for name in
+        ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_BIN_NAME", "CARGO_CRATE_NAME"]
+    {
         command.env_remove(name);
     }
     command
