@@ -1,12 +1,16 @@
 //! The workspace's own commands: `cargo xtask COMMAND`. Each prints the command lines it runs.
 
+mod checks;
 mod console;
+mod cross;
 mod demo;
 mod fetch;
 mod generate;
 mod md5;
 mod oracle;
 mod shell;
+mod steps;
+mod test;
 
 use std::process::ExitCode;
 
@@ -14,6 +18,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   demo          boot Debian's arm64 kernel to a shell (--smoke: unattended)
+  test          everything that is checked before a change goes in (--quick, --target s390x)
+  ci            the same, with versions; .ci/run calls it
+  fmt lint doc rules
+                one step of it (rules: dependencies, unsafe code, no_std)
   generate      make source files from data/ (--check: only say whether they are up to date)
   oracle insn   compare single instructions with QEMU (--help for options)
 ";
@@ -26,6 +34,12 @@ fn main() -> ExitCode {
     };
     let result = match command {
         "demo" => demo::run(rest),
+        "test" => test::test(rest),
+        "ci" => test::ci(),
+        "fmt" => test::fmt(&rest.iter().map(String::as_str).collect::<Vec<_>>()),
+        "lint" => test::lint(),
+        "doc" => test::doc(),
+        "rules" => test::rules(),
         "generate" => generate::run(rest),
         "oracle" => oracle::run(rest),
         "help" | "--help" | "-h" => {

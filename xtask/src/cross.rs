@@ -1,0 +1,96 @@
+//! Other targets: the tests on big-endian s390x under qemu-user, and builds without an operating system.
+//!
+//! The distribution's compiler with its sources is used, because it can build `core` and `std` for any
+//! target; rustup's offers no standard library for s390x in every installation.
+
+use crate::checks::PUBLISHED;
+use crate::shell;
+use std::path::Path;
+use std::process::Command;
+
+const RUSTC: &str = "/usr/bin/rustc";
+
+/// Returns what keeps the s390x tests from running here.
+pub fn s390x_missing() -> Option<String> {
+    compiler_missing().or_else(|| {
+        let needs = [("s390x-linux-gnu-gcc", "gcc-s390x-linux-gnu"), ("qemu-s390x", "qemu-user")];
+        let missing: Vec<&str> =
+            needs.iter().filter(|(program, _)| !shell::has(program)).map(|&(_, p)| p).collect();
+        (!missing.is_empty()).then(|| format!("not installed: {} (scripts/setup-cross)", missing.join(", ")))
+    })
+}
+
+/// Returns what keeps builds for other targets from running here.
+pub fn compiler_missing() -> Option<String> {
+    let there = Path::new(RUSTC).exists() && source_directory().is_some();
+    (!there).then(|| "not installed: rustc-web and rust-web-src (scripts/setup-cross)".into())
+}
+
+/// Where `rustc --print sysroot` has the sources of the standard library.
+fn source_directory() -> Option<std::path::PathBuf> {
+    let sysroot = shell::output(Command::new(RUSTC).args(["--print", "sysroot"])).ok()?;
+    let path = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library");
+    path.is_dir().then_some(path)
+}
+
+/// A cargo command with the distribution's compiler, and a target directory of its own.
+fn cargo() -> Command {
+    let mut cargo = shell::cargo();
+    cargo.env("RUSTC", RUSTC).env("RUSTDOC", "/usr/bin/rustdoc").env("RUSTC_BOOTSTRAP", "1");
+    cargo.env("CARGO_TARGET_DIR", shell::target().join("cross")).env("RUST_BACKTRACE", "0");
+    cargo
+}
+
+fn packages(cargo: &mut Command) {
+    for package in PUBLISHED {
+        cargo.args(["--package", package]);
+    }
+}
+
+/// Builds the tests of the published crates for s390x and runs them.
+pub fn test_s390x() -> Result<(), String> {
+    let mut test = cargo();
+    test.env("CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER", "s390x-linux-gnu-gcc");
+    test.env("CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER", "qemu-s390x -L /usr/s390x-linux-gnu");
+    test.args(["test", "--release", "--tests", "--target", "s390x-unknown-linux-gnu"]);
+    test.arg("-Zbuild-std=std,panic_abort,panic_unwind,test");
+    packages(&mut test);
+    shell::run(&mut test)
+}
+
+/// Builds the published crates with `core` alone: neither `std` nor `alloc` exists there.
+pub fn build_bare() -> Result<(), String> {
+    for target in ["s390x-unknown-none-softfloat", "aarch64-unknown-none-softfloat"] {
+        let mut build = cargo();
+        build.args(["build", "--release", "--lib", "--target", target]);
+        build.args(["-Zbuild-std=core,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"]);
+        packages(&mut build);
+        shell::run(&mut build)?;
+        report_panics(target);
+    }
+    Ok(())
+}
+
+/// Prints which crates' own code still refers to a panic. Generic and inlined code is not seen here;
+/// a report, until there is a static library to check whole.
+fn report_panics(target: &str) {
+    let directory = shell::target().join("cross").join(target).join("release");
+    let nm = if target.starts_with("s390x") { "s390x-linux-gnu-nm" } else { "aarch64-linux-gnu-nm" };
+    if !shell::has(nm) {
+        println!("panic report skipped: {nm} is not installed");
+        return;
+    }
+    for package in PUBLISHED {
+        let library = directory.join(format!("lib{}.rlib", package.replace('-', "_")));
+        match shell::output(Command::new(nm).args(["--undefined-only", "--demangle"]).arg(&library)) {
+            Ok(symbols) => {
+                let mut panics: Vec<&str> =
+                    symbols.lines().filter(|l| l.contains("panic")).map(|l| l.trim()).collect();
+                panics.sort_unstable();
+                panics.dedup();
+                println!("{target}: {package}: {} references to panics {panics:?}", panics.len());
+            }
+            Err(message) => println!("{target}: {package}: {message}"),
+        }
+    }
+}
