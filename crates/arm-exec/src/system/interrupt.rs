@@ -1,0 +1,160 @@
+//! What happens between two blocks: interrupts taken, conditions reported.
+
+use super::{gic, pstate};
+use crate::flow::Boundary;
+use crate::state::State;
+use arm_arch::PState;
+use arm_arch::debug::StepState;
+use arm_arch::exception::{Cause, Kind, virtual_interrupt, wakes_from_wfi};
+use arm_arch::iss::{Origin, SError, Step, StepExclusive};
+use arm_arch::sysreg::HcrEl2;
+
+/// Takes what is due before the next instruction: a virtual interrupt that is not masked, a software
+/// step, the exception of an illegal state, in this order; and tells of the maintenance interrupt
+/// when its condition becomes true.
+///
+/// CHOICE: maintenance is reported once for each time the condition (`ICH_HCR_EL2.En` and
+/// `ICH_MISR_EL2` not zero) becomes true, or gains a cause.
+pub(crate) fn boundary(state: &mut State) -> Boundary {
+    let ich = gic::load(&state.sys);
+    let misr = if ich.is_maintenance_due() { ich.misr().into_bits() } else { 0 };
+    let risen = misr & !state.sys.ich_misr_el2;
+    state.sys.ich_misr_el2 = misr;
+    let hcr = HcrEl2::from_bits(state.sys.hcr_el2);
+    if let Some(kind) = virtual_interrupt(hcr, ich.lines(), pstate::pstate(state)) {
+        take(state, kind);
+    } else if pstate::step_state(state) == StepState::ActivePending {
+        step_exception(state, StepExclusive::Unknown);
+    } else if state.mode.il {
+        pstate::enter(state, &Cause::illegal_state(state.pc));
+    }
+    if risen == 0 { Boundary::Continue } else { Boundary::Maintenance }
+}
+
+fn take(state: &mut State, kind: Kind) {
+    let pc = state.pc;
+    let cause = match kind {
+        Kind::Irq => Cause::irq(pc),
+        Kind::Fiq => Cause::fiq(pc),
+        Kind::SError | Kind::Sync => {
+            // Taking a virtual SError clears it. Its syndrome is VSESR_EL2's, as with FEAT_RAS; without
+            // RAS the architecture leaves it IMPLEMENTATION DEFINED (CHOICE). Arm ARM, HCR_EL2.VSE.
+            state.sys.hcr_el2 = HcrEl2::from_bits(state.sys.hcr_el2).with_vse(false).into_bits();
+            let syndrome = arm_arch::bits::trunc32(state.sys.vsesr_el2 & 0x1ff_ffff);
+            Cause::serror(SError::from_bits(syndrome), pc)
+        }
+    };
+    pstate::enter(state, &cause);
+}
+
+/// Takes a software step exception to EL1 before the instruction at `state.pc`; where debug
+/// exceptions go to EL2 the engine is told by the step state and the trap is the caller's.
+pub(crate) fn step_exception(state: &mut State, stepped: StepExclusive) {
+    let origin = Origin::of(pstate::el(state), arm_arch::ExceptionLevel::El1);
+    pstate::enter(state, &Cause::step(origin, Step::of(stepped), state.pc));
+}
+
+/// Returns `ISR_EL1`: what is pending, masked or not. Arm ARM, ISR_EL1.
+pub(super) fn isr(state: &State) -> u64 {
+    let hcr = HcrEl2::from_bits(state.sys.hcr_el2);
+    let lines = gic::load(&state.sys).lines();
+    // Asked with everything but one kind masked, the order among them plays no part.
+    let pending =
+        |open: u64| virtual_interrupt(hcr, lines, PState::from_bits(0x5 | PState::DAIF & !open)).is_some();
+    [1 << 6, 1 << 7, 1 << 8].into_iter().filter(|&bit| pending(bit)).fold(0, |isr, bit| isr | bit)
+}
+
+/// Whether WFI would wait: no virtual interrupt is pending. Physical ones are the host's, who ends
+/// the wait by not asking for a trap, or by running the PE again.
+pub(super) fn wfi_waits(state: &State) -> bool {
+    !wakes_from_wfi(HcrEl2::from_bits(state.sys.hcr_el2), gic::load(&state.sys).lines())
+}
+
+/// Whether an interrupt is pending that the masks let through, which ends a WFE.
+pub(super) fn is_deliverable(state: &State) -> bool {
+    let hcr = HcrEl2::from_bits(state.sys.hcr_el2);
+    virtual_interrupt(hcr, gic::load(&state.sys).lines(), pstate::pstate(state)).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// EL1, nothing masked, interrupts routed to EL2, one Group 1 interrupt pending.
+    fn state() -> State {
+        let mut state = State::reset();
+        state.mode.daif = 0;
+        state.pc = 0x8000;
+        state.sys.vbar_el1 = 0x1_0000;
+        state.sys.hcr_el2 = 0x38;
+        state.sys.ich_hcr_el2 = 1;
+        state.sys.ich_vmcr_el2 = 0xf04c_000a;
+        state.sys.ich_lr_el2[0] = 0x50a0_0000_0000_001b;
+        state
+    }
+
+    #[test]
+    fn a_pending_irq_is_taken_unless_masked() {
+        let mut masked = state();
+        masked.mode.daif = 0x80;
+        assert_eq!(boundary(&mut masked), Boundary::Continue);
+        assert_eq!(masked.pc, 0x8000);
+        assert_eq!((isr(&masked), wfi_waits(&masked), is_deliverable(&masked)), (0x80, false, false));
+        let mut open = state();
+        assert!(is_deliverable(&open));
+        assert_eq!(boundary(&mut open), Boundary::Continue);
+        assert_eq!((open.pc, open.sys.elr_el1, open.mode.daif), (0x1_0280, 0x8000, 0x3c0));
+        open.sys.ich_lr_el2[0] = 0;
+        assert_eq!((isr(&open), wfi_waits(&open)), (0, true));
+    }
+
+    #[test]
+    fn isr_shows_every_kind() {
+        let mut all = state();
+        all.sys.hcr_el2 |= 0x1c0;
+        assert_eq!(isr(&all), 0x1c0);
+    }
+
+    #[test]
+    fn a_virtual_serror_is_cleared_when_taken() {
+        let mut state = state();
+        state.sys.ich_lr_el2[0] = 0;
+        state.sys.hcr_el2 |= 0x100;
+        state.sys.vsesr_el2 = 0x100_0000;
+        assert_eq!(boundary(&mut state), Boundary::Continue);
+        assert_eq!((state.pc, state.sys.esr_el1, state.sys.hcr_el2), (0x1_0380, 0xbf00_0000, 0x38));
+    }
+
+    #[test]
+    fn an_illegal_state_is_an_exception() {
+        let mut state = state();
+        state.sys.ich_lr_el2[0] = 0;
+        state.mode.il = true;
+        assert_eq!(boundary(&mut state), Boundary::Continue);
+        assert_eq!((state.pc, state.sys.esr_el1, state.mode.il), (0x1_0200, 0x3a00_0000, false));
+        assert_eq!(state.sys.spsr_el1 & 1 << 20, 1 << 20);
+    }
+
+    #[test]
+    fn maintenance_is_told_when_its_condition_rises() {
+        let mut state = state();
+        state.mode.daif = 0x3c0;
+        state.sys.ich_hcr_el2 = 3;
+        assert_eq!(boundary(&mut state), Boundary::Maintenance, "underflow: one list register in use");
+        assert_eq!(boundary(&mut state), Boundary::Continue, "told before");
+        state.sys.ich_lr_el2[1] = 0x50a0_0000_0000_001c;
+        assert_eq!(boundary(&mut state), Boundary::Continue);
+        state.sys.ich_lr_el2[1] = 0;
+        assert_eq!(boundary(&mut state), Boundary::Maintenance);
+    }
+
+    #[test]
+    fn a_step_is_taken_before_the_next_instruction() {
+        let mut state = state();
+        state.sys.ich_lr_el2[0] = 0;
+        state.sys.mdscr_el1 = 1;
+        state.mode.el = 0;
+        assert_eq!(boundary(&mut state), Boundary::Continue);
+        assert_eq!((state.pc, state.sys.esr_el1), (0x1_0400, 0xca00_0022));
+    }
+}
