@@ -1,17 +1,15 @@
 //! The control block as the machine sees it: guest state in and out, and the report.
 
-use crate::storage::Storage;
+use arm_exec::PagePtr;
 use arm_exec::state::{Flags, Mode, SP, State};
 use s390_arch::sae::InterceptionCode;
 use s390_arch::sae::block::field;
-use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
 
-/// A control block in storage.
+/// A control block in storage: one page, so that nothing in it can be out of reach.
+///
+/// Only the thread that plays the CPU touches it during SAE, so plain accesses do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Block<'m> {
-    storage: Storage<'m>,
-    at: Absolute,
-}
+pub(crate) struct Block<'m>(PagePtr<'m>);
 
 /// PSTATE fields in the form of SPSR_EL1, by bit. Arm ARM, SPSR_EL1.
 mod pstate {
@@ -42,87 +40,90 @@ macro_rules! doublewords {
 
 macro_rules! load {
     ($self:ident, $field:expr, $place:expr) => {
-        $place = $self.load($field)?
+        $place = $self.load($field)
     };
 }
 
 macro_rules! store {
     ($self:ident, $field:expr, $place:expr) => {
-        $self.store($field, $place)?
+        $self.store($field, $place)
     };
 }
 
+/// Returns the field offsets of consecutive doublewords from `first`.
+fn doublewords(first: u64) -> impl Iterator<Item = u64> {
+    (0..).map(move |n: u64| first.wrapping_add(n << 3))
+}
+
+#[expect(clippy::as_conversions, reason = "an offset into a page, on hosts of any width")]
+const fn place(offset: u64) -> usize {
+    (offset & 0xfff) as usize
+}
+
 impl<'m> Block<'m> {
-    pub(crate) const fn new(storage: Storage<'m>, at: Absolute) -> Self {
-        Self { storage, at }
+    pub(crate) const fn new(page: PagePtr<'m>) -> Self {
+        Self(page)
     }
 
-    pub(crate) const fn at(&self) -> Absolute {
-        self.at
-    }
-
-    fn address(&self, offset: u64) -> Result<Absolute, OutsideStorage> {
-        self.at.checked_add(offset).ok_or(OutsideStorage(self.at))
-    }
-
-    /// Loads the doubleword that begins at `offset`.
+    /// Loads the big-endian doubleword at `offset`.
     #[inline]
-    pub(crate) fn load(&self, offset: u64) -> Result<u64, OutsideStorage> {
-        self.storage.load_u64(self.address(offset)?)
+    pub(crate) fn load(self, offset: u64) -> u64 {
+        self.0.load64(place(offset)).swap_bytes()
     }
 
     #[inline]
-    fn store(&self, offset: u64, value: u64) -> Result<(), OutsideStorage> {
-        self.storage.store_u64(self.address(offset)?, value)
+    fn store(self, offset: u64, value: u64) {
+        self.0.store64(place(offset), value.swap_bytes());
     }
 
     /// Records why SAE ends. The code comes last.
-    pub(crate) fn record(&self, code: InterceptionCode, data: &[u64; 8]) -> Result<(), OutsideStorage> {
-        let mut offset = field::ICPTD;
-        for word in data {
-            self.store(offset, *word)?;
-            offset = offset.wrapping_add(8);
+    pub(crate) fn record(self, code: InterceptionCode, data: &[u64; 8]) {
+        for (offset, word) in doublewords(field::ICPTD).zip(data) {
+            self.store(offset, *word);
         }
-        self.storage.write_bytes(self.address(field::ICPTR)?, &[code.0])
+        self.record_code(code);
+    }
+
+    /// Records a code and leaves the data as it is.
+    pub(crate) fn record_code(self, code: InterceptionCode) {
+        self.0.store8(place(field::ICPTR), code.0);
     }
 
     /// Takes the guest state that lives in the block into the PE.
-    pub(crate) fn load_state(&self, state: &mut State) -> Result<(), OutsideStorage> {
+    pub(crate) fn load_state(self, state: &mut State) {
         doublewords!(self, state, load);
-        for (n, x) in (0_u8..31).zip(&mut state.x) {
-            *x = self.load(field::gpr(n).unwrap_or(field::GPR))?;
+        for (offset, x) in doublewords(field::GPR).zip(state.x.iter_mut().take(31)) {
+            *x = self.load(offset);
         }
-        for (n, lr) in (0_u8..).zip(&mut state.sys.ich_lr_el2) {
-            *lr = self.load(field::ich_lr(n).unwrap_or(field::ICH_LR))?;
+        for (offset, lr) in doublewords(field::ICH_LR).zip(&mut state.sys.ich_lr_el2) {
+            *lr = self.load(offset);
         }
         // Two words in one doubleword: the physical timer's is the upper.
-        let controls = self.load(field::CNTP_CTL)?;
+        let controls = self.load(field::CNTP_CTL);
         state.sys.cntp_ctl_el0 = controls >> 32;
         state.sys.cntv_ctl_el0 = controls & 0xffff_ffff;
-        state.fp.fpcr = low_word(self.load(field::FPCR)?);
-        state.fp.fpsr = low_word(self.load(field::FPSR)?);
-        set_pstate(state, self.load(field::PSTATE)?);
+        state.fp.fpcr = low_word(self.load(field::FPCR));
+        state.fp.fpsr = low_word(self.load(field::FPSR));
+        set_pstate(state, self.load(field::PSTATE));
         state.x[usize::from(SP)] = *bank(state);
         // Coming from EL2 is an exception return: it clears the local monitor. Arm ARM, AArch64.ExceptionReturn.
         state.monitor.open = false;
-        Ok(())
     }
 
     /// Puts the guest state back into the block.
-    pub(crate) fn store_state(&self, state: &mut State) -> Result<(), OutsideStorage> {
+    pub(crate) fn store_state(self, state: &mut State) {
         *bank(state) = state.x[usize::from(SP)];
         doublewords!(self, state, store);
-        for (n, x) in (0_u8..31).zip(&state.x) {
-            self.store(field::gpr(n).unwrap_or(field::GPR), *x)?;
+        for (offset, x) in doublewords(field::GPR).zip(state.x.iter().take(31)) {
+            self.store(offset, *x);
         }
-        for (n, lr) in (0_u8..).zip(&state.sys.ich_lr_el2) {
-            self.store(field::ich_lr(n).unwrap_or(field::ICH_LR), *lr)?;
+        for (offset, lr) in doublewords(field::ICH_LR).zip(&state.sys.ich_lr_el2) {
+            self.store(offset, *lr);
         }
-        let controls = (state.sys.cntp_ctl_el0 << 32) | (state.sys.cntv_ctl_el0 & 0xffff_ffff);
-        self.store(field::CNTP_CTL, controls)?;
-        self.store(field::FPCR, u64::from(state.fp.fpcr))?;
-        self.store(field::FPSR, u64::from(state.fp.fpsr))?;
-        self.store(field::PSTATE, get_pstate(state))
+        self.store(field::CNTP_CTL, (state.sys.cntp_ctl_el0 << 32) | (state.sys.cntv_ctl_el0 & 0xffff_ffff));
+        self.store(field::FPCR, u64::from(state.fp.fpcr));
+        self.store(field::FPSR, u64::from(state.fp.fpsr));
+        self.store(field::PSTATE, get_pstate(state));
     }
 }
 
@@ -165,4 +166,105 @@ fn get_pstate(state: &State) -> u64 {
         | on(mode.ssbs, pstate::SSBS)
         | on(mode.il, pstate::IL)
         | on(mode.ss, pstate::SS)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use arm_arch::Pa;
+    use arm_exec::{Page, Ram};
+    use s390_arch::sae::ControlBlock;
+    use std::vec;
+    use zerocopy::{FromBytes, IntoBytes};
+
+    fn with_block(test: impl Fn(Block<'_>, Ram<'_>)) {
+        let pages = vec![Page::zeroed()];
+        let ram = Ram::new(&pages);
+        test(Block::new(ram.page(Pa::new(0)).unwrap()), ram);
+    }
+
+    fn layout(ram: Ram<'_>) -> ControlBlock {
+        let mut bytes = [0; 0x1000];
+        ram.read(Pa::new(0), &mut bytes).unwrap();
+        ControlBlock::read_from_bytes(&bytes).unwrap()
+    }
+
+    #[test]
+    fn guest_state_comes_from_the_fields_of_the_layout_and_goes_back_there() {
+        with_block(|block, ram| {
+            let mut want = ControlBlock::zeroed();
+            for (n, x) in (0_u64..).zip(&mut want.gpr) {
+                x.set(0x0101_0101_0000_0000 | n);
+            }
+            for (n, lr) in (0_u64..).zip(&mut want.ich_lr_el2) {
+                lr.set(0x5000_0000_0000_0000 | n);
+            }
+            want.pc.set(0x4000_1234);
+            want.pstate.set(0x0000_0000_a1d0_13c5);
+            want.sp_el0.set(11);
+            want.sp_el1.set(12);
+            want.fpcr.set(0x0300_0000);
+            want.fpsr.set(0x0800_009f);
+            want.contextidr_el1.set(13);
+            want.ich_hcr_el2.set(14);
+            want.ich_vmcr_el2.set(15);
+            want.ich_ap0r0_el2.set(16);
+            want.ich_ap1r0_el2.set(17);
+            want.cntp_ctl.set(3);
+            want.cntv_ctl.set(1);
+            ram.write(Pa::new(0), want.as_bytes()).unwrap();
+
+            let mut state = State::reset();
+            block.load_state(&mut state);
+            assert_eq!((state.x[0], state.x[30]), (0x0101_0101_0000_0000, 0x0101_0101_0000_001e));
+            assert_eq!((state.pc, state.x[usize::from(SP)]), (0x4000_1234, 12));
+            assert_eq!((state.mode.el, state.mode.sp_elx, state.mode.daif), (1, true, 0x3c0));
+            assert!(state.mode.pan && state.mode.dit && state.mode.ssbs && state.mode.il && state.mode.uao);
+            assert!(!state.mode.ss);
+            assert_eq!(state.flags.nzcv(), 0xa000_0000);
+            assert_eq!((state.fp.fpcr, state.fp.fpsr), (0x0300_0000, 0x0800_009f));
+            assert_eq!((state.sys.cntp_ctl_el0, state.sys.cntv_ctl_el0), (3, 1));
+            assert_eq!(state.sys.ich_lr_el2[3], 0x5000_0000_0000_0003);
+
+            ram.write(Pa::new(0), ControlBlock::zeroed().as_bytes()).unwrap();
+            block.store_state(&mut state);
+            assert_eq!(layout(ram), want);
+        });
+    }
+
+    #[test]
+    fn the_stack_pointer_is_that_of_the_level_and_of_spsel() {
+        // PSTATE.M: EL0t, EL1t, EL1h.
+        for (pstate, want) in [(0b0000, 1), (0b0100, 1), (0b0101, 2)] {
+            with_block(|block, ram| {
+                let mut layout_in = ControlBlock::zeroed();
+                layout_in.pstate.set(pstate);
+                layout_in.sp_el0.set(1);
+                layout_in.sp_el1.set(2);
+                ram.write(Pa::new(0), layout_in.as_bytes()).unwrap();
+                let mut state = State::reset();
+                block.load_state(&mut state);
+                assert_eq!(state.x[usize::from(SP)], want, "PSTATE.M {pstate:#b}");
+                state.x[usize::from(SP)] = 99;
+                block.store_state(&mut state);
+                let back = layout(ram);
+                assert_eq!(back.pstate.get(), pstate);
+                let banks = (back.sp_el0.get(), back.sp_el1.get());
+                assert_eq!(banks, if want == 1 { (99, 2) } else { (1, 99) }, "PSTATE.M {pstate:#b}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_report_is_the_code_and_eight_doublewords() {
+        with_block(|block, ram| {
+            block.record(InterceptionCode::TRAP, &[1, 2, 3, 4, 5, 6, 7, 8]);
+            let report = layout(ram);
+            assert_eq!(report.icptr, 3);
+            assert_eq!(report.icptd.map(|word| word.get()), [1, 2, 3, 4, 5, 6, 7, 8]);
+            block.record_code(InterceptionCode::STOP);
+            assert_eq!((layout(ram).icptr, layout(ram).icptd[7].get()), (7, 8));
+        });
+    }
 }

@@ -1,19 +1,22 @@
 //! One CPU of the machine: the instructions of the facility.
 
 use crate::block::Block;
-use crate::config::{LimitForm, Mischief, PastLimit};
+use crate::config::{Config, LimitForm, Mischief, PastLimit, TimerForm};
 use crate::identification;
-use crate::machine::{Clock, Machine};
-use crate::registers::{OSLAR, OSLK, SAVED, register, steers_translation};
+use crate::machine::{Clock, Machine, Reported};
+use crate::registers::{Inert, OSLAR, OSLK, SAVED, for_each, register, steers_translation};
 use crate::stage2::{HostFault, World};
+use arm_arch::Pa;
+use arm_arch::sysreg::CntCtl;
+use arm_arch::timer::Timer as Comparator;
 use arm_exec::state::{State, SysRegs};
-use arm_exec::{Event, Invalidation, Pe, Timer};
+use arm_exec::{Environment, Event, Invalidation, Pe, Timer};
 use core::cell::Cell;
 use s390_arch::dat::Asce;
 use s390_arch::pgm::ProgramCode;
 use s390_arch::sae::{
-    Facility, HostAccess, Interception, InterceptionCode, M4, QaafFunction, Rejected, SystemRegisterNumber,
-    TimerReason, Trap, ValidityReason, block::field, ptff::PtffFunction, save_area,
+    BLOCK_BYTES, Facility, HostAccess, Interception, InterceptionCode, M4, QaafFunction, Rejected,
+    SystemRegisterNumber, TimerReason, Trap, ValidityReason, block::field, ptff::PtffFunction, save_area,
 };
 use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
 
@@ -31,27 +34,53 @@ pub struct Statistics {
     pub engine: arm_exec::Statistics,
 }
 
+/// What translations that the engine keeps were formed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Formed {
+    block: Absolute,
+    asce: u64,
+    origin: u64,
+    last: u64,
+}
+
 /// One CPU. Used by one thread.
 #[derive(Debug)]
 pub struct Cpu<'a, K> {
     machine: &'a Machine<'a, K>,
     number: u16,
     pe: Pe<'a>,
+    inert: Inert,
     /// The save area whose registers are loaded here, between LASRM and STIASRM.
     loaded: Option<Absolute>,
-    /// The control block of the last SAE here.
-    last_block: Option<Absolute>,
+    formed: Option<Formed>,
+    last_code: InterceptionCode,
     entries: u64,
     dat_walks: u64,
 }
 
-const OPERATION: Rejected = Rejected { code: ProgramCode::OPERATION };
 const SPECIFICATION: Rejected = Rejected { code: ProgramCode::SPECIFICATION };
 const ADDRESSING: Rejected = Rejected { code: ProgramCode::ADDRESSING };
 
+/// VALID of a save area, in the doubleword that holds format and status.
+const VALID: u64 = 1;
+/// OSLSR_EL1.
+const OSLSR: SystemRegisterNumber = SystemRegisterNumber(0x808c);
+/// PTFF-QAF, query available functions. PoP ch. 10, PERFORM TIMING FACILITY FUNCTION.
+const PTFF_QUERY: u8 = 0;
+
 impl<'a, K: Clock> Cpu<'a, K> {
     pub(crate) const fn new(machine: &'a Machine<'a, K>, pe: Pe<'a>, number: u16) -> Self {
-        Self { machine, number, pe, loaded: None, last_block: None, entries: 0, dat_walks: 0 }
+        Self {
+            machine,
+            number,
+            pe,
+            inert: Inert::NONE,
+            loaded: None,
+            formed: None,
+            last_code: InterceptionCode::SPURIOUS,
+            entries: 0,
+            dat_walks: 0,
+        }
     }
 
     /// Returns what the CPU did so far.
@@ -60,20 +89,14 @@ impl<'a, K: Clock> Cpu<'a, K> {
         Statistics { entries: self.entries, dat_walks: self.dat_walks, engine: self.pe.statistics() }
     }
 
-    fn area_is_valid(&self, area: Absolute) -> Result<(), Rejected> {
-        let storage = self.machine.storage();
-        if !area.is_aligned(0x1000) {
+    /// Returns the doubleword of format and status of an area that SASR, EASR and LASRM take.
+    fn valid_area(&self, area: Absolute) -> Result<u64, Rejected> {
+        if !area.is_aligned(BLOCK_BYTES) {
             return Err(SPECIFICATION);
         }
-        let mut header = [0; 8];
-        storage.read_bytes(area, &mut header).map_err(|_| ADDRESSING)?;
+        let header = self.machine.storage().load_u64(area).map_err(|_| ADDRESSING)?;
         // saf is 0, sas has VALID.
-        if header[0] == 0 && header[7] & 1 == 1 { Ok(()) } else { Err(SPECIFICATION) }
-    }
-
-    fn slot(area: Absolute, index: usize) -> Result<Absolute, Rejected> {
-        let offset = u64::try_from(index).map_err(|_| SPECIFICATION)?.wrapping_mul(8);
-        area.checked_add(save_area::field::REGS.wrapping_add(offset)).ok_or(ADDRESSING)
+        if header >> 56 == 0 && header & VALID != 0 { Ok(header) } else { Err(SPECIFICATION) }
     }
 
     fn set_loaded(&mut self, number: SystemRegisterNumber, value: u64) -> Result<(), Rejected> {
@@ -81,7 +104,7 @@ impl<'a, K: Clock> Cpu<'a, K> {
             self.pe.state.sys.oslsr_el1 = with_os_lock(self.pe.state.sys.oslsr_el1, value);
             return Ok(());
         }
-        let register = register(&mut self.pe.state.sys, number).ok_or(SPECIFICATION)?;
+        let register = register(&mut self.pe.state.sys, &mut self.inert, number).ok_or(SPECIFICATION)?;
         let changed = *register != value;
         *register = value;
         if changed && steers_translation(number) {
@@ -92,90 +115,91 @@ impl<'a, K: Clock> Cpu<'a, K> {
 
     fn in_area(&self, area: Absolute, number: SystemRegisterNumber) -> Result<Absolute, Rejected> {
         let index = SAVED.iter().position(|saved| *saved == number).ok_or(SPECIFICATION)?;
-        self.area_is_valid(area)?;
-        Self::slot(area, index)
+        self.valid_area(area)?;
+        slots(area).nth(index).flatten().ok_or(ADDRESSING)
     }
 
     /// Checks a control block and gathers the machine around the guest.
-    fn admit(&self, block: &Block<'_>) -> Result<World<'a, K>, ValidityReason> {
+    fn admit(&self, at: Absolute, block: Block<'_>) -> Result<(World<'a, K>, Formed), ValidityReason> {
+        let storage = self.machine.storage();
         let lost = |_: OutsideStorage| ValidityReason::HOST_CONTROL;
-        let get = |offset| block.load(offset).map_err(lost);
-        if get(field::SDF)? >> 56 != 0 {
+        if block.load(field::SDF) >> 56 != 0 {
             return Err(ValidityReason::UNSUPP_FORMAT);
         }
-        let area = Absolute::new(get(field::SAVE_AREA)?);
-        let saf = self.machine.storage().load_u64(area).map_err(lost)? >> 56;
-        if saf != 0 {
+        let area = Absolute::new(block.load(field::SAVE_AREA));
+        if storage.load_u64(area).map_err(lost)? >> 56 != 0 {
             return Err(ValidityReason::UNSUPP_FORMAT);
         }
         let back = area.checked_add(save_area::field::SDO).ok_or(ValidityReason::HOST_CONTROL)?;
-        let back = self.machine.storage().load_u64(back).map_err(lost)?;
-        if self.loaded != Some(area) || back != block.at().bits() {
+        if self.loaded != Some(area) || storage.load_u64(back).map_err(lost)? != at.bits() {
             return Err(ValidityReason::HOST_CONTROL);
         }
-        // Controls of which no bit is known.
-        if get(field::IC)? != 0 || get(field::EC)? != 0 {
+        if block.load(field::IC) != 0 || block.load(field::EC) != 0 {
             return Err(ValidityReason::HOST_CONTROL);
         }
-        if get(field::IRQ_CTL)? >> 56 != 0 {
+        if block.load(field::IRQ_CTL) >> 56 != 0 {
             return Err(ValidityReason::IRPTC);
         }
-        let scad = Absolute::new(get(field::SCAD)?);
-        if !scad.is_aligned(0x1000) || self.machine.storage().load(scad).is_err() {
+        let scad = Absolute::new(block.load(field::SCAD));
+        if !scad.is_aligned(BLOCK_BYTES) || storage.load(scad).is_err() {
             return Err(ValidityReason::SCA);
         }
-        let (origin, last) = self.window(get(field::MSO)?, get(field::MSL)?)?;
-        if !state_is_valid(get(field::PSTATE)?) || register_is_invalid(&self.pe.state.sys) {
+        let (mso, msl) = (block.load(field::MSO), block.load(field::MSL));
+        let (origin, last) = window(&self.machine.config, mso, msl)?;
+        if !state_is_valid(block.load(field::PSTATE)) || register_is_invalid(&self.pe.state.sys) {
             return Err(ValidityReason::INVAL_SYSREG);
         }
-        let asce = get(field::HBASCE)?;
+        let asce = block.load(field::HBASCE);
         // A real-space designation, or a table that is not there, cannot map a guest.
-        if asce & REAL_SPACE != 0 || self.machine.storage().load(Absolute::new(asce & !0xfff)).is_err() {
+        let designation = Asce::from_bits(asce);
+        if designation.r() || storage.load(designation.table()).is_err() {
             return Err(ValidityReason::HOST_CONTROL);
         }
-        Ok(World {
+        let world = World {
             machine: self.machine,
-            asce: Asce::from_bits(asce),
+            asce: designation,
             origin,
             last,
-            clock_offset: get(field::GPTO)?,
+            clock_offset: block.load(field::GPTO),
             walks: Cell::new(0),
-        })
-    }
-
-    /// Returns origin and last address of guest storage.
-    fn window(&self, origin: u64, limit: u64) -> Result<(u64, u64), ValidityReason> {
-        if origin & 0xf_ffff != 0 {
-            return Err(ValidityReason::MSO_ALIGN);
-        }
-        let last = match self.machine.config.limit {
-            LimitForm::LastBlock => limit | 0xf_ffff,
-            LimitForm::Size if limit & 0xf_ffff != 0 => return Err(ValidityReason::MSLA),
-            LimitForm::Size => limit.checked_sub(1).ok_or(ValidityReason::MSLA)?,
         };
-        // The largest guest-physical address that the announced PARange has.
-        if last >> 48 != 0 {
-            return Err(ValidityReason::MGPAS);
-        }
-        let last = last.checked_sub(origin).ok_or(ValidityReason::MSO_BOUNDS)?;
-        Ok((origin, last))
+        Ok((world, Formed { block: at, asce, origin, last }))
     }
 
     /// Runs the guest until there is something to report.
-    fn execute(&mut self, world: &World<'a, K>) -> Interception {
-        loop {
-            return match self.pe.run(world, BUDGET) {
-                Event::Budget => continue,
-                Event::ExitRequest => Interception::Spurious,
-                Event::Trap { esr, far } => Interception::Trap(Trap { esr, far }),
-                Event::Timer(timer) => Interception::Timer(timer_reason(timer)),
-                Event::Maintenance => Interception::Maintenance,
-                Event::Stage2 { fault, esr, far, ipa: _, s1_walk_level } => {
-                    let gltl = s1_walk_level.and_then(|level| u8::try_from(level).ok()).unwrap_or(0);
-                    self.host_access(fault, esr, far, gltl)
+    fn execute(&mut self, world: &World<'a, K>) -> (Interception, Reported) {
+        let held = || self.machine.config.timer == TimerForm::Level;
+        if held() && outputs(&self.pe.state.sys, world.counter()) != TimerReason::new() {
+            let event = self.pe.run(world, 1);
+            let due = outputs(&self.pe.state.sys, world.counter());
+            match event {
+                Event::Budget if due != TimerReason::new() => {
+                    return (Interception::Timer(due), Reported::Other);
                 }
-            };
+                Event::Budget => {}
+                event => return self.report(event),
+            }
         }
+        loop {
+            match self.pe.run(world, BUDGET) {
+                Event::Budget => {}
+                event => return self.report(event),
+            }
+        }
+    }
+
+    fn report(&self, event: Event<HostFault>) -> (Interception, Reported) {
+        let interception = match event {
+            Event::Budget | Event::ExitRequest => return (Interception::Spurious, Reported::Request),
+            Event::Trap { esr, far } => Interception::Trap(Trap { esr, far }),
+            Event::Timer(timer) => Interception::Timer(timer_reason(timer)),
+            Event::Maintenance => Interception::Maintenance,
+            Event::Stage2 { fault, esr, far, ipa: _, s1_walk_level } => {
+                let gltl = s1_walk_level.and_then(|level| u8::try_from(level.number()).ok()).unwrap_or(0);
+                self.host_access(fault, esr, far, gltl)
+            }
+        };
+        (interception, Reported::Other)
     }
 
     fn host_access(&self, fault: HostFault, esr: u64, far: u64, gltl: u8) -> Interception {
@@ -191,47 +215,72 @@ impl<'a, K: Clock> Cpu<'a, K> {
     }
 
     /// Misbehaves, if it is asked to; `None` for good behaviour.
-    fn misbehave(&self, block: &Block<'_>) -> Option<()> {
-        let mischief = self.machine.config.misbehaviour?(self.entries)?;
-        let (code, data) = match mischief {
-            Mischief::Nothing => return Some(()),
-            Mischief::Spurious => (InterceptionCode::SPURIOUS, [0; 8]),
-            Mischief::Validity(reason) => Interception::Validity(reason).encode(),
-            Mischief::Code(code) => (code, [u64::MAX; 8]),
-        };
-        // A block outside storage has nothing to say.
-        let _ = block.record(code, &data);
+    fn misbehave(&self, block: Block<'_>) -> Option<()> {
+        match self.machine.config.misbehaviour?(self.entries)? {
+            Mischief::Nothing => {}
+            Mischief::Stale => block.record_code(self.last_code),
+            Mischief::Spurious => block.record(InterceptionCode::SPURIOUS, &[0; 8]),
+            Mischief::Validity(reason) => {
+                let (code, data) = Interception::Validity(reason).encode();
+                block.record(code, &data);
+            }
+            Mischief::Code(code) => block.record(code, &[u64::MAX; 8]),
+        }
         Some(())
     }
 
-    fn sae_checked(&mut self, block: &Block<'_>) -> Result<(), OutsideStorage> {
-        let world = match self.admit(block) {
-            Ok(world) => world,
-            Err(reason) => {
-                let (code, data) = Interception::Validity(reason).encode();
-                return block.record(code, &data);
-            }
+    fn run_block(&mut self, at: Absolute, block: Block<'_>) -> Interception {
+        let (world, formed) = match self.admit(at, block) {
+            Ok(admitted) => admitted,
+            Err(reason) => return Interception::Validity(reason),
         };
-        block.load_state(&mut self.pe.state)?;
-        if self.last_block != Some(block.at()) {
+        block.load_state(&mut self.pe.state);
+        if self.formed != Some(formed) {
             self.pe.invalidate(Invalidation::Translations);
-            self.last_block = Some(block.at());
+            self.formed = Some(formed);
         }
-        let interception = if self.machine.enter(self.number, block.at()) {
-            Interception::Spurious
+        let (interception, reported) = if self.machine.enter(self.number, at) {
+            (Interception::Spurious, Reported::Request)
         } else {
             self.execute(&world)
         };
-        self.machine.leave(self.number, block.at());
+        self.machine.leave(self.number, at, reported);
         self.dat_walks = self.dat_walks.wrapping_add(world.walks.get());
-        block.store_state(&mut self.pe.state)?;
-        let (code, data) = interception.encode();
-        block.record(code, &data)
+        block.store_state(&mut self.pe.state);
+        interception
     }
 }
 
-/// R of an ASCE, bit 58. PoP ch. 3, "Address-Space-Control Element".
-const REAL_SPACE: u64 = 0x20;
+/// Returns origin and last address of guest storage, counted from the origin.
+fn window(config: &Config, origin: u64, limit: u64) -> Result<(u64, u64), ValidityReason> {
+    if origin & 0xf_ffff != 0 {
+        return Err(ValidityReason::MSO_ALIGN);
+    }
+    let last = match config.limit {
+        LimitForm::LastBlock => limit | 0xf_ffff,
+        LimitForm::Size if limit & 0xf_ffff != 0 => return Err(ValidityReason::MSLA),
+        LimitForm::Size => limit.checked_sub(1).ok_or(ValidityReason::MSLA)?,
+    };
+    // The largest guest-physical address that the announced PARange has.
+    if last >> 48 != 0 {
+        return Err(ValidityReason::MGPAS);
+    }
+    let last = last.checked_sub(origin).ok_or(ValidityReason::MSO_BOUNDS)?;
+    Ok((origin, last))
+}
+
+/// Returns where a save area keeps its registers, in the order of [`SAVED`].
+fn slots(area: Absolute) -> impl Iterator<Item = Option<Absolute>> {
+    (0..).map(move |n: u64| area.checked_add(save_area::field::REGS.wrapping_add(n << 3)))
+}
+
+/// Returns the timers whose output is high.
+fn outputs(sys: &SysRegs, count: u64) -> TimerReason {
+    let on = |ctl, cval| Comparator { ctl: CntCtl::from_bits(ctl), cval };
+    TimerReason::new()
+        .with_virtual_timer(on(sys.cntv_ctl_el0, sys.cntv_cval_el0).output(count))
+        .with_physical(on(sys.cntp_ctl_el0, sys.cntp_cval_el0).output(count))
+}
 
 /// Returns whether PSTATE is one of the guest's: AArch64 at EL0 or EL1.
 const fn state_is_valid(pstate: u64) -> bool {
@@ -256,21 +305,40 @@ const fn with_os_lock(oslsr: u64, oslar: u64) -> u64 {
 }
 
 impl<K: Clock> Facility for Cpu<'_, K> {
-    fn sae(&mut self, block: Absolute) {
-        let block = Block::new(self.machine.storage(), block);
+    fn sae(&mut self, at: Absolute) {
         self.entries = self.entries.wrapping_add(1);
-        if self.misbehave(&block).is_none() {
-            // A block outside storage cannot hold a report about itself.
-            let _ = self.sae_checked(&block);
+        // A block that is misaligned or outside storage cannot hold a report about itself.
+        let Some(page) =
+            at.is_aligned(BLOCK_BYTES).then(|| self.machine.ram.page(Pa::new(at.bits()))).flatten()
+        else {
+            return;
+        };
+        let block = Block::new(page);
+        if self.misbehave(block).is_none() {
+            let (code, data) = self.run_block(at, block).encode();
+            block.record(code, &data);
+            self.last_code = code;
         }
     }
 
     fn lasrm(&mut self, area: Absolute) -> Result<(), Rejected> {
-        self.area_is_valid(area)?;
+        if self.loaded.is_some() {
+            return Err(SPECIFICATION);
+        }
+        let header = self.valid_area(area)?;
         let storage = self.machine.storage();
-        for (index, number) in SAVED.iter().enumerate() {
-            let value = storage.load_u64(Self::slot(area, index)?).map_err(|_| ADDRESSING)?;
-            self.set_loaded(*number, value)?;
+        let mut steered = false;
+        let mut slots = slots(area);
+        for_each(&mut self.pe.state.sys, &mut self.inert, |number, register| {
+            // The area is a page, which is there as a whole.
+            let slot = slots.next().flatten().and_then(|at| storage.load_u64(at).ok());
+            let value = slot.unwrap_or_default();
+            steered |= *register != value && steers_translation(number);
+            *register = value;
+        });
+        storage.store_u64(area, header & !VALID).map_err(|_| ADDRESSING)?;
+        if steered {
+            self.pe.invalidate(Invalidation::Translations);
         }
         self.loaded = Some(area);
         Ok(())
@@ -281,10 +349,14 @@ impl<K: Clock> Facility for Cpu<'_, K> {
             return Err(SPECIFICATION);
         }
         let storage = self.machine.storage();
-        for (index, number) in SAVED.iter().enumerate() {
-            let value = register(&mut self.pe.state.sys, *number).copied().unwrap_or(0);
-            storage.store_u64(Self::slot(area, index)?, value).map_err(|_| ADDRESSING)?;
-        }
+        let mut slots = slots(area);
+        let mut stored = Ok(());
+        for_each(&mut self.pe.state.sys, &mut self.inert, |_, register| {
+            let slot = slots.next().flatten().ok_or(OutsideStorage(area));
+            stored = stored.and(slot.and_then(|at| storage.store_u64(at, *register)));
+        });
+        let header = storage.load_u64(area).map_err(|_| ADDRESSING)?;
+        stored.and_then(|()| storage.store_u64(area, header | VALID)).map_err(|_| ADDRESSING)?;
         self.loaded = None;
         Ok(())
     }
@@ -299,15 +371,15 @@ impl<K: Clock> Facility for Cpu<'_, K> {
         match m4 {
             M4::Loaded if self.loaded == Some(area) => self.set_loaded(number, value),
             M4::Loaded => Err(SPECIFICATION),
-            M4::SaveArea if number == OSLAR => {
-                let at = self.in_area(area, SystemRegisterNumber(0x808c))?;
-                let storage = self.machine.storage();
-                let old = storage.load_u64(at).map_err(|_| ADDRESSING)?;
-                storage.store_u64(at, with_os_lock(old, value)).map_err(|_| ADDRESSING)
-            }
             M4::SaveArea => {
-                let at = self.in_area(area, number)?;
-                self.machine.storage().store_u64(at, value).map_err(|_| ADDRESSING)
+                let storage = self.machine.storage();
+                let (at, value) = if number == OSLAR {
+                    let at = self.in_area(area, OSLSR)?;
+                    (at, with_os_lock(storage.load_u64(at).map_err(|_| ADDRESSING)?, value))
+                } else {
+                    (self.in_area(area, number)?, value)
+                };
+                storage.store_u64(at, value).map_err(|_| ADDRESSING)
             }
         }
     }
@@ -315,7 +387,7 @@ impl<K: Clock> Facility for Cpu<'_, K> {
     fn easr(&mut self, area: Absolute, number: SystemRegisterNumber, m4: M4) -> Result<u64, Rejected> {
         match m4 {
             M4::Loaded if self.loaded == Some(area) => {
-                register(&mut self.pe.state.sys, number).copied().ok_or(SPECIFICATION)
+                register(&mut self.pe.state.sys, &mut self.inert, number).copied().ok_or(SPECIFICATION)
             }
             M4::Loaded => Err(SPECIFICATION),
             M4::SaveArea => {
@@ -326,21 +398,29 @@ impl<K: Clock> Facility for Cpu<'_, K> {
     }
 
     fn qaaf(&mut self, gr0: u64, result: Absolute) -> Result<(), Rejected> {
-        let storage = self.machine.storage();
-        match QaafFunction::decode(gr0) {
-            Some(QaafFunction::QueryModelCapabilities) => {
-                identification::write_capabilities(&storage, self.machine.config.qmc_base, result)
-                    .map_err(|_| ADDRESSING)
-            }
-            Some(QaafFunction::InitialSaveArea { format: 0 }) => {
-                self.write_initial_area(result).map_err(|_| ADDRESSING)
-            }
-            Some(QaafFunction::InitialSaveArea { .. }) => Err(SPECIFICATION),
-            None => Err(OPERATION),
+        if !result.is_aligned(BLOCK_BYTES) {
+            return Err(SPECIFICATION);
         }
+        let storage = self.machine.storage();
+        let written = match QaafFunction::decode(gr0) {
+            Some(QaafFunction::QueryModelCapabilities) => {
+                identification::write_capabilities(storage, self.machine.config.qmc_base, result)
+            }
+            Some(QaafFunction::InitialSaveArea { format: 0 }) => self.write_initial_area(result),
+            Some(QaafFunction::InitialSaveArea { .. }) | None => return Err(SPECIFICATION),
+        };
+        written.map_err(|_| ADDRESSING)
     }
 
     fn ptff(&mut self, code: u8, parameters: &mut [u64; 2]) -> Result<(), Rejected> {
+        if code == PTFF_QUERY {
+            let installed = |code: u8| (1_u64 << 63).wrapping_shr(u32::from(code));
+            let [offset, time] =
+                [PtffFunction::QueryArmGuestTimeOffset, PtffFunction::QueryArmGuestPhysicalTime]
+                    .map(|function| installed(function.code()));
+            *parameters = [installed(PTFF_QUERY) | offset | time, 0];
+            return Ok(());
+        }
         let now = self.machine.clock.nanoseconds();
         let [input, output] = parameters;
         *output = match PtffFunction::decode(code).ok_or(SPECIFICATION)? {
@@ -363,18 +443,19 @@ impl<K: Clock> Cpu<'_, K> {
     /// Writes a save area in the state of a reset: format 0, valid.
     fn write_initial_area(&self, at: Absolute) -> Result<(), OutsideStorage> {
         let storage = self.machine.storage();
-        let mut reset = State::reset().sys;
-        reset.midr_el1 = identification::MIDR;
+        let (mut reset, mut inert) = (State::reset().sys, Inert::NONE);
+        reset.midr_el1 = identification::midr();
         reset.cntfrq_el0 = identification::CNTFRQ;
         // OSLSR_EL1.OSLM is 0b10: the lock is implemented. Arm ARM, OSLSR_EL1.
         reset.oslsr_el1 = 1 << 3;
         storage.write_bytes(at, &[0; 0x1000])?;
-        storage.write_bytes(at, &[0, 0, 0, 0, 0, 0, 0, 1])?;
-        for (index, number) in SAVED.iter().enumerate() {
-            let value = register(&mut reset, *number).copied().unwrap_or(0);
-            let slot = Self::slot(at, index).map_err(|_| OutsideStorage(at))?;
-            storage.store_u64(slot, value)?;
-        }
-        Ok(())
+        storage.store_u64(at, VALID)?;
+        let mut slots = slots(at);
+        let mut stored = Ok(());
+        for_each(&mut reset, &mut inert, |_, register| {
+            let slot = slots.next().flatten().ok_or(OutsideStorage(at));
+            stored = stored.and(slot.and_then(|at| storage.store_u64(at, *register)));
+        });
+        stored
     }
 }

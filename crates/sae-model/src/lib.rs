@@ -31,7 +31,7 @@ mod registers;
 mod stage2;
 mod storage;
 
-pub use config::{Config, LimitForm, Misbehaviour, Mischief, PastLimit};
+pub use config::{Config, LimitForm, Misbehaviour, Mischief, PastLimit, TimerForm};
 pub use cpu::{Cpu, Statistics};
 pub use machine::{Clock, Machine};
 pub use storage::Storage;

@@ -6,6 +6,7 @@ use crate::storage::Storage;
 use arm_arch::Pa;
 use arm_exec::{Caches, Domain, Invalidation, MAX_PES, Pe, Ram};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use s390_arch::dat::{PageEntry, SegmentEntry};
 use s390_arch::sae::HostControl;
 use s390_arch::{Absolute, AbsoluteStorage};
 
@@ -14,6 +15,11 @@ pub trait Clock: Sync {
     /// Returns the nanoseconds since some fixed moment: the rate of the guest's counters, whose frequency is
     /// 1 GHz (CNTFRQ_EL0 of the SAE sources).
     fn nanoseconds(&self) -> u64;
+
+    /// Passes time while one CPU waits for another to drop a translation. A host with threads may yield.
+    fn relax(&self) {
+        core::hint::spin_loop();
+    }
 }
 
 impl<F: Fn() -> u64 + Sync> Clock for F {
@@ -22,8 +28,19 @@ impl<F: Fn() -> u64 + Sync> Clock for F {
     }
 }
 
-/// Exit requests that can wait for their block's next SAE.
-const REQUESTS: usize = 2 * MAX_PES;
+/// Exit requests that can wait for their block's next SAE: as many blocks as four VMs of the largest kind have. A
+/// request beyond that ends an SAE that runs, but not one that is yet to start.
+const REQUESTS: usize = 4 * MAX_PES;
+
+/// Looks at another CPU before asking the embedder to let it run.
+const SPINS: u32 = 128;
+
+/// Whether an SAE told the host of a request to end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reported {
+    Request,
+    Other,
+}
 
 /// A machine that has the facility. Shared by the threads that play its CPUs.
 #[derive(Debug)]
@@ -64,6 +81,9 @@ impl<'m, K: Clock> Machine<'m, K> {
     /// too small. Each number is to be used once at a time.
     #[must_use]
     pub fn cpu<'a>(&'a self, number: u16, caches: Caches<'a>) -> Option<Cpu<'a, K>> {
+        if usize::from(number) >= MAX_PES {
+            return None;
+        }
         let pe = Pe::new(caches, &self.domain, usize::from(number))?;
         Some(Cpu::new(self, pe, number))
     }
@@ -77,13 +97,15 @@ impl<'m, K: Clock> Machine<'m, K> {
         self.waiting.load(Ordering::SeqCst) != 0 && self.take_request(block)
     }
 
-    /// Notes that a CPU has left SAE. Requests that ended it are used up.
-    pub(crate) fn leave(&self, cpu: u16, block: Absolute) {
+    /// Notes that a CPU has left SAE. A request is used up only by an SAE that reports it; any other end keeps it for
+    /// the next SAE with the block.
+    pub(crate) fn leave(&self, cpu: u16, block: Absolute, reported: Reported) {
         if let Some(running) = self.running.get(usize::from(cpu)) {
             running.store(0, Ordering::SeqCst);
         }
+        // The PE's own request may have come for this block only: the next one has its own in the list.
         self.domain.cancel_exit(usize::from(cpu));
-        if self.waiting.load(Ordering::SeqCst) != 0 {
+        if matches!(reported, Reported::Request) && self.waiting.load(Ordering::SeqCst) != 0 {
             self.take_request(block);
         }
     }
@@ -112,7 +134,15 @@ impl<'m, K: Clock> Machine<'m, K> {
     }
 
     fn forget(&self, what: Invalidation) {
-        self.domain.invalidate(what, core::hint::spin_loop);
+        let mut spins = 0;
+        self.domain.invalidate(what, || {
+            if spins < SPINS {
+                spins = spins.wrapping_add(1);
+                core::hint::spin_loop();
+            } else {
+                self.clock.relax();
+            }
+        });
     }
 
     /// Sets bits of a table entry; returns the entry as it was.
@@ -130,8 +160,8 @@ impl<'m, K: Clock> Machine<'m, K> {
 }
 
 /// Invalid bit of a page-table entry (53) and of the others (58). PoP ch. 3, "Translation Tables".
-const PAGE_INVALID: u64 = 0x400;
-const TABLE_INVALID: u64 = 0x20;
+const PAGE_INVALID: u64 = PageEntry::new().with_i(true).into_bits();
+const TABLE_INVALID: u64 = SegmentEntry::new().with_i(true).into_bits();
 
 impl<K: Clock> HostControl for Machine<'_, K> {
     fn ipte(&self, page_table: Absolute, address: u64, _asce: u64) {
@@ -149,12 +179,13 @@ impl<K: Clock> HostControl for Machine<'_, K> {
     }
 
     fn idte_asce(&self, _asce: u64) {
-        // The engine keeps translations by virtual address, not by ASCE: all of them go.
-        self.domain.invalidate_stage2(core::hint::spin_loop);
+        // The engine keeps translations by virtual address, not by ASCE: all of them go. Decoded instructions go by
+        // absolute page and stay.
+        self.forget(Invalidation::Translations);
     }
 
     fn ptlb(&self) {
-        self.domain.invalidate_stage2(core::hint::spin_loop);
+        self.forget(Invalidation::Translations);
     }
 
     fn request_exit(&self, block: Absolute) {

@@ -23,10 +23,17 @@ pub(crate) struct World<'a, K> {
     pub(crate) machine: &'a Machine<'a, K>,
     pub(crate) asce: Asce,
     pub(crate) origin: u64,
-    /// Last guest-physical address.
+    /// Last guest-physical address, counted from the origin.
     pub(crate) last: u64,
     pub(crate) clock_offset: u64,
     pub(crate) walks: Cell<u64>,
+}
+
+impl<K> World<'_, K> {
+    /// Returns what a guest-physical address is to the host's tables, which is also what a TEID names.
+    const fn host_virtual(&self, guest: u64) -> u64 {
+        guest.wrapping_add(self.origin)
+    }
 }
 
 const fn access(access: Stage2Access) -> Access {
@@ -49,12 +56,13 @@ impl<'a, K: Clock> Environment<'a> for World<'a, K> {
     type Fault = HostFault;
 
     fn stage2(&self, ipa: Ipa, wanted: Stage2Access) -> Result<Stage2Page<'a>, HostFault> {
-        let guest = ipa.bits();
-        if guest > self.last {
-            return Err(HostFault::PastLimit { teid: teid(guest, wanted) });
+        let address = self.host_virtual(ipa.bits());
+        let teid = teid(address, wanted);
+        if ipa.bits() > self.last {
+            return Err(HostFault::PastLimit { teid });
         }
         self.walks.set(self.walks.get().wrapping_add(1));
-        let address = Virtual::from_bits(guest.wrapping_add(self.origin));
+        let address = Virtual::from_bits(address);
         let storage = self.machine.storage();
         let Ok(translation) = walk_asce(self.asce, address, access(wanted), Features::ALL, &storage);
         let mapping = match translation {
@@ -63,7 +71,7 @@ impl<'a, K: Clock> Environment<'a> for World<'a, K> {
                 return Err(HostFault::Translation {
                     pic: fault.exception.code(),
                     // Addressing and translation-specification exceptions define none; the page is said all the same.
-                    teid: fault.teid.unwrap_or(teid(guest, wanted)),
+                    teid: fault.teid.unwrap_or(teid),
                 });
             }
         };
@@ -72,7 +80,7 @@ impl<'a, K: Clock> Environment<'a> for World<'a, K> {
             .machine
             .ram
             .page(absolute)
-            .ok_or(HostFault::Translation { pic: ProgramCode::ADDRESSING, teid: teid(guest, wanted) })?;
+            .ok_or(HostFault::Translation { pic: ProgramCode::ADDRESSING, teid })?;
         Ok(Stage2Page {
             page,
             absolute,
@@ -83,5 +91,9 @@ impl<'a, K: Clock> Environment<'a> for World<'a, K> {
 
     fn counter(&self) -> u64 {
         self.machine.clock.nanoseconds().wrapping_add(self.clock_offset)
+    }
+
+    fn relax(&self) {
+        self.machine.clock.relax();
     }
 }
