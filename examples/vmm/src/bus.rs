@@ -6,6 +6,7 @@ use crate::pl011::Pl011;
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vm_superio::Rtc;
+use vm_superio::rtc_pl031::NoEvents;
 use xarch_abi::{AccessSize, DeviceAccess, DeviceAnswer, DeviceOperation};
 
 /// Everything that answers on the bus beside RAM and the interrupt controller.
@@ -15,14 +16,9 @@ pub struct Bus {
     rtc: Mutex<Clock>,
 }
 
-/// `vm-superio`'s PL031, which has no `Debug`.
-struct Clock(Rtc);
-
-impl std::fmt::Debug for Clock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PL031")
-    }
-}
+/// `vm-superio`'s PL031. It keeps the time but has no alarm: the match register is storage.
+#[derive(Debug)]
+struct Clock(Rtc<NoEvents>);
 
 impl Default for Bus {
     fn default() -> Self {
@@ -111,7 +107,7 @@ trait Registers {
     fn access(&mut self, offset: u64, operation: DeviceOperation) -> u32;
 }
 
-impl Registers for Rtc {
+impl Registers for Rtc<NoEvents> {
     fn access(&mut self, offset: u64, operation: DeviceOperation) -> u32 {
         let Ok(offset) = u16::try_from(offset) else { return 0 };
         match operation {

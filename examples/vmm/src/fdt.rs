@@ -12,13 +12,12 @@ const SPI: u32 = 0;
 const PPI: u32 = 1;
 const LEVEL_HIGH: u32 = 4;
 
-/// Builds the tree for a machine of `cpus` CPUs, whose MPIDR affinities are `affinity`, and `memory` bytes of RAM.
+/// Builds the tree for a machine whose CPUs have these MPIDR affinities, and `memory` bytes of RAM.
 ///
 /// # Errors
 /// If a string is not one that a device tree can hold (a zero byte in the command line).
 pub fn build(
-    cpus: u16,
-    affinity: impl Fn(u16) -> u64,
+    cpus: &[u64],
     memory: u64,
     cmdline: &str,
     placement: &Placement,
@@ -37,7 +36,7 @@ pub fn build(
     fdt.property_array_u64("reg", &[RAM, memory])?;
     fdt.end_node(node)?;
 
-    cpu_nodes(&mut fdt, cpus, affinity)?;
+    cpu_nodes(&mut fdt, cpus)?;
 
     let node = fdt.begin_node("psci")?;
     fdt.property_string_list("compatible", strings(&["arm,psci-1.0", "arm,psci-0.2", "arm,psci"]))?;
@@ -82,12 +81,11 @@ fn chosen(fdt: &mut FdtWriter, cmdline: &str, placement: &Placement) -> Result<(
     fdt.end_node(node)
 }
 
-fn cpu_nodes(fdt: &mut FdtWriter, cpus: u16, affinity: impl Fn(u16) -> u64) -> Result<(), Error> {
+fn cpu_nodes(fdt: &mut FdtWriter, cpus: &[u64]) -> Result<(), Error> {
     let node = fdt.begin_node("cpus")?;
     fdt.property_u32("#address-cells", 2)?;
     fdt.property_u32("#size-cells", 0)?;
-    for index in 0..cpus {
-        let reg = affinity(index);
+    for &reg in cpus {
         let cpu = fdt.begin_node(&format!("cpu@{reg:x}"))?;
         fdt.property_string("device_type", "cpu")?;
         fdt.property_string("compatible", "arm,armv8")?;

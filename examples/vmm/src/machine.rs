@@ -7,7 +7,8 @@ use crate::layout::{ADDRESS_BITS, RAM};
 use crate::options::Options;
 use crate::stats::{Counters, Report, VcpuReport};
 use crate::{fdt, memory};
-use arm_exec::{Block, Caches, Jump, MapMemory, Op, Page, Ram};
+use arm_exec::ram::MapMemory;
+use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::Tables;
@@ -30,6 +31,8 @@ type CoreVm = vcpu_core::Vm<8>;
 /// Absolute storage below the guest's RAM: page 0 stays unused, as the prefix area of a real machine.
 const TABLES_START: u64 = 0x1000;
 const LARGE_PAGE: u64 = 2 << 20;
+
+const NO_CPU: &str = "the model has no such CPU";
 
 /// The host's monotonic clock.
 #[derive(Debug)]
@@ -168,15 +171,17 @@ struct CacheMemory {
     ops: Vec<Op>,
     blocks: Vec<Block>,
     jumps: Vec<Jump>,
+    functions: Vec<Function>,
 }
 
 impl CacheMemory {
     fn new() -> Self {
         Self {
-            maps: vec![MapMemory::default(); Caches::MAPS],
+            maps: (0..Caches::MAPS).map(|_| MapMemory::default()).collect(),
             ops: vec![Op::default(); Caches::OPS],
             blocks: vec![Block::default(); Caches::BLOCKS],
             jumps: vec![Jump::default(); Caches::JUMPS],
+            functions: vec![Function::default(); Caches::FUNCTIONS],
         }
     }
 
@@ -186,6 +191,7 @@ impl CacheMemory {
             ops: &mut self.ops,
             blocks: &mut self.blocks,
             jumps: &mut self.jumps,
+            functions: &mut self.functions,
         }
     }
 }
@@ -198,11 +204,7 @@ pub fn run(options: &Options, image: &Image, memory: &Memory) -> Result<(End, Op
     let text = |error: &dyn std::fmt::Display| error.to_string();
     load(options, image, memory)?;
     let model = Model::new(memory.ram(), HostClock(Instant::now()), sae_model::Config::default());
-    let core = CoreVm::new(vcpu_core::Config {
-        address_bits: ADDRESS_BITS,
-        ..vcpu_core::Config::new(options.cpus)
-    })
-    .map_err(|error| text(&error))?;
+    let core = core(options.cpus)?;
     let config = s390_host::Config {
         address_bits: ADDRESS_BITS,
         vcpus: options.cpus,
@@ -210,13 +212,12 @@ pub fn run(options: &Options, image: &Image, memory: &Memory) -> Result<(End, Op
         limit: s390_host::LimitForm::default(),
         qmc_base: s390_arch::sae::QmcBase::default(),
     };
-    let mut caches: Vec<CacheMemory> = (0..options.cpus).map(|_| CacheMemory::new()).collect();
-    let mut cpus = Vec::new();
-    for (number, caches) in (0..options.cpus).zip(&mut caches) {
-        cpus.push(model.cpu(number, caches.lend()).ok_or("the model has no such CPU")?);
-    }
-    let first = cpus.first_mut().ok_or("no CPU")?;
-    let backend = HostVm::new(first, &model, model.storage(), config).map_err(|error| text(&error))?;
+    let backend = {
+        // Building a VM asks the machine about itself, which any CPU can answer.
+        let mut caches = CacheMemory::new();
+        let mut cpu = model.cpu(0, caches.lend()).ok_or(NO_CPU)?;
+        HostVm::new(&mut cpu, &model, model.storage(), config).map_err(|error| text(&error))?
+    };
     let guest = GuestRange::new(GuestPa::new(RAM), memory.bytes).ok_or("RAM ends past the address space")?;
     let slot = Slot { guest, host: HostPa::new(memory.ram), writable: Writable::Yes };
     backend.add_slot(&slot).map_err(|error| text(&error))?;
@@ -238,10 +239,9 @@ pub fn run(options: &Options, image: &Image, memory: &Memory) -> Result<(End, Op
     let reports = thread::scope(|scope| {
         scope.spawn(|| type_in(&host));
         let vcpus: Vec<_> = (0..options.cpus)
-            .zip(cpus)
-            .map(|(number, cpu)| {
-                let (host, ready, index) = (&host, &ready, VcpuIndex(number));
-                scope.spawn(move || run_vcpu(host, ready, index, cpu, image))
+            .map(|number| {
+                let (host, ready, model, index) = (&host, &ready, &model, VcpuIndex(number));
+                scope.spawn(move || run_vcpu(host, ready, index, model, image))
             })
             .collect();
         vcpus.into_iter().map(|vcpu| vcpu.join()).collect::<Vec<_>>()
@@ -273,8 +273,7 @@ pub fn device_tree(options: &Options, image: &Image) -> Result<Vec<u8>, String> 
     let dtb = match &options.dtb {
         Some(path) => image::file(path)?,
         None => {
-            let affinity = |index| vcpu_core::affinity_of(VcpuIndex(index));
-            fdt::build(options.cpus, affinity, options.memory, &options.cmdline, &image.placement)
+            fdt::build(&affinities(options.cpus)?, options.memory, &options.cmdline, &image.placement)
                 .map_err(|error| format!("device tree: {error}"))?
         }
     };
@@ -285,20 +284,35 @@ pub fn device_tree(options: &Options, image: &Image) -> Result<Vec<u8>, String> 
     Ok(dtb)
 }
 
+/// Returns the affinities of the vCPUs, as the device tree names CPUs: MPIDR_EL1 without its flags.
+fn affinities(cpus: u16) -> Result<Vec<u64>, String> {
+    let core = core(cpus)?;
+    let vcpus = (0..cpus).filter_map(|index| vcpu_core::Vcpu::new(&core, VcpuIndex(index)));
+    Ok(vcpus.map(|vcpu| vcpu.mpidr().into_bits() & 0xff_00ff_ffff).collect())
+}
+
+fn core(cpus: u16) -> Result<CoreVm, String> {
+    let config = vcpu_core::Config { address_bits: ADDRESS_BITS, ..vcpu_core::Config::new(cpus) };
+    CoreVm::new(config).map_err(|error| error.to_string())
+}
+
 /// The life of one vCPU's thread.
 fn run_vcpu(
     host: &Host<'_>,
     ready: &Barrier,
     index: VcpuIndex,
-    cpu: sae_model::Cpu<'_, HostClock>,
+    model: &Model,
     image: &Image,
 ) -> Result<VcpuReport, String> {
     if let Some(thread) = host.threads.get(usize::from(index.0)) {
         // Set once, by this thread; nobody else writes it.
         let _ = thread.set(thread::current());
     }
-    let made = s390_host::Vcpu::new(host.backend, cpu, index).map_err(|error| error.to_string());
-    let made = made.and_then(|mut vcpu| {
+    let mut caches = CacheMemory::new();
+    let cpu = model.cpu(index.0, caches.lend()).ok_or_else(|| String::from(NO_CPU));
+    let made = cpu.and_then(|cpu| {
+        let made = s390_host::Vcpu::new(host.backend, cpu, index);
+        let mut vcpu = made.map_err(|error| error.to_string())?;
         let mut guest = vcpu_core::Vcpu::new(host.core, index).ok_or("the VM has no such vCPU")?;
         prepare(&mut vcpu, &mut guest, index, image)?;
         Ok((vcpu, guest))
@@ -342,8 +356,9 @@ fn prepare<R: Registers>(
 ) -> Result<(), String> {
     guest.reset(registers).map_err(|error| error.to_string())?;
     if index.0 == 0 {
+        // The boot protocol: X0 is the device tree, X1 to X3 are zero.
         guest
-            .power_on(registers, image.placement.kernel, image.placement.dtb)
+            .boot(registers, image.placement.kernel, [image.placement.dtb, 0, 0, 0])
             .map_err(|error| error.to_string())?;
     }
     Ok(())
