@@ -1,6 +1,5 @@
 //! What happens to the program counter: an exception taken, or an instruction skipped, never both.
 
-use crate::identity::Identity;
 use crate::state::{Shared, Vcpu};
 use arm_arch::exception::{self, Cause, EntryState};
 use arm_arch::fault::FaultStatus;
@@ -88,7 +87,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             Pending::Exception(injection) => {
                 let mask = self
                     .vm
-                    .with(|shared| shared.identity.as_ref().map(Identity::pstate_mask))
+                    .with(|shared| shared.identity.as_ref().map(|identity| identity.features().pstate_mask()))
                     .unwrap_or(PStateMask::ARMV8_0);
                 enter(registers, injection, mask)?;
             }

@@ -4,11 +4,11 @@ use crate::identity::{Identity, IdentityError};
 use crate::inject::{Injection, Pending, control, read_general, system, write_general};
 use crate::state::{Shared, Vcpu, mpidr_of};
 use arm_arch::PState;
+use arm_arch::feature::is_id_space;
 use arm_arch::gic::Group;
 use arm_arch::iss::{Direction, SystemAccess};
 use arm_arch::sysreg::{
-    ClidrEl1, CnthctlEl2, CptrEl2, CtrEl0, FpEnable, HcrEl2, HcrxEl2, IccSgi, MdcrEl2, SctlrEl1, SysRegId,
-    instructions, names,
+    CnthctlEl2, CptrEl2, FpEnable, HcrEl2, HcrxEl2, IccSgi, MdcrEl2, SctlrEl1, SysRegId, instructions, names,
 };
 use arm_arch::timer::Timer;
 use xarch_abi::{Bank, Lock, Next, RegId, RegisterError, Registers};
@@ -100,8 +100,6 @@ enum Row {
     Identity,
     /// `MPIDR_EL1`.
     Affinity,
-    /// `CLIDR_EL1`.
-    CacheLevels,
     /// `CCSIDR_EL1`.
     CacheGeometry,
     /// `CSSELR_EL1`.
@@ -122,19 +120,16 @@ enum Row {
     Undefined,
 }
 
-/// The identification space: op0 3, op1 0, CRn 0, CRm 1 to 7; slots without a register read as zero.
-const fn is_identification(id: SysRegId) -> bool {
-    id.op0() == 3 && id.op1() == 0 && id.crn() == 0 && matches!(id.crm(), 1..=7)
-}
-
 fn row(id: SysRegId) -> Row {
     match id {
-        id if is_identification(id) => Row::Identity,
-        names::MIDR_EL1 | names::REVIDR_EL1 | names::AIDR_EL1 | names::CTR_EL0 | names::DCZID_EL0 => {
-            Row::Identity
-        }
+        id if is_id_space(id) => Row::Identity,
+        names::MIDR_EL1
+        | names::REVIDR_EL1
+        | names::AIDR_EL1
+        | names::CTR_EL0
+        | names::DCZID_EL0
+        | names::CLIDR_EL1 => Row::Identity,
         names::MPIDR_EL1 => Row::Affinity,
-        names::CLIDR_EL1 => Row::CacheLevels,
         names::CCSIDR_EL1 => Row::CacheGeometry,
         names::CSSELR_EL1 => Row::CacheSelection,
         names::ICC_SGI1R_EL1 => Row::Sgi(Group::One),
@@ -210,8 +205,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         Ok(Some(match row(id) {
             Row::Identity => self.identity_value(id),
             Row::Affinity => mpidr_of(self.index).into_bits(),
-            Row::CacheLevels => cache_levels(self.cache_type()).into_bits(),
-            Row::CacheGeometry => cache_geometry(self.cache_type(), self.csselr),
+            Row::CacheGeometry => self.identity(|identity| identity.view().ccsidr(self.csselr)),
             Row::CacheSelection => self.csselr,
             Row::Carried if id != names::OSLAR_EL1 => return optional(registers.read(system(id))),
             Row::Count(count) => registers.read(system(count))?,
@@ -251,7 +245,6 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             Row::Carried
             | Row::Identity
             | Row::Affinity
-            | Row::CacheLevels
             | Row::CacheGeometry
             | Row::Count(_)
             | Row::Undefined => return Ok(false),
@@ -259,12 +252,13 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         Ok(true)
     }
 
-    fn identity_value(&self, id: SysRegId) -> u64 {
-        self.vm.with(|shared| shared.identity.as_ref().map_or(0, |identity| identity.value(id)))
+    /// Asks the VM's identification; 0 before it is known.
+    fn identity(&self, ask: impl FnOnce(&Identity) -> u64) -> u64 {
+        self.vm.with(|shared| shared.identity.as_ref().map_or(0, ask))
     }
 
-    fn cache_type(&self) -> CtrEl0 {
-        CtrEl0::from_bits(self.identity_value(names::CTR_EL0))
+    fn identity_value(&self, id: SysRegId) -> u64 {
+        self.identity(|identity| identity.view().get(id).unwrap_or(0))
     }
 
     /// Puts all registers into their reset state, on the vCPU's own thread.
@@ -284,7 +278,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             optional(registers.write(system(*id), 0))?;
         }
         registers.write(system(names::SCTLR_EL1), SCTLR.into_bits())?;
-        optional(registers.write(system(names::MIDR_EL1), identity.value(names::MIDR_EL1)))?;
+        optional(registers.write(system(names::MIDR_EL1), identity.view().midr.into_bits()))?;
         registers.write(RegId::PC, 0)?;
         registers.write(RegId::STATUS, PState::RESET_EL1.into_bits())?;
         self.reset_controls(registers, &identity)?;
@@ -344,7 +338,6 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         match own_register(id).map(|encoding| (row(encoding), encoding)) {
             Some((Row::Identity, encoding)) => Ok(self.identity_value(encoding)),
             Some((Row::Affinity, _)) => Ok(mpidr_of(self.index).into_bits()),
-            Some((Row::CacheLevels, _)) => Ok(cache_levels(self.cache_type()).into_bits()),
             Some((Row::CacheSelection, _)) => Ok(self.csselr),
             Some(_) | None => registers.read(id),
         }
@@ -359,13 +352,11 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         match own_register(id).map(|encoding| (row(encoding), encoding)) {
             Some((Row::Identity, encoding)) => {
                 self.vm.set_identification(encoding, value).map_err(|error| match error {
-                    IdentityError::Unknown(_) => RegisterError::Unknown(id),
                     IdentityError::Started(_) | IdentityError::NotReset => RegisterError::ReadOnly(id),
-                    IdentityError::Field { .. } | IdentityError::Fixed(_) => RegisterError::Value(id, value),
+                    IdentityError::Limit(_) => RegisterError::Value(id, value),
                 })
             }
             Some((Row::Affinity, _)) => unchanged(id, mpidr_of(self.index).into_bits(), value),
-            Some((Row::CacheLevels, _)) => unchanged(id, cache_levels(self.cache_type()).into_bits(), value),
             Some((Row::CacheSelection, _)) if value & !CSSELR == 0 => {
                 self.csselr = value;
                 Ok(())
@@ -399,24 +390,6 @@ pub(crate) fn optional<T>(result: Result<T, RegisterError>) -> Result<Option<T>,
     }
 }
 
-/// `CLIDR_EL1`: one level with separate caches, as wide as `CTR_EL0` says (CHOICE: the host's real hierarchy
-/// is none of the guest's business, as nothing it does by set and way has an effect).
-fn cache_levels(ctr: CtrEl0) -> ClidrEl1 {
-    let unification = u8::from(!ctr.idc());
-    ClidrEl1::new().with_ctype1(3).with_louis(unification).with_louu(unification).with_loc(1)
-}
-
-/// `CCSIDR_EL1` in its 32-bit form: one set and one way of the smallest line; 0 for caches that do not exist.
-fn cache_geometry(ctr: CtrEl0, csselr: u64) -> u64 {
-    // CTR counts words, CCSIDR counts bytes less four: log2(words) + 2 − 4.
-    let line = |words: u8| u64::from(words.saturating_sub(2) & 7);
-    match csselr {
-        0 => line(ctr.dmin_line()),
-        1 => line(ctr.imin_line()),
-        _ => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,15 +399,6 @@ mod tests {
         assert_eq!(CPTR.into_bits(), 0x5030_0000);
         assert_eq!(MDCR.into_bits(), 0x0008_4060);
         assert_eq!(CnthctlEl2::new().with_el1pcten(true).with_el1pten(true).into_bits(), 0xc00);
-    }
-
-    #[test]
-    fn a_cache_line_of_64_bytes_is_line_size_2() {
-        let ctr = CtrEl0::from_bits(0x8444_c004);
-        assert_eq!(cache_geometry(ctr, 0), 2);
-        assert_eq!(cache_geometry(ctr, 2), 0);
-        assert_eq!(cache_levels(ctr).into_bits(), 0x0920_0003);
-        assert_eq!(cache_levels(ctr.with_idc(true)).into_bits(), 0x0100_0003);
     }
 
     #[test]

@@ -21,13 +21,15 @@ pub(crate) struct Candidate {
     pub edge: bool,
     pub pending: bool,
     pub active: bool,
+    /// It is pending again, but was routed away: its end has to give it to the new target.
+    pub moved: bool,
 }
 
 impl Candidate {
     /// The list register for it. A level asks for maintenance when it ends, so that the line is looked at
     /// again; while it is active it cannot be pending too, or that would come too late.
     fn list_register(&self) -> IchLr {
-        let pending = self.pending && (self.edge || !self.active);
+        let pending = self.pending && !self.moved && (self.edge || !self.active);
         let state = match (pending, self.active) {
             (true, true) => LrState::PendingActive,
             (false, true) => LrState::Active,
@@ -35,7 +37,7 @@ impl Candidate {
             (false, false) => LrState::Inactive,
         };
         let register = IchLr::new().with_vintid(self.intid).with_priority(self.priority);
-        register.with_group(self.group1).with_state(state).with_eoi(!self.edge)
+        register.with_group(self.group1).with_state(state).with_eoi(!self.edge || self.moved)
     }
 }
 
@@ -110,7 +112,8 @@ impl<const N: usize> Gic<N> {
                 let mine = route.holder.filter(|_| is_active).or(route.target);
                 if mine == Some(vcpu) {
                     let intid = spi_intid(index, number);
-                    found(candidate(bank, intid, number, pending));
+                    let moved = is_active && pending & bit(number) != 0 && route.target != Some(vcpu);
+                    found(Candidate { moved, ..candidate(bank, intid, number, pending) });
                 }
             }
         }
@@ -234,6 +237,7 @@ fn candidate(bank: &Bank, intid: u32, number: u32, pending: u32) -> Candidate {
         edge: bank.edge & bit != 0,
         pending: pending & bit != 0,
         active: bank.active & bit != 0,
+        moved: false,
     }
 }
 
