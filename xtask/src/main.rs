@@ -60,7 +60,3 @@ fn main() -> ExitCode {
         }
     }
 }
-
-fn oracle_engine() -> Result<Box<dyn testkit::insn::InsnEngine>, String> {
-    Err("the engine is not connected yet; use --reference".into())
-}

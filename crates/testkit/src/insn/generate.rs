@@ -87,6 +87,8 @@ impl Generator {
         }
         if system::is_dc_zva(case.code[last]) {
             case.peer = Peer::NeoverseN1;
+            // That machine has no DIT.
+            case.state.0[super::case::word::PSTATE] &= !(1 << 24);
         }
         Some(case)
     }

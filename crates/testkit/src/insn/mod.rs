@@ -20,6 +20,8 @@
 pub mod announced;
 pub mod case;
 pub mod compare;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod env;
 pub mod generate;
 pub mod memory_form;
