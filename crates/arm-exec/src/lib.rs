@@ -23,17 +23,24 @@
 
 mod abort;
 mod block;
+mod decode;
 mod domain;
 mod env;
+mod exec;
 mod flow;
 pub mod fp;
+mod memory;
 mod pe;
 #[expect(unsafe_code, reason = "guest memory is shared with guests that race; see the module")]
 pub mod ram;
+mod rare;
 pub mod simd;
 pub mod state;
+mod syndrome;
+mod system;
 
 pub use block::{Block, Jump, Op};
+pub use decode::Function;
 pub use domain::{Domain, Invalidation, MAX_PES};
 pub use env::{Environment, Event, Stage2Access, Stage2Page, Timer};
 pub use pe::{Caches, Pe, Statistics};

@@ -1,37 +1,65 @@
 //! One processing element: its state, its caches, and the loop that runs it.
+#![expect(
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "generations, counters and addresses are modulo 2^n; indices are constants or masked"
+)]
 
 use crate::abort::{Abort, Cause};
-use crate::block::{Block, Jump, Op};
-use crate::domain::{Domain, Invalidation};
-use crate::env::{Environment, Event, Stage2Page};
-use crate::flow::Host;
-use crate::ram::MapMemory;
+use crate::block::{Block, Code, Jump, MAX_OPS, Op, Operation, Store};
+use crate::decode::{Context, Decoder, Function, Functions};
+use crate::domain::{Domain, Invalidation, Mailbox, request};
+use crate::env::{Environment, Event, Timer};
+use crate::exec::Stop;
+use crate::flow::{Boundary, Flow, FpTrap, Host, Keeper, TIMER_BLOCKS};
+use crate::ram::{Map, MapMemory};
 use crate::state::State;
-use arm_arch::Ipa;
-use mmu_xlate::vmsa::Access;
+use crate::syndrome;
+use crate::system;
+use arm_arch::debug::StepState;
+use arm_arch::{Ipa, Level};
+use core::cell::Cell;
+use mmu_xlate::vmsa::{El1Registers, Params};
+
+/// Entries of the table of indirect branches.
+pub(crate) const JUMPS: usize = 4096;
+/// The maps of reads: EL1, EL1 with PAN, EL0.
+pub(crate) const READ: usize = 0;
+/// The maps of writes, in the same order.
+pub(crate) const WRITE: usize = 3;
+/// The maps of instruction fetches: EL1, EL0.
+pub(crate) const FETCH: usize = 6;
+/// The map in which nothing ever is, for contexts that check every access.
+const EMPTY: usize = 8;
+const MAPS: usize = 9;
 
 /// Memory that a PE works in, provided by the caller. Contents mean nothing to anyone else.
 #[derive(Debug)]
 pub struct Caches<'m> {
-    /// Translations; at least [`Caches::MAPS`].
+    /// Translations: [`Caches::MAPS`].
     pub maps: &'m mut [MapMemory],
-    /// Decoded instructions; [`Caches::OPS`] is a good number, 4096 the least.
+    /// Decoded instructions: [`Caches::OPS`] is a good number, 4096 the least.
     pub ops: &'m mut [Op],
-    /// Decoded blocks; [`Caches::BLOCKS`] is a good number, 256 the least.
+    /// Decoded blocks: [`Caches::BLOCKS`] is a good number, 256 the least.
     pub blocks: &'m mut [Block],
-    /// Targets of indirect branches; at least [`Caches::JUMPS`].
+    /// Targets of indirect branches: [`Caches::JUMPS`].
     pub jumps: &'m mut [Jump],
+    /// Functions of SIMD instructions: [`Caches::FUNCTIONS`] holds them all, 1 is the least.
+    pub functions: &'m mut [Function],
 }
 
 impl Caches<'_> {
     /// Maps that a PE needs.
-    pub const MAPS: usize = 8;
+    pub const MAPS: usize = MAPS;
     /// Operations that hold the working set of a system (16 MiB).
     pub const OPS: usize = 1 << 20;
     /// Blocks that go with them.
-    pub const BLOCKS: usize = 1 << 17;
-    /// Entries that the table of indirect branches has.
-    pub const JUMPS: usize = 4096;
+    pub const BLOCKS: usize = 1 << 16;
+    /// Entries of the table of indirect branches.
+    pub const JUMPS: usize = JUMPS;
+    /// Functions that there can be of SIMD instructions, and room for hashing them.
+    pub const FUNCTIONS: usize = 4096;
 }
 
 /// What a PE did, counted since it was made. All counters wrap.
@@ -59,15 +87,74 @@ pub struct Statistics {
     pub invalidations: u64,
 }
 
+/// Pages whose instruction address was translated since the generation of their half began: which of
+/// 4096 classes by page number, for each half of the address space.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched([[u64; 64]; 2]);
+
+impl Fetched {
+    pub(crate) fn note(&mut self, va: u64) {
+        self.0[half(va)][(va >> 18) as usize & 63] |= 1 << (va >> 12 & 63);
+    }
+
+    fn has(&self, va: u64) -> bool {
+        self.0[half(va)][(va >> 18) as usize & 63] >> (va >> 12 & 63) & 1 != 0
+    }
+}
+
 /// One processing element.
 #[derive(Debug)]
 pub struct Pe<'m> {
     /// The architectural state; the caller may read and change it whenever `run` is not running.
     pub state: State,
-    statistics: Statistics,
+    pub(crate) statistics: Statistics,
+    /// What is announced, for the decisions of `system`.
+    pub(crate) features: arm_arch::feature::Features,
+    /// Generation and context of the two halves of the address space: what links and remembered jumps are true for.
+    pub(crate) keys: [u32; 2],
+    /// The map of the current context's reads.
+    pub(crate) reads: Map<'m>,
+    /// The map of the current context's writes.
+    pub(crate) writes: Map<'m>,
+    pub(crate) store: Store<'m>,
+    pub(crate) jumps: &'m [Cell<Jump>; JUMPS],
+    pub(crate) mailbox: &'m Mailbox,
+    pub(crate) functions: Functions<'m>,
+    pub(crate) maps: [Map<'m>; MAPS],
+    /// The access that failed, until it is reported.
+    pub(crate) abort: Option<Abort>,
+    /// Registers of stage 1 and what they mean.
+    pub(crate) params: (El1Registers, Params),
+    /// Classes of addresses that are mapped by more than a page: by 2 MiB for up to that, by 1 GiB.
+    pub(crate) large: [u64; 2],
+    /// Translations of the upper half that are not global are in the maps.
+    pub(crate) high_not_global: bool,
+    pub(crate) fetched: Fetched,
+    /// Registers of stage 1 that the maps were filled for.
+    mapped_for: El1Registers,
+    generations: [u32; 2],
+    context: Context,
     shared: &'m Domain,
     index: usize,
-    caches: Caches<'m>,
+    /// Something was broadcast that nobody has waited for.
+    broadcast: bool,
+    /// The stub that waits for the block at `state.pc`.
+    link: Option<usize>,
+}
+
+/// Which half of the address space.
+const fn half(va: u64) -> usize {
+    (va >> 55) as usize & 1
+}
+
+/// Why [`Pe::run`] returns, before the fault of the environment is put in.
+enum Exit {
+    Budget,
+    Request,
+    Trap { esr: u64, far: u64 },
+    Stage2 { esr: u64, far: u64, ipa: Ipa, level: Option<Level> },
+    Timer(Timer),
+    Maintenance,
 }
 
 impl<'m> Pe<'m> {
@@ -75,18 +162,402 @@ impl<'m> Pe<'m> {
     /// where a part of `caches` is too small or the domain has no such number.
     #[must_use]
     pub fn new(caches: Caches<'m>, shared: &'m Domain, index: usize) -> Option<Self> {
-        shared.join(index)?;
-        Some(Self { state: State::reset(), statistics: Statistics::default(), shared, index, caches })
+        let mut memories = caches.maps.iter_mut();
+        let mut maps = [None; MAPS];
+        for map in &mut maps {
+            *map = Some(Map::new(memories.next()?));
+        }
+        let empty = maps[EMPTY]?;
+        let maps = maps.map(|map| map.unwrap_or(empty));
+        let jumps: &'m mut [Jump; JUMPS] = caches.jumps.first_chunk_mut()?;
+        jumps.fill(Jump::default());
+        let jumps = Cell::from_mut(jumps.as_mut_slice()).as_slice_of_cells().first_chunk()?;
+        if caches.functions.is_empty() {
+            return None;
+        }
+        let registers = El1Registers::default();
+        Some(Self {
+            state: State::reset(),
+            statistics: Statistics::default(),
+            features: system::features(),
+            keys: [0; 2],
+            reads: maps[EMPTY],
+            writes: maps[EMPTY],
+            store: Store::new(caches.ops, caches.blocks)?,
+            jumps,
+            mailbox: shared.join(index)?,
+            functions: Functions::new(caches.functions),
+            maps,
+            abort: None,
+            params: (registers, Params::el1(&registers, &system::TRANSLATION)),
+            large: [0; 2],
+            high_not_global: false,
+            fetched: Fetched([[0; 64]; 2]),
+            mapped_for: registers,
+            // Generation 0 is never current: what is zero is true for nothing.
+            generations: [1; 2],
+            context: Context::default(),
+            shared,
+            index,
+            broadcast: false,
+            link: None,
+        })
     }
 
     /// Runs until something happens, for at most `blocks` blocks.
-    pub fn run<E: Environment<'m>>(&mut self, _env: &E, _blocks: u32) -> Event<E::Fault> {
-        Event::Budget
+    pub fn run<E: Environment<'m>>(&mut self, env: &E, blocks: u32) -> Event<E::Fault> {
+        self.enter(env, blocks, false)
     }
 
     /// Runs one instruction, or takes one interrupt: [`Event::Budget`] where it went as usual.
-    pub fn step<E: Environment<'m>>(&mut self, _env: &E) -> Event<E::Fault> {
-        Event::Budget
+    pub fn step<E: Environment<'m>>(&mut self, env: &E) -> Event<E::Fault> {
+        self.enter(env, 1, true)
+    }
+
+    fn enter<E: Environment<'m>>(&mut self, env: &E, blocks: u32, single: bool) -> Event<E::Fault> {
+        let keeper = Keeper { env, fault: Cell::new(None) };
+        self.mailbox.enter();
+        let exit = self.work(&keeper, blocks, single);
+        self.mailbox.leave();
+        match exit {
+            Exit::Budget => Event::Budget,
+            Exit::Request => Event::ExitRequest,
+            Exit::Trap { esr, far } => Event::Trap { esr, far },
+            Exit::Timer(timer) => Event::Timer(timer),
+            Exit::Maintenance => Event::Maintenance,
+            Exit::Stage2 { esr, far, ipa, level } => match keeper.fault.take() {
+                Some(fault) => Event::Stage2 { fault, esr, far, ipa, s1_walk_level: level },
+                // The keeper has a fault whenever an access was refused.
+                None => Event::Budget,
+            },
+        }
+    }
+
+    /// The loop around the executor. Not generic, so that it is compiled once.
+    fn work(&mut self, env: &dyn Host<'m>, blocks: u32, single: bool) -> Exit {
+        let mut left = blocks;
+        let mut until_timers = 0;
+        let mut changed = true;
+        loop {
+            if self.mailbox.requests() != 0 {
+                self.serve();
+                if self.mailbox.take(request::EXIT) {
+                    return Exit::Request;
+                }
+            }
+            if until_timers == 0 {
+                until_timers = TIMER_BLOCKS;
+                if let Some(timer) = system::timers(self, env.counter()) {
+                    return Exit::Timer(timer);
+                }
+            }
+            if left == 0 {
+                return Exit::Budget;
+            }
+            if changed {
+                changed = false;
+                let pc = self.state.pc;
+                if system::interrupts(self) == Boundary::Maintenance {
+                    return Exit::Maintenance;
+                }
+                self.synchronise();
+                if single && self.state.pc != pc {
+                    return Exit::Budget;
+                }
+            }
+            let stepping = system::step_state(&self.state) == StepState::ActiveNotPending;
+            let start = match self.find(env, single || stepping) {
+                Ok(start) => start,
+                Err(None) => {
+                    changed = true;
+                    left -= 1;
+                    continue;
+                }
+                Err(Some(exit)) => return exit,
+            };
+            let given = left.min(until_timers) - 1;
+            let mut fuel = if single || stepping { 0 } else { given };
+            let stop = self.execute(env, start, &mut fuel);
+            let spent = if single || stepping { 1 } else { given - fuel + 1 };
+            left -= spent;
+            until_timers -= spent;
+            self.statistics.blocks += u64::from(spent);
+            let alone = single || stepping;
+            match self.settle(stop, alone, &mut until_timers) {
+                Ok(context) => changed = context,
+                Err(exit) => return exit,
+            }
+            if stepping {
+                // The instruction is done: the next one is preceded by the step exception.
+                self.state.mode.ss = false;
+                changed = true;
+            }
+        }
+    }
+
+    /// Deals with what the executor stopped for. `Ok` says whether masks, translations or anything
+    /// else that decides what comes next may have changed.
+    fn settle(&mut self, stop: Stop, alone: bool, until_timers: &mut u32) -> Result<bool, Exit> {
+        match stop {
+            Stop::Boundary | Stop::Indirect => Ok(false),
+            Stop::Unlinked(at) => {
+                self.state.pc = self.store.destination(at as u32);
+                if !alone {
+                    self.link = Some(at);
+                }
+                Ok(false)
+            }
+            Stop::Abort(at) => {
+                self.rewind(at);
+                match self.abort.take() {
+                    Some(abort) => self.report(abort).map_or(Ok(true), Err),
+                    None => Ok(true),
+                }
+            }
+            Stop::SpAlignment(at) => {
+                self.rewind(at);
+                self.exception(syndrome::SP_ALIGNMENT, None);
+                Ok(true)
+            }
+            Stop::FpTrap(at) => {
+                self.rewind(at);
+                match system::fp_trap(&self.state) {
+                    Some((FpTrap::El1, esr)) => self.exception(esr, None),
+                    Some((FpTrap::El2, esr)) => return Err(Exit::Trap { esr, far: 0 }),
+                    // The context was made of the same registers.
+                    None => {}
+                }
+                Ok(true)
+            }
+            Stop::Undefined(at) => {
+                self.rewind(at);
+                self.exception(syndrome::UNDEFINED, None);
+                Ok(true)
+            }
+            Stop::System(flow) => self.follow(flow, until_timers),
+        }
+    }
+
+    /// Does what a system instruction asks for; it has been counted.
+    fn follow(&mut self, flow: Flow, until_timers: &mut u32) -> Result<bool, Exit> {
+        match flow {
+            Flow::Next | Flow::Context => self.state.pc = self.state.pc.wrapping_add(4),
+            Flow::Timers => {
+                self.state.pc = self.state.pc.wrapping_add(4);
+                *until_timers = 0;
+            }
+            Flow::Jump => {}
+            Flow::Undefined => self.exception(syndrome::UNDEFINED, None),
+            Flow::Exception(esr) => self.exception(esr, None),
+            Flow::Trap(esr, far) => return Err(Exit::Trap { esr, far }),
+            Flow::Abort(abort) => {
+                if let Some(exit) = self.report(abort) {
+                    return Err(exit);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn exception(&mut self, esr: u64, far: Option<u64>) {
+        system::take_exception(&mut self.state, esr, far);
+    }
+
+    /// Takes the exception of an abort to EL1, or says what it is to EL2. `state.pc` is the instruction.
+    fn report(&mut self, abort: Abort) -> Option<Exit> {
+        let el0 = self.state.mode.el == 0;
+        match abort.cause {
+            Cause::Stage1(fault) => {
+                let esr = syndrome::stage1(&abort, &fault, el0);
+                self.exception(esr, Some(abort.va));
+                None
+            }
+            Cause::Stage2 { ipa, walk_level } => {
+                let word = (!abort.access.is_fetch() && walk_level.is_none())
+                    .then(|| self.faulting_word())
+                    .flatten();
+                let esr = syndrome::stage2(&abort, word, walk_level.is_some());
+                Some(Exit::Stage2 { esr, far: abort.va, ipa, level: walk_level })
+            }
+        }
+    }
+
+    /// The instruction at `state.pc`, if its page is still known.
+    fn faulting_word(&self) -> Option<u32> {
+        let pc = self.state.pc;
+        let (page, _) = self.maps[FETCH + usize::from(self.state.mode.el == 0)].page(pc)?;
+        Some(page.load32((pc & 0xfff) as usize))
+    }
+
+    /// Sets `state.pc` to the instruction of an operation that did not happen, and counts those of
+    /// its block that did.
+    fn rewind(&mut self, at: usize) {
+        let pc = self.store.address(at);
+        let done = pc.wrapping_sub(self.store.head(at)) >> 2;
+        self.statistics.instructions = self.statistics.instructions.wrapping_add(done);
+        self.state.pc = pc;
+    }
+
+    /// Finds the block at `state.pc`, decoding it if need be, and links what waits for it. On failure
+    /// an exception has been taken, or it is one to EL2.
+    fn find(&mut self, env: &dyn Host<'m>, alone: bool) -> Result<u32, Option<Exit>> {
+        let link = self.link.take();
+        if alone {
+            return self.decode(env, true);
+        }
+        let pc = self.state.pc;
+        let key = self.keys[half(pc)];
+        let jump = &self.jumps[(pc >> 2) as usize & (JUMPS - 1)];
+        let known = jump.get();
+        let start = if known.va == pc && known.key == key {
+            known.start
+        } else {
+            let evictions = self.statistics.evictions;
+            let start = self.decode(env, false)?;
+            // It may have been a tagged address.
+            let pc = self.state.pc;
+            let jump = &self.jumps[(pc >> 2) as usize & (JUMPS - 1)];
+            jump.set(Jump { va: pc, start, key: self.keys[half(pc)] });
+            if evictions != self.statistics.evictions {
+                return Ok(start);
+            }
+            start
+        };
+        if let Some(at) = link {
+            self.connect(at, start);
+        }
+        Ok(start)
+    }
+
+    /// Makes a stub, or the branch it belongs to, name the block that it leads to.
+    fn connect(&mut self, at: usize, start: u32) {
+        let ops = self.store.ops;
+        let Some(stub) = ops.get(at) else { return };
+        let op = stub.get();
+        if op.code == Code::Stub && op.b == 1 {
+            if let Some(branch) = ops.get(at.wrapping_sub(usize::from(op.off))) {
+                let op = branch.get();
+                branch.set(Operation { imm: op.imm & !0xffff_ffff | u64::from(start), ..op });
+            }
+        } else {
+            let key = self.keys[usize::from(op.a & 1)];
+            stub.set(Operation { code: Code::Cross, imm: u64::from(key) << 32 | u64::from(start), ..op });
+        }
+    }
+
+    /// Finds the block at `state.pc` by its absolute page, or decodes it; `alone`: one instruction,
+    /// not kept.
+    fn decode(&mut self, env: &dyn Host<'m>, alone: bool) -> Result<u32, Option<Exit>> {
+        let tcr = self.state.sys.tcr_el1;
+        self.state.pc =
+            arm_arch::exception::branch_address(self.state.pc, arm_arch::sysreg::TcrEl1::from_bits(tcr));
+        let pc = self.state.pc;
+        if pc & 3 != 0 {
+            self.exception(syndrome::PC_ALIGNMENT, Some(pc));
+            return Err(None);
+        }
+        let Some((page, absolute)) = self.fetch(env, pc) else {
+            return Err(self.abort.take().and_then(|abort| self.report(abort)));
+        };
+        let (absolute, context) = (absolute.bits(), self.context.0);
+        if !alone {
+            if let Some(start) = self.store.find(absolute, pc, context) {
+                return Ok(start);
+            }
+        }
+        if !self.store.has_room() {
+            self.drop_blocks();
+            self.statistics.evictions += 1;
+        }
+        let free = self.store.free();
+        let first = free as u32 + 1;
+        let ops = self.store.ops.get(free..).unwrap_or_default();
+        let Some(decoder) = Decoder::new(ops, &mut self.functions, pc, self.context) else {
+            return Err(None);
+        };
+        let store = &self.store;
+        let limit = if alone { 1 } else { MAX_OPS };
+        let known = |va| if alone { None } else { store.find(absolute, va, context) };
+        let used = decoder.decode(page, limit, first, known);
+        if !alone {
+            self.statistics.decoded += 1;
+            self.store.add(absolute, pc, context, free + used);
+        }
+        Ok(first)
+    }
+
+    /// Drops every decoded block, and with them everything that names one.
+    fn drop_blocks(&mut self) {
+        self.store.clear();
+        self.link = None;
+        for jump in self.jumps {
+            jump.set(Jump::default());
+        }
+    }
+
+    /// Begins a new generation of translations of instruction addresses in one half.
+    fn new_generation(&mut self, half: usize) {
+        self.generations[half] += 1;
+        self.fetched.0[half] = [0; 64];
+        if self.generations[half] >= 1 << 24 {
+            self.generations[half] = 1;
+            self.drop_blocks();
+        }
+        self.renew_keys();
+    }
+
+    fn renew_keys(&mut self) {
+        self.keys = self.generations.map(|generation| generation << 8 | self.context.0);
+    }
+
+    /// Brings what is derived from registers up to date with them.
+    fn synchronise(&mut self) {
+        let registers = self.translation_registers();
+        if registers != self.mapped_for {
+            let old = core::mem::replace(&mut self.mapped_for, registers);
+            self.translation_changed(&old, &registers);
+        }
+        let (sctlr, el0) = (registers.sctlr, self.state.mode.el == 0);
+        let check_sp = sctlr >> if el0 { 4 } else { 3 } & 1 != 0;
+        let fp_trap = system::fp_trap(&self.state).is_some();
+        let context = if el0 { Context::EL0 } else { 0 }
+            | if check_sp { Context::CHECK_SP } else { 0 }
+            | if fp_trap { Context::FP_TRAP } else { 0 };
+        if self.context.0 != context {
+            self.context = Context(context);
+            self.renew_keys();
+        }
+        // SCTLR_EL1.A, or big-endian data: every access is looked at.
+        let strict = sctlr & 2 != 0 || sctlr >> if el0 { 24 } else { 25 } & 1 != 0;
+        let regime = if el0 { 2 } else { usize::from(self.state.mode.pan) };
+        let [reads, writes] = if strict { [EMPTY; 2] } else { [READ + regime, WRITE + regime] };
+        (self.reads, self.writes) = (self.maps[reads], self.maps[writes]);
+    }
+
+    /// Forgets the translations that a change of registers makes wrong.
+    ///
+    /// CHOICE: everything that may have changed goes at once; the architecture lets stale ones stay
+    /// until a TLBI.
+    fn translation_changed(&mut self, old: &El1Registers, new: &El1Registers) {
+        let same_controls =
+            (old.sctlr, old.tcr, old.mair, old.hcr) == (new.sctlr, new.tcr, new.mair, new.hcr);
+        // TTBR.ASID and CnP.
+        const BASE: u64 = 0x0000_ffff_ffff_fffe;
+        if !same_controls {
+            self.invalidate(Invalidation::Translations);
+        } else if (old.ttbr1 ^ new.ttbr1) & BASE != 0 {
+            self.invalidate(Invalidation::Translations);
+        } else {
+            self.invalidate(Invalidation::NonGlobal);
+        }
+    }
+
+    fn serve(&mut self) {
+        if self.mailbox.take(request::EVENT) {
+            self.state.event = true;
+        }
+        let mailbox = self.mailbox;
+        mailbox.serve(|what| self.invalidate(what));
     }
 
     /// Forgets every translation and every decoded instruction, as a reset does.
@@ -95,30 +566,102 @@ impl<'m> Pe<'m> {
     }
 
     /// Forgets what is named, on this PE only.
-    pub fn invalidate(&mut self, _what: Invalidation) {}
+    pub fn invalidate(&mut self, what: Invalidation) {
+        self.statistics.invalidations += 1;
+        match what {
+            Invalidation::All => {
+                self.forget(|_| false);
+                self.drop_blocks();
+            }
+            Invalidation::Translations => self.forget(|_| false),
+            Invalidation::NonGlobal => {
+                let keep_high = !self.high_not_global;
+                self.forget(|va| keep_high && half(va) == 1);
+            }
+            Invalidation::Address(va) => self.invalidate_address(va.bits()),
+            Invalidation::Page(page) => {
+                let page = page.bits() & !0xfff;
+                for map in self.maps {
+                    map.retain(|_, absolute| absolute.bits() != page);
+                }
+                self.store.remove_page(page);
+                self.new_generation(0);
+                self.new_generation(1);
+            }
+            Invalidation::CodePage(page) => {
+                if self.store.remove_page(page.bits() & !0xfff) {
+                    self.new_generation(0);
+                    self.new_generation(1);
+                }
+            }
+            Invalidation::Code => self.drop_blocks(),
+        }
+    }
+
+    /// Forgets the translations of halves that are not kept: `keep` is asked for an address of each.
+    fn forget(&mut self, keep: impl Fn(u64) -> bool) {
+        let kept = [keep(0), keep(1 << 55)];
+        for map in self.maps {
+            if kept == [false; 2] {
+                map.clear();
+            } else {
+                map.retain(|va, _| kept[half(va)]);
+            }
+        }
+        for half in 0..2 {
+            if !kept[half] {
+                self.new_generation(half);
+            }
+        }
+        if kept == [false; 2] {
+            self.large = [0; 2];
+        }
+        if !kept[1] {
+            self.high_not_global = false;
+        }
+    }
+
+    /// TLBI by address: the page, and where the address may be part of something larger, that.
+    fn invalidate_address(&mut self, va: u64) {
+        if self.large[1] >> (va >> 30 & 63) & 1 != 0 {
+            return self.forget(|_| false);
+        }
+        if self.large[0] >> (va >> 21 & 63) & 1 != 0 {
+            for map in self.maps {
+                map.retain(|mapped, _| (mapped ^ va) << 8 >> 29 != 0);
+            }
+            return self.new_generation(half(va));
+        }
+        for map in self.maps {
+            map.remove(va);
+        }
+        if self.fetched.has(va) {
+            self.new_generation(half(va));
+        }
+    }
 
     /// Queues a request at the other PEs of the domain (TLBI and IC of the inner-shareable kind);
     /// complete it with [`complete`](Self::complete).
-    pub(crate) fn broadcast(&mut self, _what: Invalidation) {}
+    pub(crate) fn broadcast(&mut self, what: Invalidation) {
+        self.shared.post(Some(self.index), what);
+        self.broadcast = true;
+    }
 
     /// Waits until what was broadcast has no effect on any PE (DSB).
-    pub(crate) fn complete(&mut self, _env: &dyn Host<'m>) {}
+    pub(crate) fn complete(&mut self, env: &dyn Host<'m>) {
+        if core::mem::take(&mut self.broadcast) {
+            let (shared, index) = (self.shared, self.index);
+            shared.wait(Some(index), || {
+                self.serve();
+                env.relax();
+            });
+        }
+    }
 
     /// Sends an event to every PE of the domain, this one included (SEV).
     pub(crate) fn send_event(&mut self) {
         self.state.event = true;
         self.shared.send_event();
-    }
-
-    /// Translates an address with permission checks (DC ZVA, IC IVAU, AT); returns the page and the
-    /// offset into it.
-    pub(crate) fn translate(
-        &mut self,
-        _env: &dyn Host<'m>,
-        _va: u64,
-        _access: Access,
-    ) -> Result<(Stage2Page<'m>, usize), Abort> {
-        Err(Abort { va: _va, access: _access, cause: Cause::Stage2 { ipa: Ipa::new(0), walk_level: None } })
     }
 
     /// Returns what the PE did so far.

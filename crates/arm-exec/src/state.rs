@@ -121,6 +121,7 @@ pub struct SysRegs {
     pub dbgbcr_el1: [u64; 2],
     pub dbgwvr_el1: [u64; 2],
     pub dbgwcr_el1: [u64; 2],
+    pub dbgclaim_el1: u64,
     // Timers.
     pub cntkctl_el1: u64,
     pub cntfrq_el0: u64,
@@ -143,6 +144,7 @@ pub struct SysRegs {
     pub ich_ap0r0_el2: u64,
     pub ich_ap1r0_el2: u64,
     pub ich_lr_el2: [u64; 4],
+    pub ich_misr_el2: u64,
 }
 
 /// Local exclusive monitor: address, size and value of the last load-exclusive.

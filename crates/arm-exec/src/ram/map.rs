@@ -2,6 +2,7 @@
 //! and one comparison.
 
 use super::{PAGE_BYTES, Page, PagePtr, access};
+use arm_arch::Pa;
 use core::cell::Cell;
 use core::marker::PhantomData;
 
@@ -42,6 +43,8 @@ const fn vacant(index: usize) -> u64 {
 #[derive(Debug)]
 pub struct MapMemory {
     entries: [Entry; MAP_ENTRIES],
+    /// Absolute address of the page of each entry; apart, because a hit does not need it.
+    absolute: [Cell<u64>; MAP_ENTRIES],
     /// Groups of 64 entries that may hold something.
     used: Cell<u64>,
 }
@@ -50,6 +53,7 @@ impl Default for MapMemory {
     fn default() -> Self {
         Self {
             entries: [const { Entry { tag: Cell::new(0), page: Cell::new(core::ptr::null()) } }; MAP_ENTRIES],
+            absolute: [const { Cell::new(0) }; MAP_ENTRIES],
             used: Cell::new(u64::MAX),
         }
     }
@@ -117,31 +121,37 @@ impl<'m> Map<'m> {
         load64 store64 u64, 8;
     }
 
-    /// Returns the page that a virtual address maps to and the offset into it; `None` on a miss.
+    /// Returns the page that a virtual address maps to, with its absolute address; `None` on a miss.
     #[inline]
     #[must_use]
-    pub fn page(self, va: u64) -> Option<(PagePtr<'m>, usize)> {
+    pub fn page(self, va: u64) -> Option<(PagePtr<'m>, Pa)> {
         let (entry, offset) = self.probe(va);
         if offset >= PAGE_BYTES as u64 {
             return None;
         }
         // SAFETY: the entry matched, so `page` is live for `'m` (see the loads).
-        Some((PagePtr(unsafe { &*entry.page.get() }), offset as usize))
+        Some((PagePtr(unsafe { &*entry.page.get() }), Pa::new(self.absolute(va).get())))
+    }
+
+    fn absolute(self, va: u64) -> &'m Cell<u64> {
+        #[expect(clippy::indexing_slicing, reason = "the index is masked to the length of the array")]
+        &self.memory.absolute[index(va)]
     }
 
     /// Maps the page of a virtual address, replacing what its entry held.
-    pub fn insert(self, va: u64, page: PagePtr<'m>) {
+    pub fn insert(self, va: u64, page: PagePtr<'m>, absolute: Pa) {
         let (entry, _) = self.probe(va);
         entry.page.set(core::ptr::from_ref(page.0));
         entry.tag.set(va & !0xfff);
+        self.absolute(va).set(absolute.bits() & !0xfff);
         let group = index(va) >> 6;
         self.memory.used.set(self.memory.used.get() | (1 << group));
     }
 
-    /// Forgets the page of a virtual address.
+    /// Forgets the page of a virtual address, whatever the tag in bits 63:56 was.
     pub fn remove(self, va: u64) {
-        let (entry, offset) = self.probe(va);
-        if offset < PAGE_BYTES as u64 {
+        let (entry, _) = self.probe(va);
+        if (entry.tag.get() ^ va) << 8 >> 20 == 0 {
             entry.tag.set(vacant(index(va)));
         }
     }
@@ -155,15 +165,11 @@ impl<'m> Map<'m> {
         self.memory.used.set(0);
     }
 
-    /// Forgets the pages of which `keep`, given virtual page and page, says no.
-    pub fn retain(self, keep: impl Fn(u64, PagePtr<'m>) -> bool) {
+    /// Forgets the pages of which `keep`, given virtual and absolute address, says no.
+    pub fn retain(self, keep: impl Fn(u64, Pa) -> bool) {
         self.groups(|slot, entry| {
             let tag = entry.tag.get();
-            if index(tag) != slot {
-                return;
-            }
-            // SAFETY: the tag has the entry's own index, so by the invariant `page` is live.
-            if !keep(tag, PagePtr(unsafe { &*entry.page.get() })) {
+            if index(tag) == slot && !keep(tag, Pa::new(self.absolute(tag).get())) {
                 entry.tag.set(vacant(slot));
                 entry.page.set(core::ptr::null());
             }
