@@ -4,6 +4,7 @@
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::unwrap_used,
     reason = "the algorithms as their standards write them"
 )]
 
@@ -139,10 +140,8 @@ fn sha1(message: &[u8]) -> [u32; 5] {
             state = Machine::with(state, last.into(), register(&keyed)).run(hash).v0();
             last = next;
         }
-        let sum = |a: u128, b: u128| {
-            register(&core::array::from_fn::<u32, 4, _>(|i| words(a)[i].wrapping_add(words(b)[i])))
-        };
-        abcd = sum(abcd, state);
+        let (before, after) = (words(abcd), words(state));
+        abcd = register(&core::array::from_fn::<u32, 4, _>(|i| before[i].wrapping_add(after[i])));
         e = e.wrapping_add(last);
     }
     let [a, b, c, d] = words(abcd);

@@ -30,6 +30,7 @@ const fn under(fpcr: u32, name: &'static str, word: u32, before: [u128; 3], want
 }
 
 const DIRTY: u128 = u128::MAX;
+const LOW: u128 = 0xffff_ffff_ffff_ffff;
 const FZ: u32 = 1 << 24;
 const DN: u32 = 1 << 25;
 const AHP: u32 = 1 << 26;
@@ -52,7 +53,7 @@ const INTEGER: &[Case] = &[
     case("cmtst v0.8b", 0x0e22_8c20, [0, 0x0181, 0x8080], 0x00ff, 0),
     case("bsl v0.16b", 0x6e62_1c20, [0xf0, 0x33, 0x55], 0x35, 0),
     case("bit v0.16b", 0x6ea2_1c20, [0xf0, 0x33, 0x0f], 0xf3, 0),
-    case("bif v0.16b", 0x6ee2_1c20, [0xf0, 0x33, 0x0f], 0x30 | 0x00, 0),
+    case("bif v0.16b", 0x6ee2_1c20, [0xf0, 0x33, 0x0f], 0x30, 0),
     case("orn v0.8b", 0x0ee2_1c20, [0, 1, 0xff], 0xffff_ffff_ffff_ff01, 0),
     case(
         "sshl v0.2d by −1 of −3",
@@ -79,13 +80,7 @@ const INTEGER: &[Case] = &[
     case("umull2 v0.8h", 0x6e22_c020, [DIRTY, 0xff << 64, 0xff << 64], 0xfe01, 0),
     case("sqdmull s0, −1 · −1", 0x5e62_d020, [DIRTY, 0x8000, 0x8000], 0x7fff_ffff, QC),
     case("addhn v0.8b", 0x0e22_4020, [DIRTY, 0x1234, 0x0100], 0x13, 0),
-    case(
-        "raddhn2 v0.16b keeps the low half",
-        0x6e22_4020,
-        [DIRTY, 0x1280, 0],
-        0x13 << 64 | u64::MAX as u128,
-        0,
-    ),
+    case("raddhn2 v0.16b keeps the low half", 0x6e22_4020, [DIRTY, 0x1280, 0], 0x13 << 64 | LOW, 0),
     case("xtn2 v0.4s", 0x4ea1_2820, [7, 2 << 64 | 1, 0], 2 << 96 | 1 << 64 | 7, 0),
     case("sqxtun b0 of −1", 0x7e21_2820, [DIRTY, 0xffff, 0], 0, QC),
     case("uqxtn h0 of 2¹⁶", 0x7e61_4820, [DIRTY, 0x1_0000, 0], 0xffff, QC),
@@ -97,7 +92,7 @@ const INTEGER: &[Case] = &[
     case("clz v0.2s", 0x2ea0_4820, [0, 1, 0], 32 << 32 | 31, 0),
     case("cnt v0.8b", 0x0e20_5820, [0, 0xff01, 0], 0x0801, 0),
     case("rev64 v0.4h", 0x0e60_0820, [0, 0x0001_0002_0003_0004, 0], 0x0004_0003_0002_0001, 0),
-    case("sshr d0, #64", 0x5f40_0420, [0, 1 << 63, 0], u64::MAX as u128, 0),
+    case("sshr d0, #64", 0x5f40_0420, [0, 1 << 63, 0], LOW, 0),
     case("ushr d0, #64", 0x7f40_0420, [DIRTY, 1 << 63, 0], 0, 0),
     case("urshr d0, #64", 0x7f40_2420, [DIRTY, 1 << 63, 0], 1, 0),
     case("sri v0.8b, #4", 0x2f0c_4420, [0xab, 0xcd, 0], 0xac, 0),
@@ -115,7 +110,7 @@ const IMMEDIATE: &[Case] = &[
     case("movi v0.2s, #0xab, lsl #16", 0x0f05_4560, [DIRTY, 0, 0], 0x00ab_0000_00ab_0000, 0),
     case("mvni v0.2s, #0xab", 0x2f05_0560, [DIRTY, 0, 0], 0xffff_ff54_ffff_ff54, 0),
     case("orr v0.2s, #0xab, lsl #24", 0x0f05_7560, [1 | 1 << 64, 0, 0], 0xab00_0000_ab00_0001, 0),
-    case("bic v0.4h, #0xab, lsl #8", 0x2f05_b560, [u64::MAX as u128, 0, 0], 0x54ff_54ff_54ff_54ff, 0),
+    case("bic v0.4h, #0xab, lsl #8", 0x2f05_b560, [LOW, 0, 0], 0x54ff_54ff_54ff_54ff, 0),
     case("movi v0.4h, #0xab", 0x0f05_8560, [DIRTY, 0, 0], 0x00ab_00ab_00ab_00ab, 0),
     case("movi v0.2s, #0xab, msl #8", 0x0f05_c560, [DIRTY, 0, 0], 0x0000_abff_0000_abff, 0),
     case("mvni v0.2s, #0xab, msl #16", 0x2f05_d560, [DIRTY, 0, 0], 0xff54_0000_ff54_0000, 0),
@@ -215,7 +210,7 @@ const FLOAT: &[Case] = &[
     case("fcvtzs s0 of 2³¹", 0x5ea1_b820, [0, 0x4f00_0000, 0], 0x7fff_ffff, IOC),
     case("fcvtzu v0.2s, #1 of 0.5", 0x2f3f_fc20, [0, 0x3f00_0000, 0], 1, 0),
     case("scvtf s0, #31 of −2³¹", 0x5f21_e420, [0, 0x8000_0000, 0], 0xbf80_0000, 0),
-    case("ucvtf v0.2d of 2⁶⁴ − 1", 0x6e61_d820, [0, u64::MAX as u128, 0], 0x43f0_0000_0000_0000, IXC),
+    case("ucvtf v0.2d of 2⁶⁴ − 1", 0x6e61_d820, [0, LOW, 0], 0x43f0_0000_0000_0000, IXC),
     case("fmaxv s0", 0x6e30_f820, [DIRTY, 0x3f80_0000_0000_0000_4000_0000_c000_0000, 0], 0x4000_0000, 0),
     case("faddp s0", 0x7e30_d820, [DIRTY, 0x3f80_0000_3f80_0000, 0], 0x4000_0000, 0),
     case(
@@ -285,7 +280,7 @@ fn conversions_with_general_registers() {
         ("fcvtpu w0, d1 of 2.5", 0x1e69_0020, 0, 0x4004_0000_0000_0000, 3, 0, IXC),
         ("fcvtzu x0, d1 of −1", 0x9e79_0020, 0, 0xbff0_0000_0000_0000, 0, 0, IOC),
         ("fcvtzs w0, d1 of a NaN", 0x1e78_0020, 0, DEFAULT_NAN, 0, 0, IOC),
-        ("fcvtzs x0, d1 of 2⁶³", 0x9e78_0020, 0, 0x43e0_0000_0000_0000, i64::MAX as u64, 0, IOC),
+        ("fcvtzs x0, d1 of 2⁶³", 0x9e78_0020, 0, 0x43e0_0000_0000_0000, 0x7fff_ffff_ffff_ffff, 0, IOC),
         ("fcvtzs w0, s1, #8 of 1.5", 0x1e18_e020, 0, 0x3fc0_0000, 0x180, 0, 0),
     ];
     for &(name, word, x1, v1, x0, v0, fpsr) in CASES {
@@ -337,7 +332,7 @@ fn conditions_choose_in_fcsel_and_fccmp() {
             6 => v,
             7 => !v,
             8 => c && !z,
-            9 => !(c && !z),
+            9 => !c || z,
             10 => n == v,
             11 => n != v,
             12 => !z && n == v,

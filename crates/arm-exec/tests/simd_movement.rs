@@ -103,9 +103,9 @@ fn tables_are_looked_up_over_registers_that_wrap_around() {
             (0..=registers).flat_map(|i| machine.fp.v[(first + i) as usize % 32].to_le_bytes()).collect();
         let [d, _, m] = operands(&machine);
         let mut want = [0; 16];
-        for i in 0..8 << q {
+        for (i, byte) in want[..8 << q].iter_mut().enumerate() {
             let outside = if keep { d.to_le_bytes()[i] } else { 0 };
-            want[i] = table.get(usize::from(m.to_le_bytes()[i])).copied().unwrap_or(outside);
+            *byte = table.get(usize::from(m.to_le_bytes()[i])).copied().unwrap_or(outside);
         }
         assert_eq!(machine.run(word).v0(), u128::from_le_bytes(want), "{word:#010x}");
     });

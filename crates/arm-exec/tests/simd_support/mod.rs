@@ -138,3 +138,8 @@ pub fn edge(rng: &mut Rng) -> u64 {
         _ => rng.word(),
     }
 }
+
+/// The machine that line `number` of the stored results starts from.
+pub fn stored_machine(number: u64) -> Machine {
+    Machine::random(&mut Rng::item(0x5349_4d44, number))
+}
