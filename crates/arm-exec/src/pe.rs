@@ -108,8 +108,8 @@ pub struct Pe<'m> {
     /// The architectural state; the caller may read and change it whenever `run` is not running.
     pub state: State,
     pub(crate) statistics: Statistics,
-    /// What is announced, for the decisions of `system`.
-    pub(crate) features: arm_arch::feature::Features,
+    /// What `system` derives from registers.
+    pub(crate) derived: system::Derived,
     /// Generation and context of the two halves of the address space: what links and remembered jumps are true for.
     pub(crate) keys: [u32; 2],
     /// The map of the current context's reads.
@@ -179,7 +179,7 @@ impl<'m> Pe<'m> {
         Some(Self {
             state: State::reset(),
             statistics: Statistics::default(),
-            features: system::features(),
+            derived: system::Derived::new(),
             keys: [0; 2],
             reads: maps[EMPTY],
             writes: maps[EMPTY],

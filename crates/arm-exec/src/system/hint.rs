@@ -24,12 +24,12 @@ pub(super) fn hint<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, id: SysRegId) -> Flo
 
 /// WFI: where it would wait it may trap; otherwise it completes at once, as it may.
 fn wait_for_interrupt(pe: &mut Pe<'_>) -> Flow {
-    if interrupt::wfi_waits(&pe.state) { waited(pe, WaitKind::Wfi) } else { Flow::Next }
+    if interrupt::wfi_waits(&pe.state, &mut pe.derived) { waited(pe, WaitKind::Wfi) } else { Flow::Next }
 }
 
 /// WFE: with the event register set it clears it and goes on.
 fn wait_for_event<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>) -> Flow {
-    if core::mem::take(&mut pe.state.event) || interrupt::is_deliverable(&pe.state) {
+    if core::mem::take(&mut pe.state.event) || interrupt::is_deliverable(&pe.state, &mut pe.derived) {
         return Flow::Next;
     }
     let flow = waited(pe, WaitKind::Wfe);

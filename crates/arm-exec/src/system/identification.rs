@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn translation_has_what_is_announced() {
-        let features = super::super::features();
+        let derived = crate::system::Derived::new();
+        let features = derived.features();
         let announced = [
             (Feature::TGran4K, TRANSLATION.granule_4k),
             (Feature::TGran16K, TRANSLATION.granule_16k),

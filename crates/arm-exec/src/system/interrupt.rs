@@ -1,6 +1,7 @@
 //! What happens between two blocks: interrupts taken, conditions reported.
 
-use super::{gic, pstate};
+use super::gate::Derived;
+use super::pstate;
 use crate::flow::Boundary;
 use crate::state::State;
 use arm_arch::PState;
@@ -15,20 +16,31 @@ use arm_arch::sysreg::HcrEl2;
 ///
 /// CHOICE: maintenance is reported once for each time the condition (`ICH_HCR_EL2.En` and
 /// `ICH_MISR_EL2` not zero) becomes true, or gains a cause.
-pub(crate) fn boundary(state: &mut State) -> Boundary {
-    let ich = gic::load(&state.sys);
-    let misr = if ich.is_maintenance_due() { ich.misr().into_bits() } else { 0 };
+pub(super) fn boundary(state: &mut State, derived: &mut Derived) -> Boundary {
+    let (_, misr) = derived.interface(&state.sys);
     let risen = misr & !state.sys.ich_misr_el2;
     state.sys.ich_misr_el2 = misr;
-    let hcr = HcrEl2::from_bits(state.sys.hcr_el2);
-    if let Some(kind) = virtual_interrupt(hcr, ich.lines(), pstate::pstate(state)) {
+    if let Some(kind) = deliverable(state, derived) {
         take(state, kind);
     } else if pstate::step_state(state) == StepState::ActivePending {
-        step_exception(state, StepExclusive::Unknown);
+        step_exception(state);
     } else if state.mode.il {
         pstate::enter(state, &Cause::illegal_state(state.pc));
     }
     if risen == 0 { Boundary::Continue } else { Boundary::Maintenance }
+}
+
+/// The virtual interrupt that is pending and not masked.
+fn deliverable(state: &State, derived: &mut Derived) -> Option<Kind> {
+    let hcr = HcrEl2::from_bits(state.sys.hcr_el2);
+    let (lines, _) = derived.interface(&state.sys);
+    // What does not even end a WFI needs no look at PSTATE.
+    if wakes_from_wfi(hcr, lines) { virtual_interrupt(hcr, lines, pstate::pstate(state)) } else { None }
+}
+
+/// Whether something is due before the next instruction: what [`boundary`] would take.
+pub(super) fn is_due(state: &State, derived: &mut Derived) -> bool {
+    deliverable(state, derived).is_some() || pstate::step_state(state) != StepState::Inactive
 }
 
 fn take(state: &mut State, kind: Kind) {
@@ -47,17 +59,20 @@ fn take(state: &mut State, kind: Kind) {
     pstate::enter(state, &cause);
 }
 
-/// Takes a software step exception to EL1 before the instruction at `state.pc`; where debug
-/// exceptions go to EL2 the engine is told by the step state and the trap is the caller's.
-pub(crate) fn step_exception(state: &mut State, stepped: StepExclusive) {
+/// Takes a software step exception to EL1 before the instruction at `state.pc`. CHOICE: whether the
+/// stepped instruction was a load exclusive is not told (ISV is 0).
+///
+/// Where debug exceptions go to EL2 (`MDCR_EL2.TDE`) this is not modelled: the hypervisor that steps a
+/// guest would have to be told.
+fn step_exception(state: &mut State) {
     let origin = Origin::of(pstate::el(state), arm_arch::ExceptionLevel::El1);
-    pstate::enter(state, &Cause::step(origin, Step::of(stepped), state.pc));
+    pstate::enter(state, &Cause::step(origin, Step::of(StepExclusive::Unknown), state.pc));
 }
 
 /// Returns `ISR_EL1`: what is pending, masked or not. Arm ARM, ISR_EL1.
-pub(super) fn isr(state: &State) -> u64 {
+pub(super) fn isr(state: &State, derived: &mut Derived) -> u64 {
     let hcr = HcrEl2::from_bits(state.sys.hcr_el2);
-    let lines = gic::load(&state.sys).lines();
+    let (lines, _) = derived.interface(&state.sys);
     // Asked with everything but one kind masked, the order among them plays no part.
     let pending =
         |open: u64| virtual_interrupt(hcr, lines, PState::from_bits(0x5 | PState::DAIF & !open)).is_some();
@@ -66,19 +81,23 @@ pub(super) fn isr(state: &State) -> u64 {
 
 /// Whether WFI would wait: no virtual interrupt is pending. Physical ones are the host's, who ends
 /// the wait by not asking for a trap, or by running the PE again.
-pub(super) fn wfi_waits(state: &State) -> bool {
-    !wakes_from_wfi(HcrEl2::from_bits(state.sys.hcr_el2), gic::load(&state.sys).lines())
+pub(super) fn wfi_waits(state: &State, derived: &mut Derived) -> bool {
+    let (lines, _) = derived.interface(&state.sys);
+    !wakes_from_wfi(HcrEl2::from_bits(state.sys.hcr_el2), lines)
 }
 
 /// Whether an interrupt is pending that the masks let through, which ends a WFE.
-pub(super) fn is_deliverable(state: &State) -> bool {
-    let hcr = HcrEl2::from_bits(state.sys.hcr_el2);
-    virtual_interrupt(hcr, gic::load(&state.sys).lines(), pstate::pstate(state)).is_some()
+pub(super) fn is_deliverable(state: &State, derived: &mut Derived) -> bool {
+    deliverable(state, derived).is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn boundary(state: &mut State) -> Boundary {
+        super::boundary(state, &mut Derived::new())
+    }
 
     /// EL1, nothing masked, interrupts routed to EL2, one Group 1 interrupt pending.
     fn state() -> State {
@@ -99,20 +118,27 @@ mod tests {
         masked.mode.daif = 0x80;
         assert_eq!(boundary(&mut masked), Boundary::Continue);
         assert_eq!(masked.pc, 0x8000);
-        assert_eq!((isr(&masked), wfi_waits(&masked), is_deliverable(&masked)), (0x80, false, false));
+        assert_eq!(
+            (
+                isr(&masked, &mut Derived::new()),
+                wfi_waits(&masked, &mut Derived::new()),
+                is_deliverable(&masked, &mut Derived::new())
+            ),
+            (0x80, false, false)
+        );
         let mut open = state();
-        assert!(is_deliverable(&open));
+        assert!(is_deliverable(&open, &mut Derived::new()));
         assert_eq!(boundary(&mut open), Boundary::Continue);
         assert_eq!((open.pc, open.sys.elr_el1, open.mode.daif), (0x1_0280, 0x8000, 0x3c0));
         open.sys.ich_lr_el2[0] = 0;
-        assert_eq!((isr(&open), wfi_waits(&open)), (0, true));
+        assert_eq!((isr(&open, &mut Derived::new()), wfi_waits(&open, &mut Derived::new())), (0, true));
     }
 
     #[test]
     fn isr_shows_every_kind() {
         let mut all = state();
         all.sys.hcr_el2 |= 0x1c0;
-        assert_eq!(isr(&all), 0x1c0);
+        assert_eq!(isr(&all, &mut Derived::new()), 0x1c0);
     }
 
     #[test]

@@ -29,30 +29,23 @@ use crate::pe::Pe;
 use crate::state::State;
 use arm_arch::bits::{bit, field, low8, low16};
 use arm_arch::exception::Cause;
-use arm_arch::feature::Features;
-use arm_arch::feature::model::MAX_MODELLED;
 use arm_arch::iss::{Direction, SystemAccess};
 use arm_arch::trap::Decision;
 use arm_arch::{EsrEl, ExceptionLevel, SysRegId};
 use registers::Effect;
 
+pub(crate) use gate::Derived;
 pub(crate) use identification::TRANSLATION;
-pub(crate) use interrupt::step_exception;
-pub(crate) use pstate::{pstate, set_pstate, step_state, take_exception};
+pub(crate) use pstate::{step_state, take_exception};
 
 /// Takes what is due before the next instruction; see [`interrupt::boundary`].
 pub(crate) fn interrupts(pe: &mut Pe<'_>) -> Boundary {
-    interrupt::boundary(&mut pe.state)
+    interrupt::boundary(&mut pe.state, &mut pe.derived)
 }
 
 /// Returns a timer whose output has risen since the last look.
 pub(crate) fn timers(pe: &mut Pe<'_>, count: u64) -> Option<Timer> {
     timer::risen(&mut pe.state, count)
-}
-
-/// Returns what the PE announces, derived once: accesses are judged by it.
-pub(crate) fn features() -> Features {
-    Features::of(&MAX_MODELLED)
 }
 
 /// Returns the trap that an FP or SIMD instruction takes in this context: where to, and its ESR.
@@ -156,11 +149,11 @@ fn immediate(pe: &mut Pe<'_>, id: SysRegId) -> Flow {
         return Flow::Next;
     }
     let access = SystemAccess { id, rt: 31, direction: Direction::Write };
-    let decision = gate::system_access(&pe.state, &pe.features, access);
+    let decision = pe.derived.system_access(&pe.state, access);
     if decision != Decision::Allowed {
         return refuse(decision);
     }
-    match registers::write_immediate(&mut pe.state, id) {
+    match registers::write_immediate(&mut pe.state, &mut pe.derived, id) {
         Some(effect) => apply(effect),
         None => Flow::Undefined,
     }
@@ -168,7 +161,7 @@ fn immediate(pe: &mut Pe<'_>, id: SysRegId) -> Flow {
 
 /// MSR, MRS, SYS and SYSL.
 fn access<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, access: SystemAccess) -> Flow {
-    let decision = gate::system_access(&pe.state, &pe.features, access);
+    let decision = pe.derived.system_access(&pe.state, access);
     if decision != Decision::Allowed {
         return refuse(decision);
     }
@@ -178,7 +171,7 @@ fn access<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, access: SystemAccess) -> Flow
         // No SYSL is announced.
         (1, Direction::Read) => Flow::Undefined,
         (_, Direction::Read) => {
-            let Some(value) = registers::read(&mut pe.state, id, env.counter()) else {
+            let Some(value) = registers::read(&mut pe.state, &mut pe.derived, id, || env.counter()) else {
                 return Flow::Undefined;
             };
             set_general(&mut pe.state, rt, value);
@@ -186,7 +179,7 @@ fn access<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, access: SystemAccess) -> Flow
         }
         (_, Direction::Write) => {
             let value = general(&pe.state, rt);
-            match registers::write(&mut pe.state, id, value, env.counter()) {
+            match registers::write(&mut pe.state, &mut pe.derived, id, value, || env.counter()) {
                 Some(effect) => apply(effect),
                 None => Flow::Undefined,
             }

@@ -124,7 +124,8 @@ pub(super) fn debug_controls(state: &State) -> DebugControls {
 /// Returns where the software step state machine stands: with `ActiveNotPending` the engine executes
 /// one instruction and clears `mode.ss`, with `ActivePending` it takes [`step_exception`].
 pub(crate) fn step_state(state: &State) -> StepState {
-    debug_controls(state).step_state(pstate(state))
+    let controls = debug_controls(state);
+    if controls.mdscr.ss() { controls.step_state(pstate(state)) } else { StepState::Inactive }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Whether an access is allowed is decided before, by `arm_arch::trap`; here every register of the PE
 //! is just there. Registers of extensions that are not announced are not: they are UNDEFINED.
 
+use super::gate::Derived;
 use super::{gic, identification, interrupt, pstate, timer};
 use crate::state::{Flags, Mode, State, SysRegs};
 use arm_arch::SysRegId;
@@ -101,7 +102,12 @@ stored! {
 
 /// Reads a register; `None` where there is none, or none that can be read. A read of ICC_IAR
 /// acknowledges, which is a change of context: see [`read_changes_context`].
-pub(super) fn read(state: &mut State, id: SysRegId, count: u64) -> Option<u64> {
+pub(super) fn read(
+    state: &mut State,
+    derived: &mut Derived,
+    id: SysRegId,
+    count: impl FnOnce() -> u64,
+) -> Option<u64> {
     let sys = &state.sys;
     if let Some(value) = stored(sys, id).or_else(|| identification::read(id, sys.csselr_el1)) {
         return Some(value);
@@ -115,7 +121,7 @@ pub(super) fn read(state: &mut State, id: SysRegId, count: u64) -> Option<u64> {
         names::MIDR_EL1 => sys.midr_el1,
         names::MPIDR_EL1 => sys.vmpidr_el2,
         names::DCZID_EL0 => identification::dczid(zva_is_permitted(state)),
-        names::ISR_EL1 => interrupt::isr(state),
+        names::ISR_EL1 => interrupt::isr(state, derived),
         _ => {
             return special(state, id)
                 .or_else(|| debug(state, id))
@@ -180,12 +186,18 @@ fn debug(state: &State, id: SysRegId) -> Option<u64> {
 }
 
 /// Writes a register; `None` where there is none, or none that can be written.
-pub(super) fn write(state: &mut State, id: SysRegId, value: u64, count: u64) -> Option<Effect> {
+pub(super) fn write(
+    state: &mut State,
+    derived: &mut Derived,
+    id: SysRegId,
+    value: u64,
+    count: impl FnOnce() -> u64,
+) -> Option<Effect> {
     if let Some(effect) = store(&mut state.sys, id, value) {
         return Some(effect);
     }
     translation(&mut state.sys, id, value)
-        .or_else(|| write_special(state, id, value))
+        .or_else(|| write_special(state, derived, id, value))
         .or_else(|| write_debug(state, id, value))
         .or_else(|| timer::write(state, id, value, count))
         .or_else(|| gic::write(state, id, value))
@@ -207,11 +219,11 @@ fn translation(sys: &mut SysRegs, id: SysRegId, value: u64) -> Option<Effect> {
 }
 
 /// Writes parts of PSTATE and other state that is not stored as a register.
-fn write_special(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
+fn write_special(state: &mut State, derived: &mut Derived, id: SysRegId, value: u64) -> Option<Effect> {
     let mode = state.mode;
     let new = match id {
         names::SP_SEL => Mode { sp_elx: bit(value, 0), ..mode },
-        names::DAIF => Mode { daif: value & 0xf << 6, ..mode },
+        names::DAIF => return Some(write_masks(state, derived, value & 0xf << 6)),
         names::PAN => Mode { pan: bit(value, 22), ..mode },
         names::UAO => Mode { uao: bit(value, 23), ..mode },
         names::DIT => Mode { dit: bit(value, 24), ..mode },
@@ -220,6 +232,12 @@ fn write_special(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> 
     };
     pstate::set_mode(state, new);
     Some(Effect::Context)
+}
+
+/// Writes D, A, I and F. Where nothing becomes due by it, nobody else needs to know.
+fn write_masks(state: &mut State, derived: &mut Derived, daif: u64) -> Effect {
+    state.mode.daif = daif;
+    if interrupt::is_due(state, derived) { Effect::Context } else { Effect::None }
 }
 
 fn write_other(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
@@ -264,7 +282,7 @@ fn write_debug(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
 
 /// Writes PSTATE by MSR (immediate): op1, CRm and op2 of the encoding; `None` where there is no such
 /// field. Arm ARM C5.1.3.
-pub(super) fn write_immediate(state: &mut State, id: SysRegId) -> Option<Effect> {
+pub(super) fn write_immediate(state: &mut State, derived: &mut Derived, id: SysRegId) -> Option<Effect> {
     let on = id.crm() & 1 == 1;
     let mode = state.mode;
     let masks = u64::from(id.crm()) << 6;
@@ -274,8 +292,12 @@ pub(super) fn write_immediate(state: &mut State, id: SysRegId) -> Option<Effect>
         (0, 5) => Mode { sp_elx: on, ..mode },
         (3, 1) => Mode { ssbs: on, ..mode },
         (3, 2) => Mode { dit: on, ..mode },
-        (3, 6) => Mode { daif: mode.daif | masks, ..mode },
-        (3, 7) => Mode { daif: mode.daif & !masks, ..mode },
+        // Masking makes nothing due.
+        (3, 6) => {
+            state.mode.daif |= masks;
+            return Some(Effect::None);
+        }
+        (3, 7) => return Some(write_masks(state, derived, mode.daif & !masks)),
         _ => return None,
     };
     pstate::set_mode(state, new);
@@ -291,6 +313,14 @@ pub(super) const fn tlbi_address(operand: u64) -> u64 {
 mod tests {
     use super::*;
     use arm_arch::sysreg::{CntkctlEl1, CpacrEl1, TcrEl1, TtbrEl1};
+
+    fn read(state: &mut State, id: SysRegId, count: u64) -> Option<u64> {
+        super::read(state, &mut Derived::new(), id, || count)
+    }
+
+    fn write(state: &mut State, id: SysRegId, value: u64, count: u64) -> Option<Effect> {
+        super::write(state, &mut Derived::new(), id, value, || count)
+    }
 
     fn state() -> State {
         let mut state = State::reset();
@@ -366,21 +396,22 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_the_features_leave() {
-        let features = super::super::features();
+        let derived = Derived::new();
+        let features = derived.features();
         for value in [0, u64::MAX, 0x5555_5555_5555_5555, 0xaaaa_aaaa_aaaa_aaaa] {
             let mut state = state();
             let mut kept = |id| {
                 write(&mut state, id, value, 0).expect("a register");
                 read(&mut state, id, 0).expect("the same register")
             };
-            let sctlr = SctlrEl1::from_bits(value).sanitised(&features).into_bits();
+            let sctlr = SctlrEl1::from_bits(value).sanitised(features).into_bits();
             assert_eq!(kept(names::SCTLR_EL1), sctlr);
-            assert_eq!(kept(names::TCR_EL1), TcrEl1::from_bits(value).sanitised(&features).into_bits());
-            assert_eq!(kept(names::TTBR0_EL1), TtbrEl1::from_bits(value).sanitised(&features).into_bits());
-            assert_eq!(kept(names::CPACR_EL1), CpacrEl1::from_bits(value).sanitised(&features).into_bits());
+            assert_eq!(kept(names::TCR_EL1), TcrEl1::from_bits(value).sanitised(features).into_bits());
+            assert_eq!(kept(names::TTBR0_EL1), TtbrEl1::from_bits(value).sanitised(features).into_bits());
+            assert_eq!(kept(names::CPACR_EL1), CpacrEl1::from_bits(value).sanitised(features).into_bits());
             assert_eq!(
                 kept(names::CNTKCTL_EL1),
-                CntkctlEl1::from_bits(value).sanitised(&features).into_bits()
+                CntkctlEl1::from_bits(value).sanitised(features).into_bits()
             );
         }
         assert_eq!(identification::PSTATE, features.pstate_mask());
@@ -389,22 +420,27 @@ mod tests {
     #[test]
     fn immediates_write_pstate() {
         let mut state = state();
+        let mut derived = Derived::new();
         let id = |op1, crm, op2| SysRegId::new(0, op1, 4, crm, op2);
-        for (name, id, want) in [
-            ("DAIFClr #2", id(3, 2, 7), 0x345),
-            ("DAIFSet #2", id(3, 2, 6), 0x3c5),
-            ("PAN #1", id(0, 1, 4), 0x0040_03c5),
-            ("UAO #1", id(0, 1, 3), 0x00c0_03c5),
-            ("DIT #1", id(3, 1, 2), 0x01c0_03c5),
-            ("SSBS #1", id(3, 1, 1), 0x01c0_13c5),
-            ("PAN #0", id(0, 0, 4), 0x0180_13c5),
-            ("SPSel #0", id(0, 0, 5), 0x0180_13c4),
+        for (name, id, effect, want) in [
+            ("DAIFClr #2", id(3, 2, 7), Effect::None, 0x345),
+            ("DAIFSet #2", id(3, 2, 6), Effect::None, 0x3c5),
+            ("PAN #1", id(0, 1, 4), Effect::Context, 0x0040_03c5),
+            ("UAO #1", id(0, 1, 3), Effect::Context, 0x00c0_03c5),
+            ("DIT #1", id(3, 1, 2), Effect::Context, 0x01c0_03c5),
+            ("SSBS #1", id(3, 1, 1), Effect::Context, 0x01c0_13c5),
+            ("PAN #0", id(0, 0, 4), Effect::Context, 0x0180_13c5),
+            ("SPSel #0", id(0, 0, 5), Effect::Context, 0x0180_13c4),
         ] {
-            assert_eq!(write_immediate(&mut state, id), Some(Effect::Context), "{name}");
+            assert_eq!(write_immediate(&mut state, &mut derived, id), Some(effect), "{name}");
             assert_eq!(pstate::pstate(&state).into_bits(), want, "{name}");
         }
-        assert_eq!(write_immediate(&mut state, id(3, 0, 4)), None, "TCO");
-        assert_eq!(write_immediate(&mut state, id(1, 1, 0)), None, "ALLINT");
+        assert_eq!(write_immediate(&mut state, &mut derived, id(3, 0, 4)), None, "TCO");
+        assert_eq!(write_immediate(&mut state, &mut derived, id(1, 1, 0)), None, "ALLINT");
+        // With an interrupt pending, opening the mask is for everyone to know.
+        state.sys.hcr_el2 = 0x90;
+        assert_eq!(write_immediate(&mut state, &mut derived, id(3, 2, 7)), Some(Effect::Context));
+        assert_eq!(write_immediate(&mut state, &mut derived, id(3, 2, 6)), Some(Effect::None));
     }
 
     #[test]
