@@ -451,14 +451,13 @@ impl<'m> Pe<'m> {
     #[inline(never)]
     pub(crate) fn memory(&mut self, env: &dyn Host<'m>, word: u32) -> Option<()> {
         let w = Word(word);
-        match word >> 24 & 0x3f {
-            0x08 => self.exclusive_or_ordered(env, w),
-            0x0c | 0x0d => self.structures(env, w),
-            0x38 if w.field(11, 10) == 0 => self.atomic(env, w),
-            0x38 => self.unprivileged(env, w),
-            // LDPSW, and loads and stores of B, H and S registers in forms without operation of their own.
-            0x28 | 0x29 => self.pair(env, w),
-            _ => self.narrow_vector(env, w),
+        match (w.field(29, 28), w.bit(26)) {
+            (0, false) => self.exclusive_or_ordered(env, w),
+            (0, true) => self.structures(env, w),
+            (2, _) => self.pair(env, w),
+            (_, true) => self.narrow_vector(env, w),
+            (_, false) if w.field(11, 10) == 0 => self.atomic(env, w),
+            (_, false) => self.unprivileged(env, w),
         }
     }
 

@@ -255,7 +255,6 @@ impl<'m> Pe<'m> {
                 return Exit::Budget;
             }
             if changed {
-                changed = false;
                 let pc = self.state.pc;
                 if system::interrupts(self) == Boundary::Maintenance {
                     return Exit::Maintenance;
