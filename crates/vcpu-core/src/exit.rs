@@ -8,7 +8,7 @@ use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{Syndrome, WaitKind, Wfx};
 use xarch_abi::{
     CompletionError, DeviceAnswer, Exit, Guest, Lock, Next, Platform, RegId, RegisterError, Registers,
-    StopReason, Token, TraceEvent, Trap,
+    StopReason, Token, Trap,
 };
 
 /// A register that should be there and is not ends the vCPU, with the register's name.
@@ -29,11 +29,14 @@ impl<const N: usize, L: Lock<Shared<N>>> Guest for Vcpu<'_, N, L> {
     fn on_exit<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P, exit: Exit) -> Next {
         let next = or_stop(self.decide(registers, platform, &exit));
         self.kick_owed(platform);
-        platform.trace(self.index, TraceEvent::Exit(exit, next));
         next
     }
 
     fn before_observe<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
+        if !self.running {
+            // A start that was asked for shows as done: the request itself is not state.
+            self.start_if_asked(registers)?;
+        }
         self.apply(registers)?;
         self.fold_lists(registers)
     }

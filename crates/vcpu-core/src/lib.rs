@@ -32,6 +32,10 @@
 //! 7. `StopReason::PowerOff` and `Reset` come from PSCI on the vCPU that asked. For a reset stop the other
 //!    threads, call [`Vm::reset`], reset each vCPU, go on at 4.
 //!
+//! 8. To save a stopped machine: [`Guest::before_observe`](xarch_abi::Guest::before_observe) on each vCPU, then
+//!    [`Vcpu::for_each_register`], [`Vm::power`], [`Vm::for_each_gic_register`]. To restore it: reset, write the
+//!    same ids back, [`Vcpu::set_power`], [`Vm::set_gic_register`].
+//!
 //! The interrupt controller's frames are answered here; `Platform::device` sees all other addresses. An access
 //! that is not answered at once is offered again by the next `run`, with the same token, until it is completed.
 //! The lock is never held when the platform is called.
@@ -70,5 +74,5 @@ mod vgic;
 
 pub use identity::IdentityError;
 pub use smccc::{Speculation, Weakness};
-pub use state::{Config, ConfigError, MAX_VCPUS, Shared, Vcpu, Vm};
-pub use vgic::{GicConfig, Line, Ppi, SPIS, Spi};
+pub use state::{Config, ConfigError, MAX_VCPUS, PowerState, Shared, Vcpu, Vm};
+pub use vgic::{GicConfig, GicRegister, Line, NoGicRegister, Ppi, SPIS, Spi};

@@ -116,15 +116,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
     fn cpu_off<R: Registers>(&mut self, registers: &mut R) -> Result<Reply, RegisterError> {
         self.fold_lists(registers)?;
-        let index = self.index;
-        let concerned = self.vm.with(|shared| {
-            if let Some(power) = shared.power.get_mut(usize::from(index.0)) {
-                *power = Power::Off;
-            }
-            shared.gic.set_online(index, false)
-        });
-        self.concern(concerned);
-        self.running = false;
+        self.power_off();
         Ok(Reply::Never(Next::Wait { deadline: None }))
     }
 
@@ -201,15 +193,25 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
     /// Says that this vCPU is on.
     pub(crate) fn power_on(&mut self) {
+        self.note_power(Power::On);
+        self.running = true;
+    }
+
+    /// Says that this vCPU is off.
+    pub(crate) fn power_off(&mut self) {
+        self.note_power(Power::Off);
+        self.running = false;
+    }
+
+    fn note_power(&mut self, power: Power) {
         let index = self.index;
         let concerned = self.vm.with(|shared| {
-            if let Some(power) = shared.power.get_mut(usize::from(index.0)) {
-                *power = Power::On;
+            if let Some(slot) = shared.power.get_mut(usize::from(index.0)) {
+                *slot = power;
             }
-            shared.gic.set_online(index, true)
+            shared.gic.set_online(index, power == Power::On)
         });
         self.concern(concerned);
-        self.running = true;
     }
 }
 

@@ -105,6 +105,15 @@ impl Config {
     }
 }
 
+/// Whether a vCPU runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PowerState {
+    /// It does.
+    On,
+    /// It waits for `CPU_ON`.
+    Off,
+}
+
 /// Why a VM cannot be built.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConfigError {
@@ -217,6 +226,17 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
     pub fn set_ppi_level<P: Platform>(&self, vcpu: VcpuIndex, ppi: Ppi, line: Line, platform: &P) {
         let concerned = self.with(|shared| shared.gic.set_ppi_line(vcpu, ppi, line));
         self.notify(concerned, platform);
+    }
+
+    /// Whether a vCPU is on. One that was asked to start is on once its thread has noticed, or before its state
+    /// is observed.
+    #[must_use]
+    pub fn power(&self, vcpu: VcpuIndex) -> PowerState {
+        let power = self.with(|shared| shared.power.get(usize::from(vcpu.0)).copied());
+        match power {
+            Some(Power::On) => PowerState::On,
+            Some(Power::Off | Power::OnPending(_)) | None => PowerState::Off,
+        }
     }
 
     pub(crate) fn with<R>(&self, section: impl FnOnce(&mut Shared<N>) -> R) -> R {
@@ -360,6 +380,15 @@ impl<'vm, const N: usize, L: Lock<Shared<N>>> Vcpu<'vm, N, L> {
     #[must_use]
     pub fn mpidr(&self) -> MpidrEl1 {
         mpidr_of(self.index)
+    }
+
+    /// Turns the vCPU on or off without a firmware call, as the restoring of a saved machine does: its registers
+    /// stay as they are.
+    pub fn set_power(&mut self, power: PowerState) {
+        match power {
+            PowerState::On => self.power_on(),
+            PowerState::Off => self.power_off(),
+        }
     }
 
     /// Notes who has to look: itself before the next entry, others at once.

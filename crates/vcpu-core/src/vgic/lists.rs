@@ -164,6 +164,10 @@ impl<const N: usize> Gic<N> {
     pub(crate) fn fold(&mut self, vcpu: VcpuIndex, fold: Fold) -> VcpuSet {
         let intid = fold.written.vintid();
         let Some((bank, bit)) = self.locate(vcpu, intid) else { return VcpuSet::EMPTY };
+        if bank.listed & bit == 0 {
+            // The controller was reset meanwhile: what is in the list register is history.
+            return VcpuSet::EMPTY;
+        }
         let pending = is_pending(fold.read) && fold.read.vintid() == intid;
         let active = fold.read.state().is_active() && fold.read.vintid() == intid;
         if bank.edge & bit != 0 {

@@ -15,7 +15,10 @@ mod frame;
 mod interface;
 mod lists;
 mod redistributor;
+mod saved;
 mod sgi;
+
+pub use saved::{GicRegister, NoGicRegister};
 
 pub(crate) use bank::{Bank, bit, each};
 pub(crate) use lists::{LIST_REGISTERS, Listed};
@@ -238,7 +241,7 @@ impl<const N: usize> Gic<N> {
     pub(crate) fn set_spi_line(&mut self, spi: Spi, line: Line) -> VcpuSet {
         let (bank, number) = (usize::from(spi.0 >> 5), u32::from(spi.0 & 31));
         let changed = self.spis.get_mut(bank).is_some_and(|state| state.set_line(number, line));
-        if changed { self.concerned(bank, bit(number)) } else { VcpuSet::EMPTY }
+        if changed { self.concerned_now(bank, bit(number)) } else { VcpuSet::EMPTY }
     }
 
     /// Latches or unlatches an SPI, as a message does. Returns who has to look.
@@ -249,7 +252,7 @@ impl<const N: usize> Gic<N> {
             Line::Low => frame::Field::ClearPending,
         };
         match self.spis.get_mut(bank).map(|state| state.write(field, bit, u32::MAX)) {
-            Some(touched) => self.concerned(bank, touched),
+            Some(touched) => self.concerned_now(bank, touched),
             None => VcpuSet::EMPTY,
         }
     }
@@ -320,6 +323,14 @@ impl<const N: usize> Gic<N> {
         route.target = target;
         let stirring = self.spis.get(bank).is_some_and(|state| state.stirring() & bit(number) != 0);
         if stirring { before.union(self.concerned(bank, bit(number))) } else { VcpuSet::EMPTY }
+    }
+
+    /// Returns targets and holders of those SPIs that could be taken now or are in a list register: others,
+    /// disabled ones say, are nobody's business yet.
+    fn concerned_now(&self, bank: usize, interrupts: u32) -> VcpuSet {
+        let Some(state) = self.spis.get(bank) else { return VcpuSet::EMPTY };
+        let ready = state.pending() & state.enabled & self.enabled_groups(state);
+        self.concerned(bank, interrupts & (ready | state.listed))
     }
 
     /// Returns targets and holders of SPIs of a bank.

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use vcpu_core::{Config, Vcpu, Vm};
 use xarch_abi::{
     AccessCause, AccessSize, DeviceAccess, DeviceAnswer, Direction, Exit, GuestPa, GuestRange, HostPa,
-    MemoryAccess, Next, Platform, RegId, RegisterError, Registers, Slot, TraceEvent, Trap, VcpuIndex,
-    Writable,
+    MemoryAccess, Next, Platform, RegId, RegisterError, Registers, Slot, Trap, VcpuIndex, Writable,
 };
 
 pub use xarch_abi::Guest;
@@ -170,7 +169,6 @@ impl Registers for FakeRegisters {
 #[derive(Default)]
 pub struct FakePlatform {
     pub kicks: RefCell<Vec<u16>>,
-    pub events: RefCell<Vec<TraceEvent>>,
 }
 
 impl FakePlatform {
@@ -192,10 +190,6 @@ impl Platform for FakePlatform {
 
     fn kick(&self, vcpu: VcpuIndex) {
         self.kicks.borrow_mut().push(vcpu.0);
-    }
-
-    fn trace(&self, _: VcpuIndex, event: TraceEvent) {
-        self.events.borrow_mut().push(event);
     }
 }
 

@@ -1,0 +1,204 @@
+//! State of the interrupt controller for saving and restoring, by the offsets of its registers.
+//!
+//! What differs from an access of the guest: a write sets exactly the value (`ISPENDR` is the latch alone,
+//! `ISENABLER` and `ISACTIVER` clear what is 0), and the input lines are registers of their own.
+
+use super::frame::{self, Field, Register};
+use super::{Bank, Gic, ROUTER_AFFINITY, ROUTER_ANY, SPI_BANKS};
+use crate::state::{Shared, VcpuSet, Vm};
+use arm_arch::bits;
+use xarch_abi::{AccessSize, Lock, VcpuIndex};
+
+/// A piece of the interrupt controller's state.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum GicRegister {
+    /// The register of the distributor at this offset: 64 bits for `GICD_IROUTER`, 32 for others.
+    Distributor(u32),
+    /// The register of a redistributor at this offset of its two frames, 32 bits.
+    Redistributor(VcpuIndex, u32),
+    /// Input lines of thirty-two SPIs, from this INTID.
+    SpiLines(u32),
+    /// Input lines of a vCPU's PPIs, bit by INTID.
+    PpiLines(VcpuIndex),
+}
+
+/// There is no such piece of state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoGicRegister(pub GicRegister);
+
+impl core::fmt::Display for NoGicRegister {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "the interrupt controller has no {:x?}", self.0)
+    }
+}
+
+impl core::error::Error for NoGicRegister {}
+
+const CTLR: u32 = 0;
+const WAKER: u32 = 0x14;
+const PROCESSOR_SLEEP: u64 = 2;
+const SGI_FRAME: u32 = 0x1_0000;
+const IROUTER: u32 = 0x6000;
+
+/// First offsets of the registers of a bank of thirty-two that hold state: `IGROUPR`, `ISENABLER`, `ISPENDR`,
+/// `ISACTIVER`; the others of each pair hold the same.
+const ONE_BIT: [u32; 4] = [0x080, 0x100, 0x200, 0x300];
+
+/// Goes through the offsets of bank `bank`, but for `IROUTER`.
+fn offsets(bank: u32) -> impl Iterator<Item = u32> {
+    let words = move |first: u32, count: u32| {
+        let start = first.wrapping_add(bank.wrapping_mul(count).wrapping_mul(4));
+        (0..count).map(move |word| start.wrapping_add(word << 2))
+    };
+    let one_bit = ONE_BIT.into_iter().flat_map(move |first| words(first, 1));
+    one_bit.chain(words(0x400, 8)).chain(words(0xc00, 2))
+}
+
+impl Bank {
+    fn saved(&self, register: Register) -> Option<u64> {
+        Some(match register {
+            Register::Bits(Field::SetPending, _) => u64::from(self.latch | (self.in_flight & self.edge)),
+            Register::Bits(field @ (Field::Group | Field::SetEnable | Field::SetActive), _) => {
+                u64::from(self.read(field))
+            }
+            Register::Bits(Field::ClearEnable | Field::ClearPending | Field::ClearActive, _) => return None,
+            Register::Priority(first) => self.read_priority(first & 31, 4),
+            Register::Config(_, half) => u64::from(self.read_config(half)),
+        })
+    }
+
+    fn restore(&mut self, register: Register, value: u64) -> Option<()> {
+        let word = bits::trunc32(value);
+        match register {
+            Register::Bits(Field::Group, _) => self.group1 = word,
+            Register::Bits(Field::SetEnable, _) => self.enabled = word,
+            Register::Bits(Field::SetPending, _) => self.latch = word,
+            Register::Bits(Field::SetActive, _) => self.active = word,
+            Register::Bits(Field::ClearEnable | Field::ClearPending | Field::ClearActive, _) => return None,
+            Register::Priority(first) => {
+                self.write_priority(first & 31, 4, value);
+            }
+            Register::Config(_, half) => {
+                self.write_config(half, word);
+            }
+        }
+        Some(())
+    }
+}
+
+/// Bank and register at an offset of the distributor or of an SGI frame.
+fn banked(offset: u32) -> Option<(u32, Register)> {
+    let register = frame::decode(offset, AccessSize::Word)?;
+    let bank = match register {
+        Register::Bits(_, bank) | Register::Config(bank, _) => bank,
+        Register::Priority(first) => first >> 5,
+    };
+    Some((bank, register))
+}
+
+fn spi_bank(bank: u32) -> Option<usize> {
+    let index = bits::index(u64::from(bank.checked_sub(1)?));
+    (index < SPI_BANKS).then_some(index)
+}
+
+/// Bank and number of the SPI whose `GICD_IROUTER` is at `offset`.
+fn routed(offset: u32) -> Option<(usize, u32)> {
+    let intid = offset.checked_sub(IROUTER)? >> 3;
+    Some((spi_bank(intid >> 5)?, intid & 31)).filter(|_| offset & 7 == 0)
+}
+
+/// Bank of thirty-two SPIs from this INTID.
+fn line_bank(intid: u32) -> Option<usize> {
+    spi_bank(intid >> 5).filter(|_| intid & 31 == 0)
+}
+
+impl<const N: usize> Gic<N> {
+    fn saved(&self, register: GicRegister) -> Option<u64> {
+        match register {
+            GicRegister::Distributor(CTLR) => Some(u64::from(self.groups)),
+            GicRegister::Distributor(offset) => match routed(offset) {
+                Some((bank, number)) => Some(self.route(bank, number)?.router),
+                None => {
+                    let (bank, register) = banked(offset)?;
+                    self.spis.get(spi_bank(bank)?)?.saved(register)
+                }
+            },
+            GicRegister::Redistributor(vcpu, WAKER) => {
+                Some(if self.private(vcpu)?.asleep { PROCESSOR_SLEEP } else { 0 })
+            }
+            GicRegister::Redistributor(vcpu, offset) => {
+                let (bank, register) = banked(offset.checked_sub(SGI_FRAME)?)?;
+                self.private(vcpu)?.bank.saved(register).filter(|_| bank == 0)
+            }
+            GicRegister::SpiLines(intid) => Some(u64::from(self.spis.get(line_bank(intid)?)?.line)),
+            GicRegister::PpiLines(vcpu) => Some(u64::from(self.private(vcpu)?.bank.line)),
+        }
+    }
+
+    fn restore(&mut self, register: GicRegister, value: u64) -> Option<()> {
+        match register {
+            GicRegister::Distributor(CTLR) => self.groups = bits::trunc32(value & 3),
+            GicRegister::Distributor(offset) => match routed(offset) {
+                Some((bank, number)) => {
+                    self.route_mut(bank, number)?.router = value & (ROUTER_ANY | ROUTER_AFFINITY);
+                    self.retarget(bank, number);
+                }
+                None => {
+                    let (bank, register) = banked(offset)?;
+                    self.spis.get_mut(spi_bank(bank)?)?.restore(register, value)?;
+                }
+            },
+            GicRegister::Redistributor(vcpu, WAKER) => {
+                self.private_mut(vcpu)?.asleep = value & PROCESSOR_SLEEP != 0;
+            }
+            GicRegister::Redistributor(vcpu, offset) => {
+                let (bank, register) = banked(offset.checked_sub(SGI_FRAME)?)?;
+                let private = self.private_mut(vcpu).filter(|_| bank == 0)?;
+                private.bank.restore(register, value)?;
+            }
+            GicRegister::SpiLines(intid) => {
+                self.spis.get_mut(line_bank(intid)?)?.line = bits::trunc32(value);
+            }
+            GicRegister::PpiLines(vcpu) => self.private_mut(vcpu)?.bank.line = bits::trunc32(value),
+        }
+        Some(())
+    }
+}
+
+impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
+    /// Names every piece of the interrupt controller's state, in the order in which it is to be restored.
+    pub fn for_each_gic_register(&self, mut found: impl FnMut(GicRegister)) {
+        found(GicRegister::Distributor(CTLR));
+        for bank in 1..=u32::try_from(SPI_BANKS).unwrap_or(0) {
+            let first = bank.wrapping_mul(32);
+            let routers = (first..first.wrapping_add(32)).map(|intid| IROUTER.wrapping_add(intid << 3));
+            routers.chain(offsets(bank)).map(GicRegister::Distributor).for_each(&mut found);
+            found(GicRegister::SpiLines(first));
+        }
+        for vcpu in (0..self.config().vcpus).map(VcpuIndex) {
+            found(GicRegister::Redistributor(vcpu, WAKER));
+            let offsets = offsets(0).map(|offset| SGI_FRAME.wrapping_add(offset));
+            offsets.for_each(|offset| found(GicRegister::Redistributor(vcpu, offset)));
+            found(GicRegister::PpiLines(vcpu));
+        }
+    }
+
+    /// Reads a piece of the interrupt controller's state. All vCPUs must have been stopped and
+    /// [observed](xarch_abi::Guest::before_observe).
+    ///
+    /// # Errors
+    /// If there is no such piece.
+    pub fn gic_register(&self, register: GicRegister) -> Result<u64, NoGicRegister> {
+        self.with(|shared| shared.gic.saved(register)).ok_or(NoGicRegister(register))
+    }
+
+    /// Sets a piece of the interrupt controller's state. No vCPU may be running.
+    ///
+    /// # Errors
+    /// If there is no such piece.
+    pub fn set_gic_register(&self, register: GicRegister, value: u64) -> Result<(), NoGicRegister> {
+        self.with(|shared| shared.gic.restore(register, value)).ok_or(NoGicRegister(register))?;
+        self.mark(VcpuSet::first_of(self.config().vcpus));
+        Ok(())
+    }
+}
