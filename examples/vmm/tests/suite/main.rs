@@ -1,0 +1,15 @@
+//! The program from outside: wrong input, hostile guests, terminals. Everything that is started has a limit.
+#![expect(
+    missing_docs,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod boot;
+mod guest;
+mod session;
