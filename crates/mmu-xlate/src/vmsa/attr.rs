@@ -100,37 +100,12 @@ impl Attributes {
     /// Normal, Write-Back, allocating, Non-shareable: `HCR_EL2.DC`.
     pub(super) const DEFAULT_CACHEABLE: Self = Self::of(0xff, Shareability::NonShareable);
 
-    /// Returns the attributes of a MAIR byte. Device memory and memory that is Non-cacheable at both
+    /// Returns the attributes of a byte of [`data`] or [`fetch`]. Device memory and memory that is Non-cacheable at both
     /// levels are Outer Shareable whatever SH says. Arm ARM, EffectiveShareability.
     #[inline]
     pub(super) const fn of(byte: u8, sh: Shareability) -> Self {
-        let byte = canonical(byte);
         let outer = byte & 0xf0 == 0 || byte == NON_CACHEABLE || byte == NON_CACHEABLE_XS0;
         Self { byte, shareability: if outer { Shareability::OuterShareable } else { sh } }
-    }
-
-    /// Returns these attributes where the cache control of the access (`SCTLR_ELx.C` or `.I`) is 0:
-    /// Normal memory becomes Non-cacheable and keeps XS.
-    #[inline]
-    pub(super) const fn uncached(self) -> Self {
-        if self.is_device() {
-            return self;
-        }
-        let byte = if self.xs() { NON_CACHEABLE } else { NON_CACHEABLE_XS0 };
-        Self { byte, shareability: Shareability::OuterShareable }
-    }
-
-    /// Returns these attributes as an instruction fetch has them.
-    ///
-    /// CHOICE: a fetch from Device memory does not fault and is Normal Non-cacheable, one of the two
-    /// permitted behaviours. Arm ARM K1.1, "Instruction fetches from Device memory".
-    #[inline]
-    pub(super) const fn fetched(self) -> Self {
-        if !self.is_device() {
-            return self;
-        }
-        let byte = if self.xs() { NON_CACHEABLE } else { NON_CACHEABLE_XS0 };
-        Self { byte, shareability: Shareability::OuterShareable }
     }
 
     /// Returns the byte in the form of MAIR, as `PAR_EL1.ATTR` reports it.
@@ -190,6 +165,39 @@ impl Attributes {
     }
 }
 
+/// Returns MAIR as data accesses have it, with or without `SCTLR_ELx.C`.
+pub(super) fn data(mair: u64, cached: bool) -> u64 {
+    let byte = |byte| if cached { canonical(byte) } else { uncached(canonical(byte)) };
+    u64::from_le_bytes(mair.to_le_bytes().map(byte))
+}
+
+/// Returns MAIR as instruction fetches have it, with or without `SCTLR_ELx.I`.
+///
+/// CHOICE: a fetch from Device memory does not fault and is Normal Non-cacheable, one of the two
+/// permitted behaviours. Arm ARM K1.1, "Instruction fetches from Device memory".
+pub(super) fn fetch(mair: u64, cached: bool) -> u64 {
+    let byte = |byte| {
+        let byte = canonical(byte);
+        let device = byte & 0xf0 == 0;
+        if device || !cached { non_cacheable(byte) } else { byte }
+    };
+    u64::from_le_bytes(mair.to_le_bytes().map(byte))
+}
+
+/// Returns Normal memory Non-cacheable; Device memory stays.
+const fn uncached(byte: u8) -> u8 {
+    if byte & 0xf0 == 0 { byte } else { non_cacheable(byte) }
+}
+
+/// Returns Normal Non-cacheable memory with the XS of a byte.
+const fn non_cacheable(byte: u8) -> u8 {
+    if (Attributes { byte, shareability: Shareability::OuterShareable }).xs() {
+        NON_CACHEABLE
+    } else {
+        NON_CACHEABLE_XS0
+    }
+}
+
 /// Returns the cacheability in the low four bits: 0b00RW and 0b10RW Write-Through, 0b0100
 /// Non-cacheable, 0b01RW and 0b11RW Write-Back. Arm ARM, MAIR_EL1.
 const fn half(nibble: u8) -> Cacheability {
@@ -244,7 +252,8 @@ mod tests {
             (0x90, 0x00, MemoryType::Device(DeviceType::nGnRnE), true),
         ];
         for (byte, reported, memory_type, xs) in CASES {
-            let attributes = Attributes::of(*byte, Shareability::InnerShareable);
+            let byte = data(u64::from(*byte), true).to_le_bytes()[0];
+            let attributes = Attributes::of(byte, Shareability::InnerShareable);
             assert_eq!(attributes.byte(), *reported, "{byte:#04x}");
             assert_eq!(attributes.memory_type(), *memory_type, "{byte:#04x}");
             assert_eq!(attributes.xs(), *xs, "{byte:#04x}");
@@ -262,7 +271,13 @@ mod tests {
 
     #[test]
     fn memory_without_cache_is_non_cacheable_and_keeps_xs() {
-        let of = |byte| Attributes::of(byte, Shareability::InnerShareable).uncached().byte();
-        assert_eq!([of(0xff), of(0xbb), of(0x44), of(0xa0), of(0x04)], [0x40, 0x44, 0x44, 0x40, 0x04]);
+        assert_eq!(data(0x0004_a044_bbff, false), 0x0004_4044_4440);
+        assert_eq!(fetch(0x0004_a044_bbff, false), 0x4444_4444_4044_4440);
+    }
+
+    #[test]
+    fn fetches_see_no_device() {
+        assert_eq!(fetch(0x0d00_0004_a044_bbff, true), 0x4044_4444_a044_bbff);
+        assert_eq!(data(0x0d00_0004_a044_bbff, true), 0x0d00_0004_a044_bbff);
     }
 }

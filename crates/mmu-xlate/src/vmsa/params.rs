@@ -1,6 +1,6 @@
 //! The parameters of a walk: what the registers say, read once.
 
-use super::attr::{Attributes, Shareability};
+use super::attr::{self, Attributes, Shareability};
 use arm_arch::bits::{bit, field, mask};
 use arm_arch::sysreg::{HcrEl2, SctlrEl1, TcrEl1, TtbrEl1};
 use arm_arch::{FaultStatus, Granule, Level};
@@ -134,14 +134,10 @@ pub struct Params {
     pub(super) on: bool,
     /// By VA bit 55.
     pub(super) ranges: [Range; 2],
-    /// The attribute bytes.
-    pub(super) mair: u64,
+    /// The attribute bytes, cache controls and kind of access applied: \[data, fetch\].
+    pub(super) mair: [u64; 2],
     /// Descriptors are big-endian.
     pub(super) big_endian: bool,
-    /// Data accesses are cached (`SCTLR_ELx.C`).
-    pub(super) data_cached: bool,
-    /// Instruction fetches are cached (`SCTLR_ELx.I`).
-    pub(super) fetch_cached: bool,
     /// `SCTLR_ELx.WXN`.
     pub(super) wxn: bool,
     /// `SCTLR_ELx.EPAN`.
@@ -188,6 +184,10 @@ pub(super) struct Range {
     pub(super) base: u64,
     /// Level of the first table.
     pub(super) start: Level,
+    /// Levels below it.
+    pub(super) remaining: u32,
+    /// Address bits of a table descriptor, as far as they are in place.
+    pub(super) table_address: u64,
     /// Lowest input address bit that the first table resolves.
     pub(super) first_shift: u32,
     /// Index bits of the first table.
@@ -226,10 +226,8 @@ impl Params {
                 Range::of(&Half::low(tcr, registers.ttbr0), tcr, implementation),
                 Range::of(&Half::high(tcr, registers.ttbr1), tcr, implementation),
             ],
-            mair: registers.mair,
+            mair: [attr::data(registers.mair, sctlr.c()), attr::fetch(registers.mair, sctlr.i())],
             big_endian: sctlr.ee(),
-            data_cached: sctlr.c(),
-            fetch_cached: sctlr.i(),
             wxn: sctlr.wxn(),
             epan: implementation.pan3 && sctlr.epan(),
             cmow: implementation.cmow && sctlr.cmow(),
@@ -240,6 +238,13 @@ impl Params {
             flat_data,
             flat_fetch,
         }
+    }
+
+    /// The controls that direct permissions depend on: WXN, EPAN.
+    #[inline]
+    pub(super) const fn permission_controls(&self) -> u8 {
+        let wxn = if self.wxn { 1 } else { 0 };
+        if self.epan { wxn | 2 } else { wxn }
     }
 
     /// Whether stage 1 translates at all.
@@ -364,6 +369,8 @@ impl Range {
             e0pd: half.e0pd,
             base,
             start,
+            remaining: start.remaining(),
+            table_address: mask(48) & !granule.offset_mask(),
             first_shift,
             first_mask: mask(first_bits),
             granule,

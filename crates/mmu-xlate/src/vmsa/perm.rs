@@ -1,6 +1,7 @@
 //! The judgement: what a leaf and the tables above it permit, and what an access asks for.
 
 use super::params::Params;
+use arm_arch::bits::{bit, index};
 
 /// Whose permissions an access is checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -205,14 +206,15 @@ impl core::fmt::Debug for Permissions {
     }
 }
 
-/// Access permission bits of a leaf, after dirty state was taken into account.
-const AP1: u64 = 1 << 6;
-const AP2: u64 = 1 << 7;
-const PXN: u64 = 1 << 53;
+/// Lowest bit of AP\[2:1\], and of UXN and PXN, in a leaf.
+const AP1_SHIFT: u32 = 6;
+const AP2_SHIFT: u32 = 7;
+const PXN_SHIFT: u32 = 53;
 const UXN: u64 = 1 << 54;
-const PXN_TABLE: u64 = 1 << 59;
+/// Lowest bit of the hierarchical permissions in a table descriptor: PXNTable, UXNTable, APTable.
+const TABLE_SHIFT: u32 = 59;
 const UXN_TABLE: u64 = 1 << 60;
-const AP_TABLE0: u64 = 1 << 61;
+const AP2: u64 = 1 << AP2_SHIFT;
 const AP_TABLE1: u64 = 1 << 62;
 
 /// Returns the direct permissions of a regime with two privileges: `leaf` is the descriptor, `tables`
@@ -222,20 +224,40 @@ pub(super) fn direct(params: &Params, leaf: u64, tables: u64) -> Permissions {
     if params.nv1 {
         return direct_nv1(params, leaf, tables);
     }
-    let user = leaf & AP1 != 0 && tables & AP_TABLE0 == 0;
-    let write = leaf & AP2 == 0 && tables & AP_TABLE1 == 0;
+    let tables = tables >> TABLE_SHIFT;
+    // APTable[0] takes EL0's access away, APTable[1] writes.
+    let user = leaf >> AP1_SHIFT & !(tables >> 2) & 1;
+    let read_only = (leaf >> AP2_SHIFT | tables >> 3) & 1;
+    let execute_never = (leaf >> PXN_SHIFT | tables) & 3;
+    let at = user | read_only << 1 | execute_never << 2 | u64::from(params.permission_controls()) << 4;
+    DIRECT.get(index(at)).copied().unwrap_or(Permissions::NONE)
+}
+
+/// What [`direct`] finds: by EL0 access, read-only, PXN, UXN, WXN and EPAN from bit 0 on.
+const DIRECT: [Permissions; 64] = {
+    let mut table = [Permissions::NONE; 64];
+    let mut rest: &mut [Permissions] = &mut table;
+    let mut at = 0u64;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = direct_of(bit(at, 0), !bit(at, 1), bit(at, 2), bit(at, 3), bit(at, 4), bit(at, 5));
+        rest = others;
+        at = at.wrapping_add(1);
+    }
+    table
+};
+
+/// Returns the permissions of one combination.
+const fn direct_of(user: bool, write: bool, pxn: bool, uxn: bool, wxn: bool, epan: bool) -> Permissions {
     let user_write = user && write;
     // What EL0 can write is never executed at EL1.
-    let execute = leaf & PXN == 0 && tables & PXN_TABLE == 0 && !user_write;
-    let user_execute = leaf & UXN == 0 && tables & UXN_TABLE == 0;
-    let under_pan = user || params.epan && user_execute;
+    let execute = !pxn && !user_write;
     Permissions::PRIV_READ
         .union(Permissions::PRIV_WRITE.when(write))
-        .union(Permissions::PRIV_EXECUTE.when(execute && !(params.wxn && write)))
+        .union(Permissions::PRIV_EXECUTE.when(execute && !(wxn && write)))
         .union(Permissions::USER_READ.when(user))
         .union(Permissions::USER_WRITE.when(user_write))
-        .union(Permissions::USER_EXECUTE.when(user_execute && !(params.wxn && user_write)))
-        .union(Permissions::UNDER_PAN.when(under_pan))
+        .union(Permissions::USER_EXECUTE.when(!(uxn || wxn && user_write)))
+        .union(Permissions::UNDER_PAN.when(user || epan && !uxn))
 }
 
 /// The same with `HCR_EL2.{NV,NV1}` 1: EL0 has no access, bit 54 is PXN, PAN does not apply.

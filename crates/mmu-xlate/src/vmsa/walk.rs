@@ -162,10 +162,12 @@ impl<A: OutputAddress> Mapping<A> {
     }
 }
 
-/// Valid bit of a descriptor.
-const VALID: u64 = 1;
-/// Table (or page, at level 3) rather than block.
-const TABLE: u64 = 2;
+/// Bits 1:0 of a descriptor, what it is.
+const KIND: u64 = 3;
+/// A block, above level 3.
+const BLOCK: u64 = 1;
+/// A table; a page at level 3.
+const TABLE: u64 = 3;
 const READ_ONLY: u64 = 1 << 7;
 const ACCESS_FLAG: u64 = 1 << 10;
 const NOT_GLOBAL: u64 = 1 << 11;
@@ -213,9 +215,8 @@ fn descend<A: OutputAddress, M: TableMemory<A>>(
     access: Access,
     memory: &M,
 ) -> Result<Translation<A>, M::Error> {
-    let granule_bits = range.granule.bits();
-    let stride = granule_bits.wrapping_sub(3);
-    let mut level = range.start;
+    let stride = range.granule.bits().wrapping_sub(3);
+    let mut remaining = range.remaining;
     let mut shift = range.first_shift;
     let mut index_mask = range.first_mask;
     let mut base = range.base;
@@ -223,30 +224,44 @@ fn descend<A: OutputAddress, M: TableMemory<A>>(
     loop {
         let at = base | (va.wrapping_shr(shift) & index_mask) << 3;
         let Some(bytes) = memory.load(A::from_number(at))? else {
-            return Ok(fault(FaultStatus::ExternalOnWalk(level), access));
+            return Ok(fault(FaultStatus::ExternalOnWalk(level(remaining)), access));
         };
         let entry = if params.big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) };
-        if entry & VALID == 0 {
-            return Ok(fault(FaultStatus::Translation(level), access));
+        if entry & KIND != TABLE || remaining == 0 {
+            let leaf = Leaf { va, level: level(remaining), shift, tables, entry, at };
+            return Ok(judge(params, range, &leaf, access));
         }
-        let next = match level.next() {
-            Some(next) if entry & TABLE != 0 => next,
-            Some(_) if range.blocks & block_bit(level) == 0 => {
-                return Ok(fault(FaultStatus::Translation(level), access));
-            }
-            None if entry & TABLE == 0 => return Ok(fault(FaultStatus::Translation(level), access)),
-            Some(_) | None => {
-                return Ok(leaf(params, range, &Leaf { va, level, shift, tables, entry, at }, access));
-            }
-        };
-        base = address(range.form, entry, granule_bits);
+        base = next_table(range, entry);
         if base & range.beyond != 0 {
-            return Ok(fault(FaultStatus::AddressSize(level), access));
+            return Ok(fault(FaultStatus::AddressSize(level(remaining)), access));
         }
         tables |= entry;
-        level = next;
+        remaining = remaining.wrapping_sub(1);
         shift = shift.wrapping_sub(stride);
         index_mask = mask(stride);
+    }
+}
+
+/// The level that has so many below it.
+#[inline]
+const fn level(remaining: u32) -> Level {
+    match remaining {
+        0 => Level::L3,
+        1 => Level::L2,
+        2 => Level::L1,
+        3 => Level::L0,
+        4 => Level::Minus1,
+        _ => Level::Minus2,
+    }
+}
+
+/// Returns the address in a table descriptor.
+#[inline]
+const fn next_table(range: &Range, entry: u64) -> u64 {
+    if matches!(range.form, AddressForm::Bits48) {
+        entry & range.table_address
+    } else {
+        address(range.form, entry, range.granule.bits())
     }
 }
 
@@ -287,10 +302,24 @@ struct Leaf {
     at: u64,
 }
 
-/// Judges a leaf: output size, access flag, alignment, permissions, in this order. Arm ARM D8.15.
+/// Whether a descriptor maps something: a page at level 3, a block where one is allowed.
 #[inline]
-fn leaf<A: OutputAddress>(params: &Params, range: &Range, leaf: &Leaf, access: Access) -> Translation<A> {
+const fn is_leaf(range: &Range, leaf: &Leaf) -> bool {
+    if leaf.level.is_final() {
+        leaf.entry & KIND == TABLE
+    } else {
+        leaf.entry & KIND == BLOCK && range.blocks & block_bit(leaf.level) != 0
+    }
+}
+
+/// Judges the last descriptor: valid, output size, access flag, alignment, permissions, in this order.
+/// Arm ARM D8.15.
+#[inline]
+fn judge<A: OutputAddress>(params: &Params, range: &Range, leaf: &Leaf, access: Access) -> Translation<A> {
     let Leaf { va, level, shift, tables, entry, at } = *leaf;
+    if !is_leaf(range, leaf) {
+        return fault(FaultStatus::Translation(level), access);
+    }
     let contiguous = entry & CONTIGUOUS != 0;
     // Within a contiguous group the address comes from the group, not from the single entry.
     let span = if contiguous { shift.wrapping_add(contiguous_bits(range.granule, level)) } else { shift };
@@ -305,8 +334,11 @@ fn leaf<A: OutputAddress>(params: &Params, range: &Range, leaf: &Leaf, access: A
         AddressForm::Lpa2 => range.sh,
         AddressForm::Bits48 | AddressForm::Lpa => super::attr::Shareability::decode(entry.wrapping_shr(8)),
     };
-    let byte = low8(params.mair.wrapping_shr(low8(entry & 0x1c).wrapping_mul(2).into()));
-    let attributes = effective(params, Attributes::of(byte, sh), access);
+    let [data, fetch] = params.mair;
+    let mair = if access.is_fetch() { fetch } else { data };
+    // AttrIndx, bits 4:2, as the number of a byte.
+    let byte = low8(mair.wrapping_shr(u32::from(low8(entry & 0x1c)) << 1));
+    let attributes = Attributes::of(byte, sh);
     if attributes.is_device() && !access.aligned && access.wants_alignment() {
         return fault(FaultStatus::Alignment, access);
     }
@@ -346,19 +378,6 @@ fn leaf<A: OutputAddress>(params: &Params, range: &Range, leaf: &Leaf, access: A
         clean: dirty_managed && !dirtied,
         update,
     })
-}
-
-/// Returns what the cache controls and the kind of access make of a leaf's attributes.
-#[inline]
-const fn effective(params: &Params, attributes: Attributes, access: Access) -> Attributes {
-    if access.is_fetch() {
-        let fetched = attributes.fetched();
-        if params.fetch_cached { fetched } else { fetched.uncached() }
-    } else if params.data_cached {
-        attributes
-    } else {
-        attributes.uncached()
-    }
 }
 
 /// Returns the binary logarithm of the entries in a contiguous group; 0 where the bit is ignored.
