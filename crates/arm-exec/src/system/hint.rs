@@ -54,7 +54,8 @@ pub(super) fn barrier<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, id: SysRegId) -> 
             pe.complete(env);
         }
         5 => ram::full_fence(),
-        6 => return Flow::Context,
+        // Whatever changes the context of instructions has ended its block by itself.
+        6 => {}
         _ => return Flow::Undefined,
     }
     Flow::Next

@@ -139,7 +139,7 @@ fn instructions_at_el1_do_what_the_manual_says() {
         ("clrex", 0, 0xd503_3f5f, Seen::Next, 0x8000),
         ("dmb ish", 0, 0xd503_3bbf, Seen::Next, 0x8000),
         ("dsb sy", 0, 0xd503_3f9f, Seen::Next, 0x8000),
-        ("isb", 0, 0xd503_3fdf, Seen::Context, 0x8000),
+        ("isb", 0, 0xd503_3fdf, Seen::Next, 0x8000),
         ("sb is not announced", 0, 0xd503_30ff, Seen::Undefined, 0x8000),
         ("dsb nXS is not announced", 0, 0xd503_323f, Seen::Undefined, 0x8000),
         ("wfet is not announced", 0, 0xd503_1000, Seen::Undefined, 0x8000),
