@@ -312,28 +312,14 @@ impl<'a> Cpu<'a> {
 
     /// The CPU interface as the architecture sees it.
     pub fn ich(&mut self) -> IchState<4> {
-        let lr = [names::ICH_LR0_EL2, names::ICH_LR1_EL2, names::ICH_LR2_EL2, names::ICH_LR3_EL2];
-        IchState {
-            hcr: IchHcr::from_bits(self.get(interrupt(names::ICH_HCR_EL2))),
-            vmcr: IchVmcr::from_bits(self.get(interrupt(names::ICH_VMCR_EL2))),
-            ap0r0: u32::try_from(self.get(interrupt(names::ICH_AP0R0_EL2))).unwrap(),
-            ap1r0: u32::try_from(self.get(interrupt(names::ICH_AP1R0_EL2))).unwrap(),
-            lr: lr.map(|id| IchLr::from_bits(self.get(interrupt(id)))),
-        }
+        read_ich(&mut self.registers)
     }
 
     /// Changes the CPU interface as the guest's instructions would.
     pub fn with_ich<T>(&mut self, change: impl FnOnce(&mut IchState<4>) -> T) -> T {
         let mut ich = self.ich();
         let result = change(&mut ich);
-        self.set(interrupt(names::ICH_HCR_EL2), ich.hcr.into_bits());
-        self.set(interrupt(names::ICH_VMCR_EL2), ich.vmcr.into_bits());
-        self.set(interrupt(names::ICH_AP0R0_EL2), u64::from(ich.ap0r0));
-        self.set(interrupt(names::ICH_AP1R0_EL2), u64::from(ich.ap1r0));
-        let first = names::ICH_LR0_EL2.into_bits();
-        for (number, lr) in (0..).zip(ich.lr) {
-            self.set(RegId::interrupt(first + number), lr.into_bits());
-        }
+        write_ich(&mut self.registers, &ich);
         result
     }
 
@@ -362,6 +348,33 @@ impl<'a> Cpu<'a> {
     /// Whether the virtual IRQ line is high.
     pub fn irq(&mut self) -> bool {
         self.ich().lines().irq
+    }
+}
+
+const LIST_REGISTERS: [SysRegId; 4] =
+    [names::ICH_LR0_EL2, names::ICH_LR1_EL2, names::ICH_LR2_EL2, names::ICH_LR3_EL2];
+
+/// The CPU interface that the registers describe.
+pub fn read_ich(registers: &mut FakeRegisters) -> IchState<4> {
+    let mut get = |id| registers.read(interrupt(id)).unwrap();
+    IchState {
+        hcr: IchHcr::from_bits(get(names::ICH_HCR_EL2)),
+        vmcr: IchVmcr::from_bits(get(names::ICH_VMCR_EL2)),
+        ap0r0: u32::try_from(get(names::ICH_AP0R0_EL2)).unwrap(),
+        ap1r0: u32::try_from(get(names::ICH_AP1R0_EL2)).unwrap(),
+        lr: LIST_REGISTERS.map(|id| IchLr::from_bits(get(id))),
+    }
+}
+
+/// Puts a changed CPU interface back.
+pub fn write_ich(registers: &mut FakeRegisters, ich: &IchState<4>) {
+    let mut set = |id, value| registers.write(interrupt(id), value).unwrap();
+    set(names::ICH_HCR_EL2, ich.hcr.into_bits());
+    set(names::ICH_VMCR_EL2, ich.vmcr.into_bits());
+    set(names::ICH_AP0R0_EL2, u64::from(ich.ap0r0));
+    set(names::ICH_AP1R0_EL2, u64::from(ich.ap1r0));
+    for (id, lr) in LIST_REGISTERS.into_iter().zip(ich.lr) {
+        set(id, lr.into_bits());
     }
 }
 
