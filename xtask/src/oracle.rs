@@ -259,6 +259,7 @@ impl Tally {
                 format!("exception {class:#04x} (not announced)")
             }
             End::Exception(class) => format!("exception {class:#04x}"),
+            End::Unasked => "not compared".into(),
             End::Strange(what) => {
                 self.strange += 1;
                 if self.strange <= 5 {

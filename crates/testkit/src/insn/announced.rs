@@ -35,18 +35,19 @@ pub fn classify(word: u32) -> Class {
     if matches!(row.class(), "systemmove" | "systeminstrs" | "pstate") {
         return super::system::classify(word, row);
     }
-    if is_announced(row) && !is_half_precision_shift(word, row) {
+    if is_announced(row) && !is_unallocated_shift(word, row) {
         Class::Announced(row)
     } else {
         Class::Undefined(Some(row))
     }
 }
 
-/// Is true for the fixed-point conversions with half-precision elements (immh = 001x), which are FP16.
-fn is_half_precision_shift(word: u32, row: &Row) -> bool {
-    matches!(row.class(), "asimdshf" | "asisdshf")
-        && matches!(row.mnemonic(), "SCVTF" | "UCVTF" | "FCVTZS" | "FCVTZU")
-        && word >> 20 & 7 == 1
+/// Is true for shifts whose immh selects no element: 0000, which for vectors is the space of modified
+/// immediates, and 001x with the fixed-point conversions, which is FP16.
+fn is_unallocated_shift(word: u32, row: &Row) -> bool {
+    let immh = word >> 19 & 15;
+    let converts = matches!(row.mnemonic(), "SCVTF" | "UCVTF" | "FCVTZS" | "FCVTZU");
+    matches!(row.class(), "asimdshf" | "asisdshf") && (immh == 0 || (converts && immh >> 1 == 1))
 }
 
 /// Returns whether the announced features contain the variant.

@@ -4,7 +4,7 @@ use super::announced::{Class, classify};
 use super::case::{Case, State, WINDOW_WORDS, word};
 use super::env;
 use super::memory_form;
-use super::outcome::{Outcome, is_partial};
+use super::outcome::{End, Outcome, is_partial, unknown_pstate};
 use super::table::Table;
 use core::fmt::Write as _;
 
@@ -22,8 +22,7 @@ pub struct Difference {
 /// Returns what a case changes: `want` is the value before, `got` the value after.
 #[must_use]
 pub fn changes(case: &Case, after: &Outcome) -> Vec<Difference> {
-    let before =
-        Outcome { state: case.state, window: case.window, outside: 0, end: super::outcome::End::Completed };
+    let before = Outcome { state: case.state, window: case.window, outside: 0, end: End::Completed };
     let mut list = registers(&before, after, &[]);
     list.extend(memory(&before, after));
     list
@@ -33,14 +32,21 @@ pub fn changes(case: &Case, after: &Outcome) -> Vec<Difference> {
 #[must_use]
 pub fn differences(case: &Case, want: &Outcome, got: &Outcome) -> Vec<Difference> {
     let mut list = Vec::new();
+    if want.end == End::Unasked {
+        return list;
+    }
     if want.end != got.end {
         list.push(difference("end", format!("{:x?}", want.end), format!("{:x?}", got.end)));
     }
     let partial = want.end == got.end && is_partial(case, want);
     let unknown = if partial { destinations(case, want) } else { Vec::new() };
-    list.extend(registers(want, got, &unknown));
+    let mut want = want.clone();
+    let unknown_pstate = unknown_pstate(case, &want);
+    let pstate = &mut want.state.0[word::PSTATE];
+    *pstate = *pstate & !unknown_pstate | got.state.0[word::PSTATE] & unknown_pstate;
+    list.extend(registers(&want, got, &unknown));
     if !partial {
-        list.extend(memory(want, got));
+        list.extend(memory(&want, got));
     }
     list
 }

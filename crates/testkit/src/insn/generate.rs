@@ -251,6 +251,10 @@ fn aim(rng: &mut Rng, case: &mut Case, word: u32) -> Option<()> {
                 if word & 31 == 31 && !system::is_dc_zva(word) {
                     return None;
                 }
+                // PAN has no effect on them (Arm ARM, PSTATE.PAN); the reference thinks it has.
+                if !system::is_dc_zva(word) {
+                    case.state.0[super::case::word::PSTATE] &= !(1 << 22);
+                }
                 if word & 31 != 31 {
                     case.state.0[(word & 31) as usize] = target;
                 }
@@ -287,11 +291,11 @@ fn aim_access(rng: &mut Rng, case: &mut Case, word: u32, row: &Row, form: Memory
     if store_exclusive && case.code.len() == 1 {
         // Alone it fails, and whether it then faults is IMPLEMENTATION DEFINED: let it not.
         let address = env::WINDOW + rng.below(8) * 16;
-        set_base(&mut case.state, form, address);
+        set_base(case, form, address);
         return;
     }
     let address = target(rng, &case.state, form, row.class().starts_with("ldstexcl"));
-    set_base(&mut case.state, form, address);
+    set_base(case, form, address);
 }
 
 fn target(rng: &mut Rng, state: &State, form: MemoryForm, exclusive: bool) -> u64 {
@@ -322,7 +326,9 @@ fn target(rng: &mut Rng, state: &State, form: MemoryForm, exclusive: bool) -> u6
     }
 }
 
-fn set_base(state: &mut State, form: MemoryForm, address: u64) {
+fn set_base(case: &mut Case, form: MemoryForm, address: u64) {
+    let alone = case.code.len() == 1;
+    let state = &mut case.state;
     let base = state.base(form.rn);
     let value = match form.offset {
         Offset::Immediate(offset) => address.wrapping_sub(offset as u64),
@@ -335,7 +341,7 @@ fn set_base(state: &mut State, form: MemoryForm, address: u64) {
         }
     };
     // A stack pointer is aligned most of the time, or its check hides the access.
-    state.0[base] = if form.rn == 31 && value % 64 != 1 { value & !15 } else { value };
+    state.0[base] = if form.rn == 31 && (value % 64 != 1 || !alone) { value & !15 } else { value };
 }
 
 /// Makes an index register small, now and then, and returns it.

@@ -28,10 +28,17 @@ pub enum End {
     Exception(u64),
     /// The run ended in a way no case is meant to.
     Strange(String),
+    /// Nothing is to be learnt from the reference here, for a reason that [`correct_reference`] names.
+    Unasked,
 }
 
 /// PSTATE bits that the announced set does not have, BTYPE and TCO, which the reference keeps.
 const PSTATE_MASK: u64 = !(3 << 10 | 1 << 25);
+/// SPSR bits of the announced set: NZCV, DIT, UAO, PAN, SS, IL, SSBS, DAIF, M. The others are RES0, which software
+/// may find to keep what it wrote, or not.
+const SPSR_MASK: u64 = 0xf1f0_13df;
+/// ESR bits of the announced set: none of ISS2.
+const ESR_MASK: u64 = 0xffff_ffff;
 /// FPCR bits of the announced set: AHP, DN, FZ, RMode. The reference has FZ16.
 const FPCR_MASK: u64 = 0x07c0_0000;
 /// FPSR bits of the announced set: QC and the cumulative flags. NZCV are AArch32's.
@@ -52,7 +59,8 @@ pub fn normalise(case: &Case, raw: Raw) -> Outcome {
         Stop::Other(what) => outcome.end = End::Strange(what),
     }
     outcome.state.0[word::PSTATE] &= PSTATE_MASK;
-    outcome.state.0[word::SPSR_EL1] &= PSTATE_MASK & 0xffff_ffff;
+    outcome.state.0[word::SPSR_EL1] &= SPSR_MASK;
+    outcome.state.0[word::ESR_EL1] &= ESR_MASK;
     outcome.state.0[word::FPCR] &= FPCR_MASK;
     outcome.state.0[word::FPSR] &= FPSR_MASK;
     outcome
@@ -111,11 +119,34 @@ pub fn undefined(case: &Case) -> Outcome {
 /// Corrects the reference where it is known to depart from the architecture. Returns the names of the
 /// corrections.
 ///
+/// * `sp-alignment`: QEMU makes no SP alignment check. AArch64.SPAlignmentFault, for every load and store whose
+///   base is a misaligned SP while SCTLR_EL1.SA or SA0 is set; prefetches are exempt.
+/// * `ldapr-alignment`: QEMU 7.2 lets LDAPR be unaligned. Without FEAT_LSE2 a load-acquire must be aligned
+///   (Arm ARM B2.7.2).
 /// * `exception-pstate`: QEMU clears PSTATE.{N,Z,C,V,DIT} when it takes an exception; AArch64.TakeException
 ///   leaves them as they are.
 /// * `atomic-wnr`: on a Data Abort of an atomic access QEMU may set ESR_EL1.WnR. The manual (ESR_ELx, ISS of
 ///   Data Aborts, WnR): it is 0 when a read of the address would have faulted too. A load-exclusive is a read.
+/// * `msr-immediate-iss`: QEMU exchanges op1 and op2 in the syndrome of a trapped `MSR (immediate)`.
+/// * `illegal-return`: on an illegal exception return PAN becomes that of SPSR (SetPSTATEFromPSR); QEMU keeps it.
 pub fn correct_reference(case: &Case, outcome: &mut Outcome) -> Vec<&'static str> {
+    if let Some((name, syndrome, far)) = missed_alignment_fault(case, outcome) {
+        if case.code.len() > 1 {
+            outcome.end = End::Unasked;
+            return vec![name];
+        }
+        let mut state = case.state;
+        take_exception(case.env, &mut state, syndrome);
+        state.0[word::FAR_EL1] = far.unwrap_or(state.0[word::FAR_EL1]);
+        let (window, stop) = (case.window, Stop::Smc(env::VECTOR_SMC));
+        *outcome = normalise(case, Raw { state, window, outside: 0, stop });
+        return vec![name];
+    }
+    if is_illegal_return(case, outcome) {
+        let state = &mut outcome.state.0;
+        state[word::PSTATE] = state[word::PSTATE] & !PAN | case.state.0[word::SPSR_EL1] & PAN;
+        return vec!["illegal-return"];
+    }
     let End::Exception(class) = outcome.end else { return Vec::new() };
     let mut names = Vec::new();
     let state = &mut outcome.state.0;
@@ -128,7 +159,65 @@ pub fn correct_reference(case: &Case, outcome: &mut Outcome) -> Vec<&'static str
         outcome.state.0[word::ESR_EL1] &= !WNR;
         names.push("atomic-wnr");
     }
+    if let (0x18, Some(at)) = (class, case.word_at(outcome.state.0[word::ELR_EL1])) {
+        if let Class::Announced(row) = classify(at) {
+            if row.class() == "pstate" {
+                let (op1, crm, op2) =
+                    (u64::from(at >> 16 & 7), u64::from(at >> 8 & 15), u64::from(at >> 5 & 7));
+                let iss = op2 << 17 | op1 << 14 | 4 << 10 | 31 << 5 | crm << 1;
+                outcome.state.0[word::ESR_EL1] = 0x18 << EC_SHIFT | 1 << 25 | iss;
+                names.push("msr-immediate-iss");
+            }
+        }
+    }
     names
+}
+
+const PAN: u64 = 1 << 22;
+
+/// Returns the bits of PSTATE that are UNKNOWN after this outcome: {DIT,UAO,SSBS} after an illegal exception
+/// return (SetPSTATEFromPSR).
+#[must_use]
+pub fn unknown_pstate(case: &Case, outcome: &Outcome) -> u64 {
+    if is_illegal_return(case, outcome) { 1 << 24 | 1 << 23 | 1 << 12 } else { 0 }
+}
+
+/// Is true for an ERET at EL1 to a mode that is not EL0, EL1t or EL1h.
+fn is_illegal_return(case: &Case, outcome: &Outcome) -> bool {
+    let mode = case.state.0[word::SPSR_EL1] & 0x1f;
+    case.code == [0xD69F_03E0]
+        && case.state.el() == 1
+        && outcome.end == End::Completed
+        && !matches!(mode, 0 | 4 | 5)
+}
+
+/// Returns the alignment fault that the reference does not have: name, syndrome, FAR. In a sequence only
+/// the last instruction accesses memory, and what the reference found in its base register is still there.
+fn missed_alignment_fault(case: &Case, outcome: &Outcome) -> Option<(&'static str, u64, Option<u64>)> {
+    let word = *case.code.last()?;
+    let Class::Announced(row) = classify(word) else { return None };
+    let form = memory_form::of(word, row)?;
+    let reached = match outcome.end {
+        End::Completed => true,
+        End::Exception(class) => {
+            outcome.state.0[word::ELR_EL1] == case.end() - 4 && class != 0x07 && class != 0
+        }
+        _ => false,
+    };
+    let alone = case.code.len() == 1;
+    let before = if alone { &case.state } else { &outcome.state };
+    let base = before.0[case.state.base(form.rn)];
+    if !reached || row.mnemonic().starts_with("PRF") || row.mnemonic().starts_with("RPRF") {
+        return None;
+    }
+    if form.rn == 31 && base & 15 != 0 {
+        return Some(("sp-alignment", 0x26 << EC_SHIFT | 1 << 25, None));
+    }
+    if row.mnemonic().starts_with("LDAPR") && base & (form.alignment - 1) != 0 {
+        let class = if case.state.el() == 0 { 0x24 } else { 0x25 };
+        return Some(("ldapr-alignment", class << EC_SHIFT | 1 << 25 | 0x21, Some(base)));
+    }
+    None
 }
 
 const WNR: u64 = 1 << 6;
@@ -145,7 +234,8 @@ fn is_read_fault_of_atomic(case: &Case, outcome: &Outcome) -> bool {
     let address = state[word::FAR_EL1];
     let read_only =
         address & !0xfff == env::PAGE_C || (env::CODE..env::CODE + env::CODE_BYTES).contains(&address);
-    let readable = permission && read_only;
+    let vectors = case.state.el() == 1 && address & !0xfff == env::VECTORS;
+    let readable = permission && (read_only || vectors);
     state[word::ESR_EL1] & WNR != 0 && (load_exclusive || (atomic && !readable))
 }
 

@@ -69,6 +69,7 @@ impl Writer {
             End::Completed => (0, 0),
             End::Exception(class) => (1, class),
             End::Strange(_) => (2, 0),
+            End::Unasked => (3, 0),
         };
         leb(&mut self.body, kind);
         leb(&mut self.body, class);
@@ -136,6 +137,7 @@ fn entry(rest: &mut &[u8]) -> Option<Entry> {
     let end = match (unleb(rest)?, unleb(rest)?) {
         (0, _) => End::Completed,
         (1, class) => End::Exception(class),
+        (3, _) => End::Unasked,
         _ => End::Strange("stored".into()),
     };
     let changes = (0..unleb(rest)?)
