@@ -1,7 +1,7 @@
 //! Control blocks and save areas in host storage, field by field.
 
 use s390_arch::sae::block::field;
-use s390_arch::sae::{Interception, InterceptionCode};
+use s390_arch::sae::{BLOCK_BYTES, Interception, InterceptionCode};
 use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
 
 /// A 4 KiB block in host storage.
@@ -49,20 +49,13 @@ impl<'s, S: AbsoluteStorage> Block<'s, S> {
 
     /// Fills the block with zeros.
     pub(crate) fn clear(&self) -> Result<(), OutsideStorage> {
-        self.storage.write_bytes(self.at, &[0; 0x1000])
+        (0..BLOCK_BYTES >> 3).try_for_each(|n| self.store(n << 3, 0))
     }
 
     /// Copies another block of the same storage into this one.
     pub(crate) fn copy_from(&self, other: Absolute) -> Result<(), OutsideStorage> {
-        let mut doubleword = [0; 8];
-        let mut offset = 0_u64;
-        while offset < 0x1000 {
-            let from = other.checked_add(offset).ok_or(OutsideStorage(other))?;
-            self.storage.read_bytes(from, &mut doubleword)?;
-            self.storage.write_bytes(self.address(offset)?, &doubleword)?;
-            offset = offset.wrapping_add(8);
-        }
-        Ok(())
+        let other = Self { storage: self.storage, at: other };
+        (0..BLOCK_BYTES >> 3).try_for_each(|n| self.store(n << 3, other.load(n << 3)?))
     }
 
     /// Clears the interception code, as a host does before every SAE.
@@ -78,11 +71,9 @@ impl<'s, S: AbsoluteStorage> Block<'s, S> {
         let [code, ..] = self.storage.load(self.address(field::ICPTR)?)?;
         let mut data = [0; 8];
         let code = InterceptionCode(code);
-        if code != InterceptionCode(0) {
-            let mut offset = field::ICPTD;
-            for word in &mut data {
-                *word = self.load(offset)?;
-                offset = offset.wrapping_add(8);
+        if code != InterceptionCode::SPURIOUS {
+            for (n, word) in (0_u64..).zip(&mut data) {
+                *word = self.load(field::ICPTD.wrapping_add(n << 3))?;
             }
         }
         Ok(Interception::decode(code, &data))

@@ -18,6 +18,9 @@ use xarch_abi::{
 /// Host error codes of [`RegisterError::Host`] that are not program-interruption codes.
 const LOST_STORAGE: u32 = 0x1_0000;
 
+/// Marks the raw code of an [`Exit::Unknown`] that is a program interruption which came with code 2.
+const HOST_ACCESS_OF: u32 = 0x0002_0000;
+
 /// What the driver did for one vCPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -39,7 +42,16 @@ pub struct Vcpu<'vm, F, C, S, L> {
     area: Absolute,
     shadows: [u64; Shadow::ALL.len()],
     vectors: [u128; 32],
+    /// What `gpto` of the block is.
+    clock_offset: u64,
+    failure: Option<HostError>,
     statistics: Statistics,
+}
+
+impl<F, C, S, L> Drop for Vcpu<'_, F, C, S, L> {
+    fn drop(&mut self) {
+        self.vm.release(self.index);
+    }
 }
 
 /// A vCPU whose system registers and vectors are on this CPU. Only this can execute SAE.
@@ -54,9 +66,13 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
     /// Makes vCPU `index` of the VM, to run on the CPU of `facility`; its state is the machine's initial one.
     ///
     /// # Errors
-    /// [`HostError`] if the VM has no such vCPU or its blocks lie outside storage.
+    /// [`HostError`] if the VM has no such vCPU, it exists already, or its blocks lie outside storage.
     pub fn new(vm: &'vm Vm<C, S, L>, facility: F, index: VcpuIndex) -> Result<Self, HostError> {
         let (block_at, area) = vm.blocks(index).ok_or(HostError::NoSuchVcpu(index))?;
+        if !vm.claim(index) {
+            return Err(HostError::VcpuExists(index));
+        }
+        let clock_offset = vm.clock_offset();
         let vcpu = Self {
             vm,
             facility,
@@ -65,11 +81,14 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
             area,
             shadows: [0; Shadow::ALL.len()],
             vectors: [0; 32],
+            clock_offset,
+            failure: None,
             statistics: Statistics::default(),
         };
         let block = vcpu.block();
         block.clear()?;
         vm.describe(&block)?;
+        block.store(field::GPTO, clock_offset)?;
         block.store(field::SAVE_AREA, area.bits())?;
         // The template goes in first: it would overwrite the pointer back to the control block.
         let satellite = Block::new(&vm.storage, area);
@@ -84,6 +103,12 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
         &self.statistics
     }
 
+    /// Returns what made the last run end with [`StopReason::Host`], if one did.
+    #[must_use]
+    pub const fn failure(&self) -> Option<HostError> {
+        self.failure
+    }
+
     /// Returns the CPU this vCPU runs on.
     pub const fn facility(&mut self) -> &mut F {
         &mut self.facility
@@ -94,8 +119,7 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
     }
 
     fn shadow(&mut self, which: Shadow) -> Option<&mut u64> {
-        let index = Shadow::ALL.iter().position(|shadow| *shadow == which)?;
-        self.shadows.get_mut(index)
+        self.shadows.get_mut(which.place())
     }
 
     /// Loads the vCPU on this CPU.
@@ -234,7 +258,11 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
         for (shadow, value) in Shadow::ALL.into_iter().zip(vcpu.shadows) {
             vcpu.facility.sasr(vcpu.area, shadow.number(), M4::Loaded, value)?;
         }
-        block.store(field::GPTO, vcpu.vm.clock_offset())?;
+        let clock_offset = vcpu.vm.clock_offset();
+        if vcpu.clock_offset != clock_offset {
+            block.store(field::GPTO, clock_offset)?;
+            vcpu.clock_offset = clock_offset;
+        }
         block.clear_interception()?;
         vcpu.facility.sae(vcpu.block_at);
         for (shadow, value) in Shadow::ALL.into_iter().zip(&mut vcpu.shadows) {
@@ -294,8 +322,13 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
                 | FetchStoreIndication::Unknown
                 | FetchStoreIndication::Reserved => Wanted::Load,
             },
+            // CHOICE: the series says that this never comes from the machine; it is the other way to say code 6.
+            Some(AccessException::Addressing) if self.vcpu.vm.holds(address) => {
+                return Err(StopReason::Memory(address));
+            }
+            Some(AccessException::Addressing) => Wanted::Load,
             // Code 2 with a program interruption that translation cannot have: said, not guessed at.
-            _ => return Ok(Some(Exit::Unknown(0x0002_0000 | u32::from(access.pic.0)))),
+            _ => return Ok(Some(Exit::Unknown(HOST_ACCESS_OF | u32::from(access.pic.0)))),
         };
         if !self.vcpu.vm.holds(address) {
             return exit(AccessCause::OutOfRange);
@@ -343,7 +376,13 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
                     None => continue,
                 }
             }
-            let Ok(interception) = self.enter() else { return Outcome::Stopped(StopReason::Host) };
+            let interception = match self.enter() {
+                Ok(interception) => interception,
+                Err(error) => {
+                    self.vcpu.failure = Some(error);
+                    return Outcome::Stopped(StopReason::Host);
+                }
+            };
             let exit = match self.exit(platform, interception) {
                 Ok(None) => continue,
                 Ok(Some(exit)) => exit,
@@ -370,10 +409,12 @@ impl<F, C, S, L> Vcpu<'_, F, C, S, L> {
 
 impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> BackendVcpu for Vcpu<'_, F, C, S, L> {
     fn run<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P) -> Outcome {
-        match self.load() {
-            Ok(mut loaded) => loaded.run(guest, platform),
-            Err(_) => Outcome::Stopped(StopReason::Host),
-        }
+        let error = match self.load() {
+            Ok(mut loaded) => return loaded.run(guest, platform),
+            Err(error) => error,
+        };
+        self.failure = Some(error);
+        Outcome::Stopped(StopReason::Host)
     }
 }
 

@@ -4,8 +4,8 @@ use crate::block::Block;
 use crate::gmap::{self, Around, Gmap, MapError};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use s390_arch::sae::{
-    Facility, HostControl, QaafFunction, QmcBase, QmcIndex, Rejected, SystemRegisterNumber, block::field,
-    ptff::PtffFunction,
+    BLOCK_BYTES, Facility, HostControl, QaafFunction, QmcBase, QmcIndex, Rejected, SystemRegisterNumber,
+    block::field, ptff::PtffFunction, qaaf,
 };
 use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
 use xarch_abi::{Age, Backend, GuestPa, GuestRange, Lock, Slot, VcpuIndex};
@@ -13,11 +13,14 @@ use xarch_abi::{Age, Backend, GuestPa, GuestRange, Lock, Slot, VcpuIndex};
 /// vCPUs that one VM can have.
 pub const MAX_VCPUS: usize = 64;
 
-const PAGE_BYTES: u64 = 0x1000;
 /// Per vCPU: control block and save area.
-const VCPU_BYTES: u64 = 2 * PAGE_BYTES;
+const VCPU_BYTES: u64 = 2 * BLOCK_BYTES;
 /// What the machine offers, the save-area template, and the system control area.
-const VM_BYTES: u64 = 3 * PAGE_BYTES;
+const VM_BYTES: u64 = 3 * BLOCK_BYTES;
+/// Format 0 in a map of formats.
+const FORMAT_0: u8 = 0x80;
+/// PTFF-QAF, query available functions. PoP ch. 10, PERFORM TIMING FACILITY FUNCTION.
+const PTFF_QUERY: u8 = 0;
 
 /// How a control block's main-storage limit is meant.
 ///
@@ -53,11 +56,14 @@ pub struct Config {
 pub enum HostError {
     /// Address bits outside 32 to 48.
     AddressBits(u8),
-    /// No vCPU, or more than [`MAX_VCPUS`].
+    /// No vCPU, or more than [`MAX_VCPUS`] or the machine allow.
     Vcpus(u16),
     /// There is no vCPU of that number.
     NoSuchVcpu(VcpuIndex),
-    /// The storage does not begin at a page, at least one past 0, or is too small for the blocks: bytes needed.
+    /// The vCPU exists already: its blocks have one owner.
+    VcpuExists(VcpuIndex),
+    /// The storage does not begin at a page, at least one past 0, or is too small for the blocks: bytes needed, without
+    /// tables.
     TooSmall(u64),
     /// The address space could not be built.
     Map(MapError),
@@ -65,18 +71,30 @@ pub enum HostError {
     Storage(OutsideStorage),
     /// The machine refused an instruction of the facility.
     Rejected(Rejected),
+    /// The machine does not convert guest time: PTFF lacks one of its two functions.
+    NoGuestTime,
+    /// The machine does not have format 0 of the control block or of the save area.
+    NoFormat,
+    /// The words of QAAF do not lie where the configuration says: MIDR_EL1, which no machine has as zero, reads zero.
+    WrongQmcBase(QmcBase),
 }
 
 impl core::fmt::Display for HostError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::AddressBits(bits) => write!(f, "guest addresses of {bits} bits: 32 to 48 are possible"),
-            Self::Vcpus(n) => write!(f, "{n} vCPUs: 1 to {MAX_VCPUS} are possible"),
+            Self::Vcpus(n) => write!(f, "{n} vCPUs are not possible on this machine"),
             Self::NoSuchVcpu(index) => write!(f, "no vCPU {}", index.0),
+            Self::VcpuExists(index) => write!(f, "vCPU {} exists already", index.0),
             Self::TooSmall(bytes) => write!(f, "control blocks need {bytes} bytes of page-aligned storage"),
             Self::Map(error) => write!(f, "{error}"),
             Self::Storage(error) => write!(f, "{error}"),
             Self::Rejected(error) => write!(f, "{error}"),
+            Self::NoGuestTime => write!(f, "the machine cannot convert guest time"),
+            Self::NoFormat => write!(f, "the machine does not take format 0 of control block and save area"),
+            Self::WrongQmcBase(base) => {
+                write!(f, "the model capabilities do not lie as configured, {base:?}")
+            }
         }
     }
 }
@@ -112,6 +130,22 @@ pub struct Vm<C, S, L> {
     /// The VM's one clock: the offset of the guest's counts.
     clock_offset: AtomicU64,
     exit_requests: [AtomicBool; MAX_VCPUS],
+    /// vCPUs that exist: their blocks have an owner.
+    claimed: [AtomicBool; MAX_VCPUS],
+}
+
+impl<C, S, L> Vm<C, S, L> {
+    /// Makes the caller the owner of a vCPU's blocks; returns whether they had none.
+    pub(crate) fn claim(&self, vcpu: VcpuIndex) -> bool {
+        self.claimed.get(usize::from(vcpu.0)).is_some_and(|claimed| !claimed.swap(true, Ordering::AcqRel))
+    }
+
+    /// Gives a vCPU's blocks up.
+    pub(crate) fn release(&self, vcpu: VcpuIndex) {
+        if let Some(claimed) = self.claimed.get(usize::from(vcpu.0)) {
+            claimed.store(false, Ordering::Release);
+        }
+    }
 }
 
 /// The tables of a VM, to name the lock's content: `spin::Mutex<Tables>` serves as `L`.
@@ -137,29 +171,49 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
         }
         let blocks = VM_BYTES.wrapping_add(VCPU_BYTES.wrapping_mul(u64::from(config.vcpus)));
         let (start, bytes) = config.storage;
-        let left = bytes.checked_sub(blocks).ok_or(HostError::TooSmall(blocks))?;
-        if start.bits() == 0 || !start.is_aligned(PAGE_BYTES) {
+        if start.bits() == 0 || !start.is_aligned(BLOCK_BYTES) || bytes < blocks {
             return Err(HostError::TooSmall(blocks));
         }
         let tables = start.checked_add(blocks).ok_or(HostError::TooSmall(blocks))?;
         let around = Around { control: &control, storage: &storage };
-        let gmap = Gmap::new(around, tables, left, config.address_bits)?;
+        let gmap = Gmap::new(around, config.storage, tables, config.address_bits)?;
         let asce = gmap.asce();
-        let mut time = [0, 0];
-        facility.ptff(PtffFunction::QueryArmGuestTimeOffset.code(), &mut time)?;
+        let clock_offset = AtomicU64::new(query_time_offset(facility)?);
         let vm = Self {
             control,
             storage,
             tables: L::new(Tables(gmap)),
             config,
             asce,
-            clock_offset: AtomicU64::new(time[1]),
+            clock_offset,
             exit_requests: [const { AtomicBool::new(false) }; MAX_VCPUS],
+            claimed: [const { AtomicBool::new(false) }; MAX_VCPUS],
         };
         Block::new(&vm.storage, vm.system_control_area()).clear()?;
         facility.qaaf(QaafFunction::QueryModelCapabilities.encode(), vm.capabilities())?;
+        vm.check_capabilities()?;
         facility.qaaf(QaafFunction::InitialSaveArea { format: 0 }.encode(), vm.template())?;
         Ok(vm)
+    }
+
+    /// Checks that the machine can do what was configured.
+    fn check_capabilities(&self) -> Result<(), HostError> {
+        // ssdf, ssaf and maxncpu share a doubleword.
+        let header = Block::new(&self.storage, self.capabilities()).load(qaaf::field::SSDF)?;
+        let [state_formats, _, area_formats, _, _, _, high, low] = header.to_be_bytes();
+        if (state_formats & area_formats) & FORMAT_0 == 0 {
+            return Err(HostError::NoFormat);
+        }
+        // The machine reports an id, not a count.
+        let highest = VcpuIndex(u16::from_be_bytes([high, low]));
+        if self.config.vcpus.checked_sub(1).is_none_or(|last| VcpuIndex(last) > highest) {
+            return Err(HostError::Vcpus(self.config.vcpus));
+        }
+        let midr = QmcIndex::MIDR_EL1.register().and_then(|midr| self.limit(midr));
+        if midr.unwrap_or_default() == 0 {
+            return Err(HostError::WrongQmcBase(self.config.qmc_base));
+        }
+        Ok(())
     }
 
     fn around(&self) -> Around<'_, C, S> {
@@ -167,7 +221,7 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
     }
 
     const fn page(&self, number: u64) -> Absolute {
-        Absolute::new(self.config.storage.0.bits().wrapping_add(number.wrapping_mul(PAGE_BYTES)))
+        Absolute::new(self.config.storage.0.bits().wrapping_add(number.wrapping_mul(BLOCK_BYTES)))
     }
 
     const fn capabilities(&self) -> Absolute {
@@ -196,6 +250,12 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
         self.blocks(vcpu).map(|(block, _)| block)
     }
 
+    /// Returns the absolute address of a vCPU's save area, for debuggers and tests.
+    #[must_use]
+    pub fn save_area(&self, vcpu: VcpuIndex) -> Option<Absolute> {
+        self.blocks(vcpu).map(|(_, area)| area)
+    }
+
     /// Returns the address-space-control element of the guest's storage.
     #[must_use]
     pub const fn asce(&self) -> u64 {
@@ -220,17 +280,21 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
         block.store(field::MSL, limit)?;
         block.store(field::HBASCE, self.asce)?;
         // CHOICE: vCPUs of one VM name the same system control area; the sources never set scad.
-        block.store(field::SCAD, self.system_control_area().bits())?;
-        block.store(field::GPTO, self.clock_offset())
+        block.store(field::SCAD, self.system_control_area().bits())
     }
 
     pub(crate) fn clock_offset(&self) -> u64 {
         self.clock_offset.load(Ordering::Acquire)
     }
 
-    /// Moves the VM's clock. Every vCPU takes the offset at its next entry.
+    /// Moves the VM's clock. Every vCPU takes the offset at its next entry, for which those in the guest leave it.
     pub(crate) fn set_clock_offset(&self, offset: u64) {
         self.clock_offset.store(offset, Ordering::Release);
+        for index in 0..self.config.vcpus {
+            if let Some((block, _)) = self.blocks(VcpuIndex(index)) {
+                self.control.request_exit(block);
+            }
+        }
     }
 
     /// Returns what the machine offers of an identification register.
@@ -253,6 +317,21 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
     ) -> Result<gmap::Resolved, MapError> {
         self.tables.with(|tables| tables.0.resolve(self.around(), address, slot, wanted))
     }
+}
+
+/// Asks for the offset under which the guest's counts start at 0.
+fn query_time_offset<F: Facility>(facility: &mut F) -> Result<u64, HostError> {
+    let (offset, time) = (PtffFunction::QueryArmGuestTimeOffset, PtffFunction::QueryArmGuestPhysicalTime);
+    let mut installed = [0, 0];
+    facility.ptff(PTFF_QUERY, &mut installed)?;
+    let bit = |function: PtffFunction| (1_u64 << 63).wrapping_shr(u32::from(function.code()));
+    let needed = bit(offset) | bit(time);
+    if installed[0] & needed != needed {
+        return Err(HostError::NoGuestTime);
+    }
+    let mut parameters = [0, 0];
+    facility.ptff(offset.code(), &mut parameters)?;
+    Ok(parameters[1])
 }
 
 impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Backend for Vm<C, S, L> {

@@ -16,17 +16,24 @@
 //! token keeps soft dirty of the frame that was there, so that taking a mapping away loses no store from the log.
 
 use s390_arch::Absolute;
+use s390_arch::addr::Real;
+use s390_arch::dat::{Level, PageEntry, RegionThirdEntry, SegmentEntry, SegmentFrameEntry, TableType};
 
 /// Invalid bit of a page-table entry (53). PoP ch. 3, "Page-Table Entries".
-pub(super) const PAGE_INVALID: u64 = 0x400;
+const PAGE_INVALID: u64 = PageEntry::new().with_i(true).into_bits();
 /// DAT-protection bit of any entry (54).
-pub(super) const PROTECTED: u64 = 0x200;
+const PROTECTED: u64 = PageEntry::new().with_p(true).into_bits();
 /// Invalid bit of a region- or segment-table entry (58).
-pub(super) const TABLE_INVALID: u64 = 0x20;
+const TABLE_INVALID: u64 = SegmentEntry::new().with_i(true).into_bits();
 /// Format control (53): the segment-table entry designates a frame of 1 MiB.
-pub(super) const LARGE: u64 = 0x400;
-/// Table length (62–63) of a region-table entry: the next table is whole.
-pub(super) const FULL_LENGTH: u64 = 0x3;
+const LARGE: u64 = SegmentEntry::new().with_fc(true).into_bits();
+/// Origin of a page table in a segment-table entry (0–52).
+const PAGE_TABLE: u64 = SegmentEntry::new().with_table(Absolute::new(u64::MAX)).into_bits();
+/// Origin of the next table in a region-table entry (0–51), the same in all three.
+const TABLE: u64 = RegionThirdEntry::new().with_table(Absolute::new(u64::MAX)).into_bits();
+
+const _: () = assert!(PROTECTED == SegmentFrameEntry::new().with_p(true).into_bits());
+const _: () = assert!(TABLE_INVALID == RegionThirdEntry::new().with_i(true).into_bits());
 
 const HOLE: u64 = 0x0001_0005_0000_0000;
 
@@ -47,7 +54,7 @@ pub(super) struct Layout {
 pub(super) const PAGE: Layout = Layout {
     invalid: PAGE_INVALID,
     fixed: 0,
-    frame: !0xfff,
+    frame: PageEntry::new().with_frame(Real::new(u64::MAX)).into_bits(),
     writable: 0x20,
     young: 0x04,
     soft_dirty: 0x02,
@@ -58,7 +65,7 @@ pub(super) const PAGE: Layout = Layout {
 pub(super) const SEGMENT: Layout = Layout {
     invalid: TABLE_INVALID,
     fixed: LARGE,
-    frame: !0xf_ffff,
+    frame: SegmentFrameEntry::new().with_frame(Absolute::new(u64::MAX)).into_bits(),
     writable: 0x4000,
     young: 0x0800,
     soft_dirty: 0x02,
@@ -134,19 +141,42 @@ impl Layout {
     }
 }
 
-/// Returns whether a segment-table entry designates a page table.
-pub(super) fn is_page_table(segment: u64) -> bool {
-    segment & (TABLE_INVALID | LARGE) == 0
+/// Returns the page table that a segment-table entry designates, `None` for a large frame or a token.
+pub(super) const fn page_table(segment: u64) -> Option<Absolute> {
+    if segment & (TABLE_INVALID | LARGE) == 0 { Some(Absolute::new(segment & PAGE_TABLE)) } else { None }
 }
 
-/// Returns the hole token of a table whose entries have table type `tt` (bits 60–61, in place).
-pub(super) const fn table_hole(tt: u64) -> u64 {
-    HOLE | TABLE_INVALID | tt
+/// Returns the segment-table entry that designates a page table.
+pub(super) const fn of_page_table(table: Absolute) -> u64 {
+    SegmentEntry::new().with_table(table).into_bits()
+}
+
+/// Returns the table that a region-table entry designates, `None` for a token.
+pub(super) const fn lower_table(region: u64) -> Option<Absolute> {
+    if region & TABLE_INVALID == 0 { Some(Absolute::new(region & TABLE)) } else { None }
+}
+
+/// Returns the entry of a region table of `level` that designates a whole table.
+pub(super) const fn of_lower_table(level: Level, table: Absolute) -> u64 {
+    RegionThirdEntry::new().with_table(table).with_tt(type_of(level)).with_tl(3).into_bits()
+}
+
+/// Returns the hole token of a region or segment table.
+pub(super) const fn table_hole(level: Level) -> u64 {
+    HOLE | SegmentEntry::new().with_i(true).with_tt(type_of(level)).into_bits()
 }
 
 /// Returns whether a token of any table is a hole.
 pub(super) const fn is_hole(entry: u64) -> bool {
     entry >> 48 == 1
+}
+
+/// Returns the type of the tables of a level; page tables have none and never need one.
+pub(super) const fn type_of(level: Level) -> TableType {
+    match level.table_type() {
+        Some(table_type) => table_type,
+        None => TableType::Segment,
+    }
 }
 
 #[cfg(test)]
@@ -158,9 +188,21 @@ mod tests {
         assert_eq!(PAGE.encode(Content::Hole), 0x0001_0005_0000_0400);
         assert_eq!(PAGE.encode(Content::Empty { soft_dirty: false }), 0x400);
         assert_eq!(SEGMENT.encode(Content::Hole), 0x0001_0005_0000_0020);
-        assert_eq!(table_hole(0x4), 0x0001_0005_0000_0024);
-        assert_eq!(table_hole(0x8), 0x0001_0005_0000_0028);
-        assert_eq!(table_hole(0xc), 0x0001_0005_0000_002c);
+        assert_eq!(table_hole(Level::Segment), 0x0001_0005_0000_0020);
+        assert_eq!(table_hole(Level::RegionThird), 0x0001_0005_0000_0024);
+        assert_eq!(table_hole(Level::RegionSecond), 0x0001_0005_0000_0028);
+        assert_eq!(table_hole(Level::RegionFirst), 0x0001_0005_0000_002c);
+    }
+
+    #[test]
+    fn designations_are_those_of_the_book() {
+        // The five-level walk of the worked examples: a region-second table, a page table at 2 KiB.
+        assert_eq!(of_lower_table(Level::RegionFirst, Absolute::new(0x11_0000)), 0x11_000f);
+        assert_eq!(of_lower_table(Level::RegionThird, Absolute::new(0x13_0000)), 0x13_0007);
+        assert_eq!(of_page_table(Absolute::new(0x14_0800)), 0x14_0800);
+        assert_eq!(page_table(0x14_0800), Some(Absolute::new(0x14_0800)));
+        assert_eq!((page_table(0x230_0400), page_table(0x14_0820)), (None, None));
+        assert_eq!((lower_table(0x13_0007), lower_table(0x13_0027)), (Some(Absolute::new(0x13_0000)), None));
     }
 
     #[test]

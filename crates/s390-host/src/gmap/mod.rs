@@ -6,27 +6,32 @@
 //!
 //! Any change of an entry that a CPU may hold goes through IPTE or IDTE first: those return when nobody uses
 //! the old entry any more, so a store is either in storage and marked, or faults.
+//!
+//! Only adding a slot takes storage for tables. A page table for each segment that could need one is reserved then, so
+//! that faults, splits and removal cannot run out.
 
 mod entry;
+mod leaf;
+mod piece;
 mod pool;
 
-use entry::{Content, Frame, Layout, PAGE, SEGMENT};
-use pool::{Pool, TableSize};
+use entry::{Content, Frame, PAGE, SEGMENT};
+use leaf::{Leaf, change_pages, covers_segment, frame_at, large_frame};
+use piece::{Piece, pieces};
+use pool::Pool;
+use s390_arch::addr::FrameSize;
+use s390_arch::dat::{Asce, Level, Virtual};
 use s390_arch::sae::HostControl;
 use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
-use xarch_abi::{Age, GuestPa, GuestRange, Slot, Writable};
+use xarch_abi::{Age, GuestPa, GuestRange, HostPa, Slot};
 
-const PAGE_BYTES: u64 = 1 << 12;
-const SEGMENT_BYTES: u64 = 1 << 20;
-const PAGES_PER_SEGMENT: u64 = 256;
-const ENTRIES: u64 = 2048;
 /// Slots that one VM can have.
 const SLOTS: usize = 64;
 
 /// Why a memory operation failed. Nothing has changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapError {
-    /// Start or length is not a multiple of 4 KiB.
+    /// Start, length, or the slot's place on the host is not a multiple of 4 KiB.
     Unaligned(GuestRange),
     /// The range reaches beyond the guest-physical address space.
     OutOfRange(GuestRange),
@@ -34,11 +39,13 @@ pub enum MapError {
     Overlap(GuestRange),
     /// There is no slot of exactly this range.
     NoSuchSlot(GuestRange),
+    /// The slot's memory on the host is the VM's own: its blocks and tables.
+    OwnStorage(HostPa),
     /// The VM has all the slots it can have.
     TooManySlots,
     /// The storage for tables is used up.
     NoTables,
-    /// A table turned out to lie outside storage.
+    /// A table, or a slot's memory, lies outside storage.
     Storage(OutsideStorage),
 }
 
@@ -52,6 +59,7 @@ impl core::fmt::Display for MapError {
             Self::OutOfRange(r) => range(f, r, "reaches beyond the address space"),
             Self::Overlap(r) => range(f, r, "overlaps a slot"),
             Self::NoSuchSlot(r) => range(f, r, "is not a slot"),
+            Self::OwnStorage(host) => write!(f, "host memory at {host} is the VM's own"),
             Self::TooManySlots => write!(f, "no more than {SLOTS} slots"),
             Self::NoTables => write!(f, "the storage for tables is used up"),
             Self::Storage(error) => write!(f, "{error}"),
@@ -85,71 +93,6 @@ pub(crate) enum Resolved {
     ReadOnly,
 }
 
-/// Kind of a table above the page tables: its DT or TT bits in place, and the address bits it indexes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Table {
-    RegionFirst,
-    RegionSecond,
-    RegionThird,
-    Segment,
-}
-
-impl Table {
-    const fn type_bits(self) -> u64 {
-        match self {
-            Self::RegionFirst => 0xc,
-            Self::RegionSecond => 0x8,
-            Self::RegionThird => 0x4,
-            Self::Segment => 0x0,
-        }
-    }
-
-    const fn shift(self) -> u32 {
-        match self {
-            Self::RegionFirst => 53,
-            Self::RegionSecond => 42,
-            Self::RegionThird => 31,
-            Self::Segment => 20,
-        }
-    }
-
-    const fn lower(self) -> Option<Self> {
-        match self {
-            Self::RegionFirst => Some(Self::RegionSecond),
-            Self::RegionSecond => Some(Self::RegionThird),
-            Self::RegionThird => Some(Self::Segment),
-            Self::Segment => None,
-        }
-    }
-
-    /// Returns the smallest table that translates addresses of so many bits.
-    const fn for_bits(bits: u8) -> Self {
-        match bits {
-            0..=31 => Self::Segment,
-            32..=42 => Self::RegionThird,
-            43..=53 => Self::RegionSecond,
-            _ => Self::RegionFirst,
-        }
-    }
-
-    /// Returns where the entry for `address` lies in the table at `origin`.
-    const fn entry(self, origin: u64, address: u64) -> Absolute {
-        let index = (address >> self.shift()) & ENTRIES.wrapping_sub(1);
-        Absolute::new(origin.wrapping_add(index << 3))
-    }
-}
-
-/// The tables of one VM. One lock protects it; CPUs read the tables as they please.
-#[derive(Debug)]
-pub(crate) struct Gmap {
-    pool: Pool,
-    top: Table,
-    origin: u64,
-    asce: u64,
-    bits: u8,
-    slots: heapless::Vec<Slot, SLOTS>,
-}
-
 /// What the tables need from around them, together.
 #[derive(Debug)]
 pub(crate) struct Around<'a, C, S> {
@@ -164,71 +107,113 @@ impl<C, S> Clone for Around<'_, C, S> {
 }
 impl<C, S> Copy for Around<'_, C, S> {}
 
+/// The tables of one VM. One lock protects it; CPUs read the tables as they please.
+#[derive(Debug)]
+pub(crate) struct Gmap {
+    pool: Pool,
+    asce: Asce,
+    bits: u8,
+    /// The VM's storage, of which the pool is a part: no slot may lie there.
+    own: (Absolute, u64),
+    slots: heapless::Vec<Slot, SLOTS>,
+}
+
 /// A bit for each page of a segment.
-pub(crate) type SegmentBitmap = [u64; 4];
+type SegmentBitmap = [u64; 4];
 
-/// The part of a range that lies in one segment.
-#[derive(Clone, Copy, Debug)]
-struct Piece {
-    /// First address.
-    start: u64,
-    /// Pages of the segment, first and one past the last, 0 to 256.
-    first: u64,
-    end: u64,
-}
-
-impl Piece {
-    const fn is_whole(self) -> bool {
-        self.end.wrapping_sub(self.first) == PAGES_PER_SEGMENT
-    }
-
-    const fn segment(self) -> u64 {
-        self.start & !SEGMENT_BYTES.wrapping_sub(1)
+/// Returns the level of the smallest table that translates addresses of so many bits.
+const fn level_for(bits: u8) -> Level {
+    match bits {
+        0..=31 => Level::Segment,
+        32..=42 => Level::RegionThird,
+        43..=53 => Level::RegionSecond,
+        _ => Level::RegionFirst,
     }
 }
 
-/// Splits a page-aligned range by segments.
-fn pieces(range: GuestRange) -> impl Iterator<Item = Piece> {
-    let last = range.last().value();
-    let mut next = Some(range.start().value());
-    core::iter::from_fn(move || {
-        let start = next?;
-        let segment_last = start | SEGMENT_BYTES.wrapping_sub(1);
-        let piece_last = segment_last.min(last);
-        next = if segment_last < last { segment_last.checked_add(1) } else { None };
-        let page = |address: u64| (address >> 12) & PAGES_PER_SEGMENT.wrapping_sub(1);
-        Some(Piece { start, first: page(start), end: page(piece_last).wrapping_add(1) })
-    })
+/// Returns where the entry for `address` lies in a table of `level`.
+const fn entry_at(level: Level, table: Absolute, address: u64) -> Absolute {
+    #[expect(clippy::as_conversions, reason = "widening in a const function")]
+    let index = level.index(Virtual::from_bits(address)) as u64;
+    Absolute::new(table.bits().wrapping_add(index << 3))
+}
+
+/// Fills a table of `level` with one entry.
+fn fill(
+    storage: &impl AbsoluteStorage,
+    level: Level,
+    table: Absolute,
+    entry: u64,
+) -> Result<(), OutsideStorage> {
+    (0..u64::from(level.entries()))
+        .try_for_each(|index| storage.store_u64(Absolute::new(table.bits().wrapping_add(index << 3)), entry))
+}
+
+/// Returns whether every entry of a table of `level` is a hole.
+fn is_hollow(storage: &impl AbsoluteStorage, level: Level, table: Absolute) -> Result<bool, OutsideStorage> {
+    for index in 0..u64::from(level.entries()) {
+        let entry = storage.load_u64(Absolute::new(table.bits().wrapping_add(index << 3)))?;
+        if !entry::is_hole(entry) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Gmap {
-    /// Builds an address space of 2^`bits` bytes in which everything is a hole.
-    pub(crate) fn new<C, S: AbsoluteStorage>(
+    /// Builds an address space of 2^`bits` bytes in which everything is a hole, with tables from `tables` on to the end
+    /// of the VM's `own` storage.
+    pub(crate) fn new<C: HostControl, S: AbsoluteStorage>(
         around: Around<'_, C, S>,
+        own: (Absolute, u64),
         tables: Absolute,
-        bytes: u64,
         bits: u8,
     ) -> Result<Self, MapError> {
-        let mut pool = Pool::new(tables, bytes);
-        let top = Table::for_bits(bits);
-        let origin =
-            pool.allocate(around.storage, TableSize::RegionOrSegment)?.ok_or(MapError::NoTables)?.bits();
-        fill(around.storage, origin, ENTRIES, entry::table_hole(top.type_bits()))?;
-        // S, X and P as Linux sets them for a guest; table length whole.
-        let asce = origin | 0x1c0 | top.type_bits() | entry::FULL_LENGTH;
-        Ok(Self { pool, top, origin, asce, bits, slots: heapless::Vec::new() })
+        let end = own.0.checked_add(own.1).ok_or(OutsideStorage(own.0))?;
+        // If the last doubleword is there, so is everything before it.
+        around.storage.load(end.checked_sub(8).ok_or(OutsideStorage(own.0))?)?;
+        let mut pool = Pool::new(tables, end.bits().saturating_sub(tables.bits()));
+        let level = level_for(bits);
+        let table = pool.take_large(around.storage)?.ok_or(MapError::NoTables)?;
+        fill(around.storage, level, table, entry::table_hole(level))?;
+        // X, S and P as Linux sets them for a guest; the table is whole.
+        let asce = Asce::new().with_table(table).with_x(true).with_s(true).with_p(true);
+        let asce = asce.with_dt(entry::type_of(level)).with_tl(3);
+        // Whoever had a table at that place before may have left translations under the same designation.
+        around.control.idte_asce(asce.into_bits());
+        Ok(Self { pool, asce, bits, own, slots: heapless::Vec::new() })
     }
 
     pub(crate) const fn asce(&self) -> u64 {
-        self.asce
+        self.asce.into_bits()
     }
 
     fn check(&self, range: GuestRange) -> Result<(), MapError> {
-        if (range.start().value() | range.bytes()) & PAGE_BYTES.wrapping_sub(1) != 0 {
+        if (range.start().value() | range.bytes()) & FrameSize::Page.offset_mask() != 0 {
             return Err(MapError::Unaligned(range));
         }
         if range.last().value().checked_shr(u32::from(self.bits)).unwrap_or(0) != 0 {
             return Err(MapError::OutOfRange(range));
+        }
+        Ok(())
+    }
+
+    fn check_slot(&self, storage: &impl AbsoluteStorage, slot: &Slot) -> Result<(), MapError> {
+        let range = slot.guest;
+        self.check(range)?;
+        let host = Absolute::new(slot.host.value());
+        if host.frame_offset(FrameSize::Page) != 0 {
+            return Err(MapError::Unaligned(range));
+        }
+        if self.slots.iter().any(|slot| slot.guest.overlaps(range)) {
+            return Err(MapError::Overlap(range));
+        }
+        let last = host.checked_add(range.bytes().wrapping_sub(8)).ok_or(OutsideStorage(host))?;
+        storage.load(host)?;
+        storage.load(last)?;
+        let (own, bytes) = self.own;
+        if last >= own && host.bits() < own.bits().saturating_add(bytes) {
+            return Err(MapError::OwnStorage(slot.host));
         }
         Ok(())
     }
@@ -239,15 +224,15 @@ impl Gmap {
         storage: &impl AbsoluteStorage,
         address: u64,
     ) -> Result<Option<Absolute>, OutsideStorage> {
-        let (mut table, mut origin) = (self.top, self.origin);
-        while let Some(lower) = table.lower() {
-            let entry = storage.load_u64(table.entry(origin, address))?;
-            if entry & entry::TABLE_INVALID != 0 {
+        let (mut level, mut table) = (self.asce.dt().level(), self.asce.table());
+        while level != Level::Segment {
+            let entry = storage.load_u64(entry_at(level, table, address))?;
+            let (Some(below), Some(lower)) = (level.below(), entry::lower_table(entry)) else {
                 return Ok(None);
-            }
-            (table, origin) = (lower, entry & !0xfff);
+            };
+            (level, table) = (below, lower);
         }
-        Ok(Some(table.entry(origin, address)))
+        Ok(Some(entry_at(level, table, address)))
     }
 
     /// As [`segment_entry`](Self::segment_entry), but makes the tables that are missing.
@@ -256,32 +241,49 @@ impl Gmap {
         storage: &impl AbsoluteStorage,
         address: u64,
     ) -> Result<Absolute, MapError> {
-        let (mut table, mut origin) = (self.top, self.origin);
-        while let Some(lower) = table.lower() {
-            let at = table.entry(origin, address);
-            let mut entry = storage.load_u64(at)?;
-            if entry & entry::TABLE_INVALID != 0 {
-                let new =
-                    self.pool.allocate(storage, TableSize::RegionOrSegment)?.ok_or(MapError::NoTables)?;
-                fill(storage, new.bits(), ENTRIES, entry::table_hole(lower.type_bits()))?;
-                entry = new.bits() | table.type_bits() | entry::FULL_LENGTH;
-                // From invalid to valid: nothing to purge.
-                storage.store_u64(at, entry)?;
-            }
-            (table, origin) = (lower, entry & !0xfff);
+        let (mut level, mut table) = (self.asce.dt().level(), self.asce.table());
+        while let (true, Some(below)) = (level != Level::Segment, level.below()) {
+            let at = entry_at(level, table, address);
+            table = match entry::lower_table(storage.load_u64(at)?) {
+                Some(lower) => lower,
+                None => {
+                    let new = self.pool.take_large(storage)?.ok_or(MapError::NoTables)?;
+                    fill(storage, below, new, entry::table_hole(below))?;
+                    // From invalid to valid: nothing to purge.
+                    storage.store_u64(at, entry::of_lower_table(level, new))?;
+                    new
+                }
+            };
+            level = below;
         }
-        Ok(table.entry(origin, address))
+        Ok(entry_at(level, table, address))
     }
 
-    /// Makes a page table whose entries are all `content`.
-    fn make_page_table(
+    /// Takes back the tables above `address` in which nothing is left but holes.
+    fn prune<C: HostControl, S: AbsoluteStorage>(
         &mut self,
-        storage: &impl AbsoluteStorage,
-        content: Content,
-    ) -> Result<Absolute, MapError> {
-        let table = self.pool.allocate(storage, TableSize::Page)?.ok_or(MapError::NoTables)?;
-        fill(storage, table.bits(), PAGES_PER_SEGMENT, PAGE.encode(content))?;
-        Ok(table)
+        around: Around<'_, C, S>,
+        address: u64,
+    ) -> Result<(), MapError> {
+        let mut way = heapless::Vec::<(Level, Absolute, Absolute), 3>::new();
+        let (mut level, mut table) = (self.asce.dt().level(), self.asce.table());
+        while let (true, Some(below)) = (level != Level::Segment, level.below()) {
+            let at = entry_at(level, table, address);
+            let Some(lower) = entry::lower_table(around.storage.load_u64(at)?) else { break };
+            // There are three levels above the segment tables.
+            let _ = way.push((level, at, lower));
+            (level, table) = (below, lower);
+        }
+        for (level, at, lower) in way.iter().rev() {
+            let below = level.below().unwrap_or(Level::Segment);
+            if !is_hollow(around.storage, below, *lower)? {
+                break;
+            }
+            around.control.idte(*at, address, self.asce());
+            around.storage.store_u64(*at, entry::table_hole(*level))?;
+            self.pool.free_large(around.storage, *lower)?;
+        }
+        Ok(())
     }
 
     /// Turns a slot's range from hole to empty.
@@ -290,38 +292,36 @@ impl Gmap {
         around: Around<'_, C, S>,
         slot: &Slot,
     ) -> Result<(), MapError> {
-        let range = slot.guest;
-        self.check(range)?;
-        if slot.host.value() & PAGE_BYTES.wrapping_sub(1) != 0 {
-            return Err(MapError::Unaligned(range));
-        }
-        if self.slots.iter().any(|slot| slot.guest.overlaps(range)) {
-            return Err(MapError::Overlap(range));
-        }
+        self.check_slot(around.storage, slot)?;
         self.slots.push(*slot).map_err(|_| MapError::TooManySlots)?;
-        let done = pieces(range).try_for_each(|piece| self.add_piece(around.storage, piece));
+        let done = pieces(slot.guest).try_for_each(|piece| self.add_piece(around.storage, piece));
         if done.is_err() {
-            // What was turned becomes a hole again; tables that were made stay for the next try.
-            self.remove_slot(around, range)?;
+            self.remove_slot(around, slot.guest)?;
         }
         done
     }
 
     fn add_piece(&mut self, storage: &impl AbsoluteStorage, piece: Piece) -> Result<(), MapError> {
-        let at = self.make_segment_entry(storage, piece.start)?;
-        let entry = storage.load_u64(at)?;
         let empty = Content::Empty { soft_dirty: false };
-        if !entry::is_page_table(entry) {
+        let at = self.make_segment_entry(storage, piece.segment())?;
+        let mut table = entry::page_table(storage.load_u64(at)?);
+        if table.is_none() {
             if piece.is_whole() {
+                if !self.pool.reserve() {
+                    return Err(MapError::NoTables);
+                }
                 storage.store_u64(at, SEGMENT.encode(empty))?;
                 return Ok(());
             }
-            let table = self.make_page_table(storage, Content::Hole)?;
-            storage.store_u64(at, table.bits())?;
+            let new = self.pool.take_small(storage)?.ok_or(MapError::NoTables)?;
+            fill(storage, Level::Page, new, PAGE.encode(Content::Hole))?;
+            storage.store_u64(at, entry::of_page_table(new))?;
+            table = Some(new);
         }
-        let table = storage.load_u64(at)? & !0x7ff;
-        for page in piece.first..piece.end {
-            storage.store_u64(page_entry(table, page), PAGE.encode(empty))?;
+        for (_, address) in piece.pages() {
+            if let Some(table) = table {
+                storage.store_u64(entry_at(Level::Page, table, address), PAGE.encode(empty))?;
+            }
         }
         Ok(())
     }
@@ -336,13 +336,46 @@ impl Gmap {
         let index =
             self.slots.iter().position(|slot| slot.guest == range).ok_or(MapError::NoSuchSlot(range))?;
         self.slots.swap_remove(index);
+        let mut region = None;
         for piece in pieces(range) {
-            self.clear_piece(around, piece, Cleared::Slot)?;
+            self.remove_piece(around, piece)?;
+            // Once for each segment table, when its last piece is gone.
+            let of_piece = piece.segment() >> Level::RegionThird.entry_bytes_log2();
+            if let Some(done) = region.filter(|region| *region != of_piece) {
+                self.prune(around, done << Level::RegionThird.entry_bytes_log2())?;
+            }
+            region = Some(of_piece);
         }
-        Ok(())
+        self.prune(around, range.last().value())
     }
 
-    /// Takes every mapping of the range away.
+    /// Makes one piece of a slot a hole; pieces that a failed addition did not come to are one already.
+    fn remove_piece<C: HostControl, S: AbsoluteStorage>(
+        &mut self,
+        around: Around<'_, C, S>,
+        piece: Piece,
+    ) -> Result<(), MapError> {
+        let Some(at) = self.segment_entry(around.storage, piece.segment())? else { return Ok(()) };
+        let segment = around.storage.load_u64(at)?;
+        let Some(table) = entry::page_table(segment) else {
+            if !entry::is_hole(segment) {
+                Leaf::segment(at, piece.segment()).replace(around, self.asce(), Content::Hole)?;
+                self.pool.unreserve();
+            }
+            return Ok(());
+        };
+        if !piece.is_whole() {
+            change_pages(around, self.asce(), at, piece, |_, _| Content::Hole)?;
+            if !is_hollow(around.storage, Level::Page, table)? {
+                return Ok(());
+            }
+        }
+        around.control.idte(at, piece.segment(), self.asce());
+        around.storage.store_u64(at, SEGMENT.encode(Content::Hole))?;
+        Ok(self.pool.free_small(around.storage, table)?)
+    }
+
+    /// Takes every mapping of the range away. What was stored to stays in the log.
     pub(crate) fn unmap<C: HostControl, S: AbsoluteStorage>(
         &mut self,
         around: Around<'_, C, S>,
@@ -350,35 +383,43 @@ impl Gmap {
     ) -> Result<(), MapError> {
         self.check(range)?;
         for piece in pieces(range) {
-            self.clear_piece(around, piece, Cleared::Mapping)?;
+            let Some(at) = self.segment_entry(around.storage, piece.segment())? else { continue };
+            match entry::page_table(around.storage.load_u64(at)?) {
+                Some(table) => self.unmap_pages(around, at, piece, table)?,
+                // A large frame goes as a whole: what was not asked for is mapped again when it is touched.
+                None => {
+                    let leaf = Leaf::segment(at, piece.segment());
+                    let content = leaf.load(around.storage)?;
+                    leaf.replace(around, self.asce(), emptied(content))?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// Removes what is mapped in one piece, and puts tokens there.
-    fn clear_piece<C: HostControl, S: AbsoluteStorage>(
+    fn unmap_pages<C: HostControl, S: AbsoluteStorage>(
         &mut self,
         around: Around<'_, C, S>,
+        at: Absolute,
         piece: Piece,
-        cleared: Cleared,
+        table: Absolute,
     ) -> Result<(), MapError> {
-        let Some(at) = self.segment_entry(around.storage, piece.start)? else { return Ok(()) };
-        let entry = around.storage.load_u64(at)?;
-        if entry::is_page_table(entry) {
-            let table = entry & !0x7ff;
-            for page in piece.first..piece.end {
-                let address = piece.segment() | (page << 12);
-                clear(around, self.asce, Leaf::page(table, address), cleared)?;
-            }
-            if piece.is_whole() && matches!(cleared, Cleared::Slot) {
-                around.control.idte(at, piece.start, self.asce);
-                around.storage.store_u64(at, SEGMENT.encode(Content::Hole))?;
-                self.pool.free(around.storage, Absolute::new(table), TableSize::Page)?;
-            }
-            return Ok(());
+        let mut is_clean = true;
+        change_pages(around, self.asce(), at, piece, |_, content| {
+            let content = emptied(content);
+            is_clean &= content == Content::Empty { soft_dirty: false };
+            content
+        })?;
+        // Nothing is known of the segment any more, so that it can become a large frame again.
+        let is_one_slot = self.slots.iter().any(|slot| covers_segment(slot, piece.segment()));
+        if piece.is_whole() && is_clean && is_one_slot {
+            around.control.idte(at, piece.segment(), self.asce());
+            around.storage.store_u64(at, SEGMENT.encode(Content::Empty { soft_dirty: false }))?;
+            self.pool.free_small(around.storage, table)?;
+            // Of the table just put back: there is one.
+            let _ = self.pool.reserve();
         }
-        // A large frame lies in one slot as a whole, so it goes as a whole.
-        Ok(clear(around, self.asce, Leaf::segment(at, piece.segment()), cleared)?)
+        Ok(())
     }
 
     /// Makes the fault at `address` good, if the slot allows it.
@@ -389,37 +430,72 @@ impl Gmap {
         slot: &Slot,
         wanted: Wanted,
     ) -> Result<Resolved, MapError> {
-        let address = address.value();
         // The platform was asked before the lock was taken: its answer counts only while it is still true.
         if !self.slots.contains(slot) {
             return Ok(Resolved::Hole);
         }
-        let Some(at) = self.segment_entry(around.storage, address)? else { return Ok(Resolved::Hole) };
-        let entry = around.storage.load_u64(at)?;
-        if !entry::is_page_table(entry) {
-            let leaf = Leaf::segment(at, address & !SEGMENT_BYTES.wrapping_sub(1));
-            match SEGMENT.decode(entry) {
-                Content::Hole => return Ok(Resolved::Hole),
-                Content::Frame(frame) => return refresh(around, self.asce, leaf, frame, wanted),
-                Content::Empty { soft_dirty } => {
-                    if let Some(at) = large_frame(slot, address) {
-                        return install(around.storage, leaf, at, slot, wanted, soft_dirty);
-                    }
-                    let table = self.make_page_table(around.storage, Content::Empty { soft_dirty })?;
-                    around.storage.store_u64(at, table.bits())?;
+        let (storage, address) = (around.storage, address.value());
+        let Some(at) = self.segment_entry(storage, address)? else { return Ok(Resolved::Hole) };
+        if entry::page_table(storage.load_u64(at)?).is_none() {
+            let leaf = Leaf::segment(at, address);
+            match (leaf.load(storage)?, large_frame(slot, address)) {
+                (Content::Hole, _) => return Ok(Resolved::Hole),
+                (Content::Frame(frame), _) => return leaf.refresh(around, self.asce(), frame, wanted),
+                (Content::Empty { soft_dirty }, Some(frame)) => {
+                    return leaf.install(storage, frame, slot, wanted, soft_dirty);
                 }
+                (Content::Empty { .. }, None) => self.split(around, at, address)?,
             }
         }
-        let table = around.storage.load_u64(at)? & !0x7ff;
-        let leaf = Leaf::page(table, address & !PAGE_BYTES.wrapping_sub(1));
-        match PAGE.decode(around.storage.load_u64(leaf.at)?) {
-            Content::Hole => Ok(Resolved::Hole),
-            Content::Frame(frame) => refresh(around, self.asce, leaf, frame, wanted),
-            Content::Empty { soft_dirty } => match frame_at(slot, leaf.address) {
-                Some(at) => install(around.storage, leaf, at, slot, wanted, soft_dirty),
-                None => Ok(Resolved::Hole),
-            },
+        let Some(table) = entry::page_table(storage.load_u64(at)?) else { return Ok(Resolved::Hole) };
+        let leaf = Leaf::page(table, address);
+        match (leaf.load(storage)?, frame_at(slot, address)) {
+            (Content::Frame(frame), _) => leaf.refresh(around, self.asce(), frame, wanted),
+            (Content::Empty { soft_dirty }, Some(frame)) => {
+                leaf.install(storage, frame, slot, wanted, soft_dirty)
+            }
+            (Content::Hole, _) | (Content::Empty { .. }, None) => Ok(Resolved::Hole),
         }
+    }
+
+    /// Replaces a segment's frame or token by a page table in the same state.
+    fn split<C: HostControl, S: AbsoluteStorage>(
+        &mut self,
+        around: Around<'_, C, S>,
+        at: Absolute,
+        address: u64,
+    ) -> Result<(), MapError> {
+        let leaf = Leaf::segment(at, address);
+        let content = leaf.load(around.storage)?;
+        let table = self.pool.take_reserved(around.storage)?.ok_or(MapError::NoTables)?;
+        for page in 0..u64::from(Level::Page.entries()) {
+            let small = match content {
+                Content::Frame(frame) => {
+                    Content::Frame(Frame { at: Absolute::new(frame.at.bits() | (page << 12)), ..frame })
+                }
+                Content::Empty { .. } | Content::Hole => content,
+            };
+            around.storage.store_u64(entry_at(Level::Page, table, page << 12), PAGE.encode(small))?;
+        }
+        // Old frame invalid everywhere, then the table: a CPU in between faults and waits for our lock.
+        leaf.replace(around, self.asce(), Content::Empty { soft_dirty: false })?;
+        Ok(around.storage.store_u64(at, entry::of_page_table(table))?)
+    }
+
+    /// Splits what is not yet a page table, where `needed` says so of its content.
+    fn split_where<C: HostControl, S: AbsoluteStorage>(
+        &mut self,
+        around: Around<'_, C, S>,
+        at: Absolute,
+        piece: Piece,
+        needed: impl FnOnce(Content) -> bool,
+    ) -> Result<(), MapError> {
+        if entry::page_table(around.storage.load_u64(at)?).is_none()
+            && needed(Leaf::segment(at, piece.segment()).load(around.storage)?)
+        {
+            self.split(around, at, piece.segment())?;
+        }
+        Ok(())
     }
 
     /// Takes the right to store away; large frames are split so that the log is by page.
@@ -430,39 +506,13 @@ impl Gmap {
     ) -> Result<(), MapError> {
         self.check(range)?;
         for piece in pieces(range) {
-            let Some(at) = self.segment_entry(around.storage, piece.start)? else { continue };
-            let entry = around.storage.load_u64(at)?;
-            if let (false, Content::Frame(frame)) = (entry::is_page_table(entry), SEGMENT.decode(entry)) {
-                self.split(around, at, piece.segment(), frame)?;
-            }
-            let entry = around.storage.load_u64(at)?;
-            if !entry::is_page_table(entry) {
-                continue;
-            }
-            for page in piece.first..piece.end {
-                let leaf = Leaf::page(entry & !0x7ff, piece.segment() | (page << 12));
-                change(around, self.asce, leaf, |frame| Frame { protected: true, ..frame })?;
-            }
+            let Some(at) = self.segment_entry(around.storage, piece.segment())? else { continue };
+            self.split_where(around, at, piece, |content| matches!(content, Content::Frame(_)))?;
+            change_pages(around, self.asce(), at, piece, |_, content| match content {
+                Content::Frame(frame) => Content::Frame(Frame { protected: true, ..frame }),
+                Content::Empty { .. } | Content::Hole => content,
+            })?;
         }
-        Ok(())
-    }
-
-    /// Replaces a large frame by a page table of the same frames in the same state.
-    fn split<C: HostControl, S: AbsoluteStorage>(
-        &mut self,
-        around: Around<'_, C, S>,
-        at: Absolute,
-        address: u64,
-        frame: Frame,
-    ) -> Result<(), MapError> {
-        let table = self.make_page_table(around.storage, Content::Hole)?;
-        for page in 0..PAGES_PER_SEGMENT {
-            let small = Frame { at: Absolute::new(frame.at.bits() | (page << 12)), ..frame };
-            around.storage.store_u64(page_entry(table.bits(), page), PAGE.encode(Content::Frame(small)))?;
-        }
-        // Old frame invalid everywhere, then the table: a CPU in between faults and waits for our lock.
-        around.control.idte(at, address, self.asce);
-        around.storage.store_u64(at, table.bits())?;
         Ok(())
     }
 
@@ -473,21 +523,27 @@ impl Gmap {
         piece: Piece,
     ) -> Result<SegmentBitmap, MapError> {
         let mut dirty = [0; 4];
-        let Some(at) = self.segment_entry(around.storage, piece.start)? else { return Ok(dirty) };
-        let entry = around.storage.load_u64(at)?;
-        if !entry::is_page_table(entry) {
-            if clean(around, self.asce, Leaf::segment(at, piece.segment()))? {
-                dirty = [u64::MAX; 4];
-            }
-            return Ok(dirty);
-        }
-        for page in piece.first..piece.end {
-            let leaf = Leaf::page(entry & !0x7ff, piece.segment() | (page << 12));
-            if clean(around, self.asce, leaf)? {
-                if let Some(word) = usize::try_from(page >> 6).ok().and_then(|word| dirty.get_mut(word)) {
+        let Some(at) = self.segment_entry(around.storage, piece.segment())? else { return Ok(dirty) };
+        // The pages of the segment that are not asked about stay in the log.
+        self.split_where(around, at, piece, |content| !piece.is_whole() && is_dirty(content))?;
+        let mut clean = |page: u16, content: Content| {
+            if is_dirty(content) {
+                if let Some(word) = dirty.get_mut(usize::from(page >> 6)) {
                     *word |= 1 << (page & 63);
                 }
             }
+            cleaned(content)
+        };
+        if entry::page_table(around.storage.load_u64(at)?).is_some() {
+            change_pages(around, self.asce(), at, piece, clean)?;
+        } else {
+            let leaf = Leaf::segment(at, piece.segment());
+            let content = leaf.load(around.storage)?;
+            for (page, _) in piece.pages() {
+                clean(page, content);
+            }
+            // Where the piece is a part of the segment, nothing was dirty and nothing changes.
+            leaf.replace(around, self.asce(), cleaned(content))?;
         }
         Ok(dirty)
     }
@@ -501,25 +557,54 @@ impl Gmap {
         self.check(range)?;
         let mut age = Age::Old;
         for piece in pieces(range) {
-            let Some(at) = self.segment_entry(around.storage, piece.start)? else { continue };
-            let entry = around.storage.load_u64(at)?;
-            let mut make_old = |leaf| {
-                change(around, self.asce, leaf, |frame| {
+            let Some(at) = self.segment_entry(around.storage, piece.segment())? else { continue };
+            // The pages of the segment that are not asked about stay young.
+            let is_young = |content| matches!(content, Content::Frame(Frame { young: true, .. }));
+            self.split_where(around, at, piece, |content| !piece.is_whole() && is_young(content))?;
+            let mut make_old = |content: Content| match content {
+                Content::Frame(frame) => {
                     if frame.young {
                         age = Age::Young;
                     }
-                    Frame { young: false, ..frame }
-                })
-            };
-            if entry::is_page_table(entry) {
-                for page in piece.first..piece.end {
-                    make_old(Leaf::page(entry & !0x7ff, piece.segment() | (page << 12)))?;
+                    Content::Frame(Frame { young: false, ..frame })
                 }
+                Content::Empty { .. } | Content::Hole => content,
+            };
+            if entry::page_table(around.storage.load_u64(at)?).is_some() {
+                change_pages(around, self.asce(), at, piece, |_, content| make_old(content))?;
             } else {
-                make_old(Leaf::segment(at, piece.segment()))?;
+                let leaf = Leaf::segment(at, piece.segment());
+                let content = make_old(leaf.load(around.storage)?);
+                leaf.replace(around, self.asce(), content)?;
             }
         }
         Ok(age)
+    }
+}
+
+const fn is_dirty(content: Content) -> bool {
+    match content {
+        Content::Hole => false,
+        Content::Empty { soft_dirty } | Content::Frame(Frame { soft_dirty, .. }) => soft_dirty,
+    }
+}
+
+/// Returns the content after it was reported: a frame that was stored to takes stores by a fault again.
+const fn cleaned(content: Content) -> Content {
+    match content {
+        Content::Empty { .. } => Content::Empty { soft_dirty: false },
+        Content::Frame(frame) if frame.soft_dirty => {
+            Content::Frame(Frame { soft_dirty: false, protected: true, ..frame })
+        }
+        Content::Frame(_) | Content::Hole => content,
+    }
+}
+
+/// Returns the content without its frame.
+const fn emptied(content: Content) -> Content {
+    match content {
+        Content::Frame(frame) => Content::Empty { soft_dirty: frame.soft_dirty },
+        Content::Empty { .. } | Content::Hole => content,
     }
 }
 
@@ -549,172 +634,7 @@ pub(crate) fn collect_dirty<C: HostControl, S: AbsoluteStorage>(
     Ok(())
 }
 
-/// What a cleared entry becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cleared {
-    /// The slot goes: a hole.
-    Slot,
-    /// Only the mapping goes: empty.
-    Mapping,
-}
-
-/// One entry that can hold a frame: where it lies, what its bits mean, which address it translates.
-#[derive(Clone, Copy, Debug)]
-struct Leaf {
-    at: Absolute,
-    layout: Layout,
-    address: u64,
-}
-
-impl Leaf {
-    const fn page(table: u64, address: u64) -> Self {
-        let page = (address >> 12) & PAGES_PER_SEGMENT.wrapping_sub(1);
-        Self { at: page_entry(table, page), layout: PAGE, address }
-    }
-
-    const fn segment(at: Absolute, address: u64) -> Self {
-        Self { at, layout: SEGMENT, address }
-    }
-
-    /// Makes the entry invalid, and unused everywhere.
-    fn invalidate<C: HostControl>(self, control: &C, asce: u64) {
-        if self.layout == PAGE {
-            // The entry lies at its index in a table aligned to 2 KiB.
-            control.ipte(Absolute::new(self.at.bits() & !0x7ff), self.address, asce);
-        } else {
-            control.idte(self.at, self.address, asce);
-        }
-    }
-}
-
-const fn page_entry(table: u64, page: u64) -> Absolute {
-    Absolute::new(table.wrapping_add(page << 3))
-}
-
-/// Fills a table with one entry.
-fn fill(storage: &impl AbsoluteStorage, origin: u64, entries: u64, entry: u64) -> Result<(), OutsideStorage> {
-    for index in 0..entries {
-        storage.store_u64(Absolute::new(origin.wrapping_add(index << 3)), entry)?;
-    }
-    Ok(())
-}
-
-/// Returns where the slot keeps the page of `address`.
-fn frame_at(slot: &Slot, address: u64) -> Option<Absolute> {
-    let offset = GuestPa::new(address).offset_from(slot.guest.start())?;
-    slot.host.checked_add(offset).map(|host| Absolute::new(host.value()))
-}
-
-/// Returns the large frame for the segment of `address`, if the slot holds all of it and both sides align.
-fn large_frame(slot: &Slot, address: u64) -> Option<Absolute> {
-    let start = address & !SEGMENT_BYTES.wrapping_sub(1);
-    let segment = GuestRange::new(GuestPa::new(start), SEGMENT_BYTES)?;
-    let at = frame_at(slot, start)?;
-    (slot.guest.covers(segment) && at.bits() & SEGMENT_BYTES.wrapping_sub(1) == 0).then_some(at)
-}
-
-/// Puts a frame where nothing was.
-fn install(
-    storage: &impl AbsoluteStorage,
-    leaf: Leaf,
-    at: Absolute,
-    slot: &Slot,
-    wanted: Wanted,
-    was_dirty: bool,
-) -> Result<Resolved, MapError> {
-    let writable = matches!(slot.writable, Writable::Yes);
-    let store = matches!(wanted, Wanted::Store);
-    if store && !writable {
-        return Ok(Resolved::ReadOnly);
-    }
-    let frame = Frame { at, writable, young: true, soft_dirty: was_dirty || store, protected: !store };
-    storage.store_u64(leaf.at, leaf.layout.encode(Content::Frame(frame)))?;
-    Ok(Resolved::Mapped)
-}
-
-/// Gives a frame that is there what the access needs.
-fn refresh<C: HostControl, S: AbsoluteStorage>(
-    around: Around<'_, C, S>,
-    asce: u64,
-    leaf: Leaf,
-    frame: Frame,
-    wanted: Wanted,
-) -> Result<Resolved, MapError> {
-    let store = matches!(wanted, Wanted::Store);
-    if store && !frame.writable {
-        return Ok(Resolved::ReadOnly);
-    }
-    change(around, asce, leaf, |frame| Frame {
-        young: true,
-        soft_dirty: frame.soft_dirty || store,
-        protected: frame.protected && !store,
-        ..frame
-    })?;
-    Ok(Resolved::Mapped)
-}
-
-/// Changes the frame of an entry, if it holds one, and purges what CPUs may hold of the old entry.
-fn change<C: HostControl, S: AbsoluteStorage>(
-    around: Around<'_, C, S>,
-    asce: u64,
-    leaf: Leaf,
-    new: impl FnOnce(Frame) -> Frame,
-) -> Result<(), OutsideStorage> {
-    let old = around.storage.load_u64(leaf.at)?;
-    let Content::Frame(frame) = leaf.layout.decode(old) else { return Ok(()) };
-    replace(around, asce, leaf, old, Content::Frame(new(frame)))
-}
-
-fn replace<C: HostControl, S: AbsoluteStorage>(
-    around: Around<'_, C, S>,
-    asce: u64,
-    leaf: Leaf,
-    old: u64,
-    new: Content,
-) -> Result<(), OutsideStorage> {
-    let new = leaf.layout.encode(new);
-    if new == old {
-        return Ok(());
-    }
-    if leaf.layout.is_valid(old) {
-        leaf.invalidate(around.control, asce);
-    }
-    around.storage.store_u64(leaf.at, new)
-}
-
-/// Takes the soft-dirty state of an entry away and protects it; returns whether it had it.
-fn clean<C: HostControl, S: AbsoluteStorage>(
-    around: Around<'_, C, S>,
-    asce: u64,
-    leaf: Leaf,
-) -> Result<bool, OutsideStorage> {
-    let old = around.storage.load_u64(leaf.at)?;
-    let (dirty, new) = match leaf.layout.decode(old) {
-        Content::Hole => return Ok(false),
-        Content::Empty { soft_dirty } => (soft_dirty, Content::Empty { soft_dirty: false }),
-        Content::Frame(frame) => {
-            (frame.soft_dirty, Content::Frame(Frame { soft_dirty: false, protected: true, ..frame }))
-        }
-    };
-    if dirty {
-        replace(around, asce, leaf, old, new)?;
-    }
-    Ok(dirty)
-}
-
-/// Takes the frame of an entry away.
-fn clear<C: HostControl, S: AbsoluteStorage>(
-    around: Around<'_, C, S>,
-    asce: u64,
-    leaf: Leaf,
-    cleared: Cleared,
-) -> Result<(), OutsideStorage> {
-    let old = around.storage.load_u64(leaf.at)?;
-    let new = match (leaf.layout.decode(old), cleared) {
-        (_, Cleared::Slot) => Content::Hole,
-        (Content::Hole, Cleared::Mapping) => return Ok(()),
-        (Content::Empty { soft_dirty }, Cleared::Mapping) => Content::Empty { soft_dirty },
-        (Content::Frame(frame), Cleared::Mapping) => Content::Empty { soft_dirty: frame.soft_dirty },
-    };
-    replace(around, asce, leaf, old, new)
-}
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
