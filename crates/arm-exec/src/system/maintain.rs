@@ -68,9 +68,10 @@ fn by_address<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, va: u64, kind: AccessKind
     Ok(Flow::Next)
 }
 
-/// DC ZVA: zeroes the 64 bytes around an address. Its FAR is the address as it was given.
+/// DC ZVA: zeroes the 64 bytes around an address. Its FAR is the address as it was given; on Device
+/// memory it is an Alignment fault whatever the address. Arm ARM, DC ZVA.
 fn zero<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, va: u64) -> Result<Flow, Abort> {
-    let access = access(pe, AccessKind::Write);
+    let access = access(pe, AccessKind::Write).unaligned();
     let (found, offset) = pe.translate(env, va, access)?;
     let start = offset & !0x3f;
     for at in (start..start.saturating_add(64)).step_by(8) {

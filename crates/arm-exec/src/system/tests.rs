@@ -153,6 +153,15 @@ fn instructions_at_el1_do_what_the_manual_says() {
         ("mrs x0, hcr_el2", 0, 0xd53c_1100, Seen::Undefined, 0x8000),
         ("mrs x0, pmcr_el0 is not announced", 0, 0xd53b_9c00, Seen::Undefined, 0x8000),
         ("msr midr_el1, x0", 0, 0xd518_0000, Seen::Undefined, 0x8000),
+        ("msr cntfrq_el0, x0: read-only below EL2", 0, 0xd51b_e000, Seen::Undefined, 0x8000),
+        ("msr cntvct_el0, x0", 0, 0xd51b_e040, Seen::Undefined, 0x8000),
+        ("msr mpidr_el1, x0", 0, 0xd518_00a0, Seen::Undefined, 0x8000),
+        ("msr isr_el1, x0", 0, 0xd518_c100, Seen::Undefined, 0x8000),
+        ("msr currentel, x0", 0, 0xd518_4240, Seen::Undefined, 0x8000),
+        ("mrs x0, oslar_el1: write-only", 0, 0xd530_1080, Seen::Undefined, 0x8000),
+        ("mrs x0, icc_eoir1_el1: write-only", 0, 0xd538_cc20, Seen::Undefined, 0x8000),
+        ("msr icc_iar1_el1, x0: read-only", 0, 0xd518_cc00, Seen::Undefined, 0x8000),
+        ("msr contextidr_el1, x0", 0, 0xd518_d020, Seen::Next, 0x8000),
         ("tlbi vmalle1is", 0, 0xd508_831f, Seen::Context, 0x8000),
         ("tlbi vmalle1is with TTLB", 1 << 25, 0xd508_831f, Seen::Trap(0x6210_23e6, 0), 0x8000),
         ("tlbi alle2", 0, 0xd50c_871f, Seen::Undefined, 0x8000),
@@ -244,6 +253,33 @@ fn wfe_uses_up_the_event() {
         assert_eq!(bench.execute(0xd503_205f), Seen::Trap(0x07e0_0001, 0), "wfe again");
         assert_eq!(bench.execute(0xd503_209f), Seen::Next, "sev");
         assert_eq!(bench.execute(0xd503_205f), Seen::Next, "wfe");
+    });
+}
+
+#[test]
+fn dc_zva_zeroes_its_block_and_refuses_devices() {
+    on_pe(|bench| {
+        let ram = bench.machine.ram;
+        bench.pe.state.x[0] = 0x4567;
+        // Stage 1 off: all memory is Device.
+        assert_eq!(bench.execute(0xd50b_7420), Seen::Abort);
+        // One block of 1 GiB at level 1, Normal Write-Back.
+        ram.store8(Pa::new(0x1000), 0x0000_0000_0000_0705_u64.to_le_bytes()).expect("within memory");
+        bench.pe.state.sys.tcr_el1 = 0x19;
+        bench.pe.state.sys.ttbr0_el1 = 0x1000;
+        bench.pe.state.sys.mair_el1 = 0xff00;
+        bench.pe.state.sys.sctlr_el1 |= 0x1005;
+        for at in (0x4538..0x4588).step_by(8) {
+            ram.store8(Pa::new(at), [0xa5; 8]).expect("within memory");
+        }
+        assert_eq!(bench.execute(0xd50b_7420), Seen::Next, "dc zva, x0");
+        let zeroed: Vec<u64> =
+            (0x4538..0x4588).step_by(8).filter(|at| ram.load8(Pa::new(*at)) == Some([0; 8])).collect();
+        assert_eq!((zeroed.first(), zeroed.last(), zeroed.len()), (Some(&0x4540), Some(&0x4578), 8));
+        assert_eq!(bench.execute(0xd50b_7e20), Seen::Next, "dc civac, x0");
+        assert_eq!(bench.execute(0xd50b_7520), Seen::Context, "ic ivau, x0");
+        bench.pe.state.x[0] = 0x8000_0000;
+        assert_eq!(bench.execute(0xd50b_7e20), Seen::Abort, "dc civac where nothing is mapped");
     });
 }
 
