@@ -74,14 +74,16 @@ impl Sample {
     }
 }
 
-/// Returns the nanoseconds that `ticks` take, rounded up, at most `u64::MAX`.
+/// Returns the nanoseconds that `ticks` take, rounded up, at most `u64::MAX`. Exact up to 18 GHz, too small
+/// above; the architecture counts with 1 GHz at most.
 fn nanoseconds(ticks: u64, frequency: u64) -> u64 {
-    let scaled = u128::from(ticks).saturating_mul(1_000_000_000);
-    let rounded = scaled.saturating_add(u128::from(frequency).saturating_sub(1));
-    match rounded.checked_div(u128::from(frequency)) {
-        Some(nanoseconds) => u64::try_from(nanoseconds).unwrap_or(u64::MAX),
-        None => 0,
-    }
+    const SECOND: u64 = 1_000_000_000;
+    let (Some(seconds), Some(rest)) = (ticks.checked_div(frequency), ticks.checked_rem(frequency)) else {
+        return 0;
+    };
+    let last = frequency.saturating_sub(1);
+    let fraction = rest.saturating_mul(SECOND).saturating_add(last).checked_div(frequency).unwrap_or(0);
+    seconds.saturating_mul(SECOND).saturating_add(fraction)
 }
 
 impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
@@ -146,6 +148,8 @@ mod tests {
             (3, 24_000_000, 125),
             (1, 24_000_000, 42),
             (u64::MAX, 1, u64::MAX),
+            (999_999_999, 1_000_000_000, 999_999_999),
+            (0x1_0000_0001, 24_000_000, 178_956_970_709),
             (u64::MAX, 1_000_000_000, u64::MAX),
             (5, 0, 0),
         ];
