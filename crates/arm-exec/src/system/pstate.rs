@@ -122,7 +122,7 @@ pub(super) fn debug_controls(state: &State) -> DebugControls {
 }
 
 /// Returns where the software step state machine stands: with `ActiveNotPending` the engine executes
-/// one instruction and clears `mode.ss`, with `ActivePending` it takes [`step_exception`].
+/// one instruction and clears `mode.ss`, with `ActivePending` the boundary takes the exception.
 pub(crate) fn step_state(state: &State) -> StepState {
     let controls = debug_controls(state);
     if controls.mdscr.ss() { controls.step_state(pstate(state)) } else { StepState::Inactive }
