@@ -2,26 +2,45 @@
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{IsTerminal, Read, Write, stdin, stdout};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// The state of the terminal before it was made raw, while it is raw.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// A signal that ends programs has come.
+static SIGNALLED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Returns whether a signal asks the program to end.
+pub fn is_signalled() -> bool {
+    SIGNALLED.load(Ordering::SeqCst)
+}
+
+/// Makes SIGTERM, SIGINT and SIGHUP ask for the end instead of being it.
+fn catch_signals() {
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
+        // Without the handler the signal ends the program as it always did.
+        let _ = signal_hook::flag::register(signal, Arc::clone(&SIGNALLED));
+    }
+}
 
 /// The terminal in raw mode; dropping it restores the terminal.
 #[derive(Debug)]
 pub struct RawTerminal(());
 
 impl RawTerminal {
-    /// Makes standard input raw if it is a terminal, and arranges that panics and signals restore it.
+    /// Makes standard input raw if it is a terminal, and arranges that panics restore it and that signals only ask
+    /// for the end ([`is_signalled`]). To be called once in a program.
     #[must_use]
     pub fn new() -> Self {
+        catch_signals();
         if stdin().is_terminal() {
             if let Ok(before) = tcgetattr(stdin()) {
                 let mut raw = before.clone();
                 raw.make_raw();
                 // Output still goes through the terminal's own line discipline: the guest sends CR LF.
                 if tcsetattr(stdin(), OptionalActions::Now, &raw).is_ok() {
-                    *BEFORE.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(before);
+                    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
                 }
             }
             let hook = std::panic::take_hook();
@@ -42,7 +61,7 @@ impl Drop for RawTerminal {
 
 /// Puts the terminal back.
 pub fn restore() {
-    let before = BEFORE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(before) = before {
         // If the terminal is gone there is nothing to restore.
         let _ = tcsetattr(stdin(), OptionalActions::Now, &before);

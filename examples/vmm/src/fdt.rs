@@ -16,12 +16,7 @@ const LEVEL_HIGH: u32 = 4;
 ///
 /// # Errors
 /// If a string is not one that a device tree can hold (a zero byte in the command line).
-pub fn build(
-    cpus: &[u64],
-    memory: u64,
-    cmdline: &str,
-    placement: &Placement,
-) -> Result<Vec<u8>, Error> {
+pub fn build(cpus: &[u64], memory: u64, cmdline: &str, placement: &Placement) -> Result<Vec<u8>, Error> {
     let mut fdt = FdtWriter::new()?;
     let root = fdt.begin_node("")?;
     fdt.property_string("compatible", "linux,dummy-virt")?;

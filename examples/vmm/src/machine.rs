@@ -6,7 +6,7 @@ use crate::image::{self, Image};
 use crate::layout::{ADDRESS_BITS, RAM};
 use crate::options::Options;
 use crate::stats::{Counters, Report, VcpuReport};
-use crate::{fdt, memory};
+use crate::{Error, fdt, memory};
 use arm_exec::ram::MapMemory;
 use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,7 +15,7 @@ use s390_host::Tables;
 use sae_model::{Clock, Storage};
 use std::io::stdin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex, OnceLock, PoisonError};
+use std::sync::{Barrier, Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use vcpu_core::{Line, Spi};
@@ -196,29 +196,58 @@ impl CacheMemory {
     }
 }
 
+/// What is called on each vCPU's thread before it runs: absolute storage, its control block, its number.
+pub type BeforeRun<'a> = dyn Fn(&Storage<'_>, Absolute, VcpuIndex) + Sync + 'a;
+
+/// What a test or a debugger may want otherwise; the default is the machine that people get.
+#[derive(Clone, Copy, Default)]
+pub struct Setup<'a> {
+    /// Choices and misbehaviour of the model.
+    pub model: sae_model::Config,
+    /// The form of the main-storage limit that the driver writes.
+    pub limit: s390_host::LimitForm,
+    /// Looks at, or spoils, what the driver has prepared.
+    pub before_run: Option<&'a BeforeRun<'a>>,
+}
+
+impl std::fmt::Debug for Setup<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup")
+            .field("model", &self.model)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Runs the machine once, from reset to its end.
 ///
 /// # Errors
-/// In words, if it could not be built.
-pub fn run(options: &Options, image: &Image, memory: &Memory) -> Result<(End, Option<Report>), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    load(options, image, memory)?;
-    let model = Model::new(memory.ram(), HostClock(Instant::now()), sae_model::Config::default());
-    let core = core(options.cpus)?;
+/// [`Error::Request`] if it could not be built, [`Error::Machine`] if it broke.
+pub fn run(
+    options: &Options,
+    image: &Image,
+    memory: &Memory,
+    setup: &Setup<'_>,
+) -> Result<(End, Option<Report>), Error> {
+    let text = |error: &dyn std::fmt::Display| Error::Request(error.to_string());
+    load(options, image, memory).map_err(Error::Request)?;
+    let model = Model::new(memory.ram(), HostClock(Instant::now()), setup.model);
+    let core = core(options.cpus).map_err(Error::Request)?;
     let config = s390_host::Config {
         address_bits: ADDRESS_BITS,
         vcpus: options.cpus,
         storage: (Absolute::new(TABLES_START), memory.ram - TABLES_START),
-        limit: s390_host::LimitForm::default(),
-        qmc_base: s390_arch::sae::QmcBase::default(),
+        limit: setup.limit,
+        qmc_base: setup.model.qmc_base,
     };
     let backend = {
         // Building a VM asks the machine about itself, which any CPU can answer.
         let mut caches = CacheMemory::new();
-        let mut cpu = model.cpu(0, caches.lend()).ok_or(NO_CPU)?;
+        let mut cpu = model.cpu(0, caches.lend()).ok_or_else(|| text(&NO_CPU))?;
         HostVm::new(&mut cpu, &model, model.storage(), config).map_err(|error| text(&error))?
     };
-    let guest = GuestRange::new(GuestPa::new(RAM), memory.bytes).ok_or("RAM ends past the address space")?;
+    let guest = GuestRange::new(GuestPa::new(RAM), memory.bytes)
+        .ok_or_else(|| text(&"RAM ends past the address space"))?;
     let slot = Slot { guest, host: HostPa::new(memory.ram), writable: Writable::Yes };
     backend.add_slot(&slot).map_err(|error| text(&error))?;
 
@@ -241,7 +270,7 @@ pub fn run(options: &Options, image: &Image, memory: &Memory) -> Result<(End, Op
         let vcpus: Vec<_> = (0..options.cpus)
             .map(|number| {
                 let (host, ready, model, index) = (&host, &ready, &model, VcpuIndex(number));
-                scope.spawn(move || run_vcpu(host, ready, index, model, image))
+                scope.spawn(move || run_vcpu(host, ready, index, model, image, setup))
             })
             .collect();
         vcpus.into_iter().map(|vcpu| vcpu.join()).collect::<Vec<_>>()
@@ -250,7 +279,8 @@ pub fn run(options: &Options, image: &Image, memory: &Memory) -> Result<(End, Op
     let end = host.end.lock().unwrap_or_else(PoisonError::into_inner).take();
     let mut vcpus = Vec::new();
     for report in reports {
-        vcpus.push(report.map_err(|_| "a vCPU's thread panicked")??);
+        let report = report.unwrap_or_else(|_| Err("a vCPU's thread panicked".into()));
+        vcpus.push(report.map_err(Error::Machine)?);
     }
     let report = host.counters.as_ref().map(|counters| Report::new(started.elapsed(), counters, vcpus));
     Ok((end.unwrap_or(End::Quit), report))
@@ -271,11 +301,9 @@ fn load(options: &Options, image: &Image, memory: &Memory) -> Result<(), String>
 /// In words, if the file cannot be read or what was asked for cannot be said in one.
 pub fn device_tree(options: &Options, image: &Image) -> Result<Vec<u8>, String> {
     let dtb = match &options.dtb {
-        Some(path) => image::file(path)?,
-        None => {
-            fdt::build(&affinities(options.cpus)?, options.memory, &options.cmdline, &image.placement)
-                .map_err(|error| format!("device tree: {error}"))?
-        }
+        Some(path) => image::file(path, image::DTB_BYTES)?,
+        None => fdt::build(&affinities(options.cpus)?, options.memory, &options.cmdline, &image.placement)
+            .map_err(|error| format!("device tree: {error}"))?,
     };
     let bytes = u64::try_from(dtb.len()).map_err(|_| "device tree too large")?;
     if bytes > image::DTB_BYTES || !dtb.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]) {
@@ -296,6 +324,17 @@ fn core(cpus: u16) -> Result<CoreVm, String> {
     CoreVm::new(config).map_err(|error| error.to_string())
 }
 
+/// Ends the machine when the thread of a vCPU panics: the others would wait for it forever.
+struct EndOnPanic<'a>(&'a Host<'a>);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop(End::Quit);
+        }
+    }
+}
+
 /// The life of one vCPU's thread.
 fn run_vcpu(
     host: &Host<'_>,
@@ -303,7 +342,9 @@ fn run_vcpu(
     index: VcpuIndex,
     model: &Model,
     image: &Image,
+    setup: &Setup<'_>,
 ) -> Result<VcpuReport, String> {
+    let _end = EndOnPanic(host);
     if let Some(thread) = host.threads.get(usize::from(index.0)) {
         // Set once, by this thread; nobody else writes it.
         let _ = thread.set(thread::current());
@@ -315,6 +356,9 @@ fn run_vcpu(
         let mut vcpu = made.map_err(|error| error.to_string())?;
         let mut guest = vcpu_core::Vcpu::new(host.core, index).ok_or("the VM has no such vCPU")?;
         prepare(&mut vcpu, &mut guest, index, image)?;
+        if let (Some(before_run), Some(block)) = (setup.before_run, host.backend.control_block(index)) {
+            before_run(&model.storage(), block, index);
+        }
         Ok((vcpu, guest))
     });
     // Nobody runs before everybody is there: the first thing a guest may do is to start another CPU.
@@ -382,14 +426,9 @@ fn describe<R: Registers>(registers: &mut R, guest: &mut vcpu_core::Vcpu<'_, 8>,
 
 /// Carries what is typed to the serial port, until the machine ends.
 fn type_in(host: &Host<'_>) {
-    let signalled = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
-        // Without the handler the signal ends the program as it always did.
-        let _ = signal_hook::flag::register(signal, Arc::clone(&signalled));
-    }
     let (mut keys, mut buffer, mut open) = (Keys::default(), [0; 1024], true);
     while !host.is_stopped() {
-        if signalled.load(Ordering::SeqCst) {
+        if console::is_signalled() {
             host.stop(End::Quit);
             return;
         }

@@ -15,8 +15,7 @@ const ALIGNMENT: usize = 2 << 20;
 /// # Errors
 /// In words, if the host does not have that much.
 pub fn take(bytes: u64) -> Result<&'static [Page], String> {
-    let too_large =
-        || format!("the host cannot provide {} MiB for the guest and its tables", bytes >> 20);
+    let too_large = || format!("the host cannot provide {} MiB for the guest and its tables", bytes >> 20);
     if bytes == 0 || host_bytes().is_some_and(|host| bytes > host) {
         return Err(too_large());
     }

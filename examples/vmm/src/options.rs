@@ -1,6 +1,8 @@
 //! The command line, and what is wrong with it.
 
+use crate::layout::{ADDRESS_BITS, RAM};
 use clap::Parser;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Most vCPUs that one machine can have.
@@ -52,6 +54,29 @@ pub struct Options {
     pub trace: bool,
 }
 
+/// RAM that fits between its start and the end of the guest-physical address space.
+const ADDRESSABLE: u64 = (1 << ADDRESS_BITS) - RAM;
+
+impl Options {
+    /// Takes the command line apart.
+    ///
+    /// # Errors
+    /// What is wrong, or the help that was asked for.
+    pub fn from_command_line(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments)
+    }
+}
+
+/// Says what is wrong with a command line in one line, without the usage.
+#[must_use]
+pub fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    // The message ends at an empty line; after it come tips and usage.
+    let message = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect::<Vec<_>>();
+    let message = message.join(" ");
+    format!("{} (--help tells more)", message.strip_prefix("error: ").unwrap_or(&message))
+}
+
 /// Parses a size in MiB, or with a suffix; a whole number of 2 MiB, at least 8 MiB.
 fn memory_bytes(text: &str) -> Result<u64, String> {
     let (number, shift) = match text.char_indices().next_back() {
@@ -63,6 +88,9 @@ fn memory_bytes(text: &str) -> Result<u64, String> {
     let bytes = number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is more than any host has"))?;
     if bytes < 8 << 20 {
         return Err("the guest needs at least 8 MiB".into());
+    }
+    if bytes > ADDRESSABLE {
+        return Err(format!("the guest's addresses reach no more than {}G", ADDRESSABLE >> 30));
     }
     if bytes % (2 << 20) != 0 {
         return Err("guest memory must be a whole number of 2 MiB".into());
@@ -76,10 +104,12 @@ mod tests {
 
     #[test]
     fn sizes_are_mib_unless_they_say_otherwise() {
-        for (text, bytes) in [("512", 512 << 20), ("64M", 64 << 20), ("2G", 2 << 30), ("8", 8 << 20)] {
+        for (text, bytes) in
+            [("512", 512 << 20), ("64M", 64 << 20), ("2G", 2 << 30), ("8", 8 << 20), ("1023G", 1023 << 30)]
+        {
             assert_eq!(memory_bytes(text), Ok(bytes), "{text}");
         }
-        for text in ["0", "7", "9", "1K", "", "G", "-1", "99999999999G", "0x200"] {
+        for text in ["0", "7", "9", "1K", "", "G", "-1", "99999999999G", "0x200", "1024G", "1047554"] {
             assert!(memory_bytes(text).is_err(), "{text}");
         }
     }

@@ -111,7 +111,8 @@ fn ratio(part: u64, whole: f64) -> f64 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = |f: &mut fmt::Formatter<'_>, name: &str, value: u64| writeln!(f, "  {name:<38} {value:>16}");
+        let row =
+            |f: &mut fmt::Formatter<'_>, name: &str, value: u64| writeln!(f, "  {name:<38} {value:>16}");
         let seconds = self.wall.as_secs_f64();
         let instructions = self.sum(|vcpu| vcpu.model.engine.instructions);
         let accesses = self.sum(|vcpu| vcpu.model.engine.accesses);

@@ -1,6 +1,5 @@
 //! The program from outside: wrong input, hostile guests, terminals. Everything that is started has a limit.
 #![expect(
-    missing_docs,
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -13,3 +12,4 @@
 mod boot;
 mod guest;
 mod session;
+mod wrong_input;

@@ -280,9 +280,12 @@ impl Program {
         let frame = GICR + cpu * 0x2_0000;
         // GICD_CTLR: ARE, group 1. GICR_WAKER: awake. IGROUPR0, ISENABLER0 of the SGI frame.
         let timers = 1 << 27 | 1 << 30;
-        for (address, value) in
-            [(GICD, 0x12), (frame + 0x14, 0), (frame + 0x1_0080, 0xffff_ffff), (frame + 0x1_0100, timers | 0xffff)]
-        {
+        for (address, value) in [
+            (GICD, 0x12),
+            (frame + 0x14, 0),
+            (frame + 0x1_0080, 0xffff_ffff),
+            (frame + 0x1_0100, timers | 0xffff),
+        ] {
             self.set(16, address);
             self.set(17, value);
             self.op(str_w(17, 16, 0));
@@ -411,7 +414,8 @@ pub struct Taken {
 /// Finds the exceptions in a transcript.
 pub fn taken(transcript: &str) -> Vec<Taken> {
     let lines = transcript.lines().filter_map(|line| line.strip_prefix("! "));
-    let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or_else(|_| panic!("{text}: not a number"));
+    let number =
+        |text: &str| u64::from_str_radix(text, 16).unwrap_or_else(|_| panic!("{text}: not a number"));
     let fields = lines.map(|line| line.split(' ').map(number).collect::<Vec<u64>>());
     fields.map(|f| Taken { vector: f[0], esr: f[1], elr: f[2], far: f[3] }).collect()
 }
