@@ -47,6 +47,8 @@ pub(crate) enum Code {
     SubsR64Eq, SubsR64Ne, SubsR64Cs, SubsR64Cc, SubsR64Hi, SubsR64Ls, SubsR64Ge, SubsR64Lt, SubsR64Gt, SubsR64Le,
     SubsR32Eq, SubsR32Ne, SubsR32Cs, SubsR32Cc, SubsR32Hi, SubsR32Ls, SubsR32Ge, SubsR32Lt, SubsR32Gt, SubsR32Le,
     AndsI64Eq, AndsI64Ne, AndsI32Eq, AndsI32Ne, AndsR64Eq, AndsR64Ne, AndsR32Eq, AndsR32Ne,
+    // The end of a loop: `a` plus `c`, compared with the immediate or `b`.
+    StepI64Ne, StepI32Ne, StepR64Ne, StepR32Ne,
     // Arithmetic and logic.
     MovI, Mov64, Mov32, Movk64, Movk32,
     AddI64, AddI32, AndI, OrrI64, OrrI32, EorI64, EorI32,
@@ -72,7 +74,9 @@ pub(crate) enum Code {
     Ldp64, Ldp32, Stp64, Stp32, LdpPost64, StpPre64,
     LdrS, LdrD, LdrQ, StrS, StrD, StrQ, LdpQ, StpQ, LdpD, StpD,
     // The rest: `imm[31:0]` is the instruction.
-    CheckSp, Fence, MrsSpEl0, MrsTpidrEl0, MrsTpidrEl1, Rare, Memory, SimdData, SimdFlags, System, FpTrap, Undefined,
+    CheckSp, Fence, Rare, Memory, SimdData, SimdFlags, System, FpTrap, Undefined,
+    // System instructions that are frequent and simple. Those that may leave the loop are followed by their address.
+    MrsField, MsrField, MrsDaif, DaifSet, DaifClr, MsrDaif, DcZva,
 }
 
 /// Index into the register file of a [`State`](crate::state::State). A type of its own, so that the

@@ -284,12 +284,14 @@ impl<'a, 'f> Decoder<'a, 'f> {
         let n = with_sp(w.rn());
         let (wide, subtract) = (w.bit(31), w.bit(30));
         if w.bit(29) {
-            let code = match (subtract, wide) {
-                (false, false) => Code::AddsI32,
-                (false, true) => Code::AddsI64,
-                (true, false) => Code::SubsI32,
-                (true, true) => Code::SubsI64,
+            // Adding k sets the flags as subtracting -k does, unless k is 0.
+            let (code, imm) = match (subtract || imm != 0, wide) {
+                (false, false) => (Code::AddsI32, 0),
+                (false, true) => (Code::AddsI64, 0),
+                (true, false) => (Code::SubsI32, imm),
+                (true, true) => (Code::SubsI64, imm),
             };
+            let imm = if subtract { imm } else { imm.wrapping_neg() };
             return self.simple(code, destination(w.rt()), n, imm);
         }
         let d = with_sp(w.rt());
@@ -504,8 +506,13 @@ impl<'a, 'f> Decoder<'a, 'f> {
         let joined = self.last().and_then(|last| Some((last, joined(last, condition)?)));
         if let Some((last, code)) = joined {
             self.used -= 1;
-            let imm = if last.imm >> 32 == 0 { last.imm << 32 } else { 0 };
-            self.branch(code, target, Operation { imm, ..last });
+            let joined = Operation { code, imm: last.imm << 32, ..last };
+            let step = self.last().and_then(|before| stepped(before, joined));
+            if step.is_some() {
+                self.used -= 1;
+            }
+            let joined = step.unwrap_or(joined);
+            self.branch(joined.code, target, joined);
         } else {
             const PLAIN: [Code; 14] = [
                 Code::Beq,
@@ -537,12 +544,12 @@ impl<'a, 'f> Decoder<'a, 'f> {
         let (d, e) = (self.instructions, self.accesses);
         match opc {
             0b0000 | 0b0010 => {
-                self.emit(Operation { code: Code::Br, b: n as u8, d, e, ..Operation::default() });
+                self.emit(Operation { code: Code::Br, a: DISCARD, b: n as u8, d, e, ..Operation::default() });
                 Go::End
             }
             0b0001 => {
                 let imm = self.pc.wrapping_add(4);
-                self.emit(Operation { code: Code::Blr, b: n as u8, d, e, imm, ..Operation::default() });
+                self.emit(Operation { code: Code::Blr, a: 30, b: n as u8, d, e, imm, ..Operation::default() });
                 Go::End
             }
             0b0100 | 0b0101 if n == 31 => {
@@ -563,15 +570,45 @@ impl<'a, 'f> Decoder<'a, 'f> {
             0xd503_2000..=0xd503_2fff if rt == 31 && !(0xd503_2020..0xd503_20c0).contains(&w.0) => Go::On,
             // DMB.
             0xd503_30a0..=0xd503_3fff if rt == 31 && w.field(7, 5) == 5 => self.word(Code::Fence, w),
-            // MRS of SP_EL0, TPIDR_EL1, TPIDR_EL0.
-            0xd538_4100 if el1 => self.simple(Code::MrsSpEl0, destination(rt), 0, w.0.into()),
-            0xd538_d080 if el1 => self.simple(Code::MrsTpidrEl1, destination(rt), 0, w.0.into()),
-            0xd53b_d040 => self.simple(Code::MrsTpidrEl0, destination(rt), 0, w.0.into()),
+            // MRS, MSR (register) of what has no effects.
+            code if el1 && field_of(code).is_some() => self.field(w, field_of(code)),
+            code @ 0xd53b_d040 if field_of(code).is_some() => self.field(w, field_of(code)),
+            // MRS DAIF, MSR DAIF.
+            0xd53b_4220 if el1 => self.simple(Code::MrsDaif, destination(rt), 0, 0),
+            0xd51b_4220 if el1 => self.followed(Code::MsrDaif, rt as u8, 0),
+            // MSR DAIFSet, DAIFClr.
+            0xd503_40c0..=0xd503_4fdf if el1 && rt == 31 && w.field(7, 5) == 6 => {
+                self.simple(Code::DaifSet, 0, 0, u64::from(w.field(11, 8)) << 6)
+            }
+            0xd503_40e0..=0xd503_4fff if el1 && rt == 31 && w.field(7, 5) == 7 => {
+                self.followed(Code::DaifClr, 0, u64::from(w.field(11, 8)) << 6)
+            }
+            // DC ZVA: tried on the map first, then as any other.
+            0xd50b_7420 => {
+                self.simple(Code::DcZva, 0, rt as u8, 0);
+                self.system_word(w);
+                Go::On
+            }
             _ => {
                 self.system_word(w);
                 Go::On
             }
         }
+    }
+
+    fn field(&mut self, w: Word, field: Option<Field>) -> Go {
+        let number = field.map_or(0, |field| field as u64);
+        let code = if w.bit(21) { Code::MrsField } else { Code::MsrField };
+        let a = if w.bit(21) { destination(w.rt()) } else { w.rt() as u8 };
+        self.simple(code, a, 0, number)
+    }
+
+    /// Emits an operation that may leave the executor's loop, and after it its address.
+    fn followed(&mut self, code: Code, b: u8, imm: u64) -> Go {
+        self.emit(Operation { code, b, imm, d: self.instructions, e: self.accesses, ..Operation::default() });
+        self.emit(Operation { code: Code::Undefined, imm: self.pc, ..Operation::default() });
+        self.fence = self.used;
+        Go::On
     }
 
     /// Emits a system instruction, and after it an operation that carries its address.
@@ -1233,6 +1270,53 @@ impl<'a, 'f> Decoder<'a, 'f> {
     }
 }
 
+/// A system register that is storage and nothing else, and is not trapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Field {
+    SpEl0,
+    TpidrEl1,
+    TpidrEl0,
+    TpidrroEl0,
+    ElrEl1,
+    SpsrEl1,
+    EsrEl1,
+    FarEl1,
+}
+
+impl Field {
+    /// Returns the register of a number.
+    #[inline(always)]
+    pub(crate) const fn from_number(number: u64) -> Self {
+        match number & 7 {
+            0 => Self::SpEl0,
+            1 => Self::TpidrEl1,
+            2 => Self::TpidrEl0,
+            3 => Self::TpidrroEl0,
+            4 => Self::ElrEl1,
+            5 => Self::SpsrEl1,
+            6 => Self::EsrEl1,
+            _ => Self::FarEl1,
+        }
+    }
+}
+
+/// Which register an MRS or MSR without its transfer register names.
+const fn field_of(word: u32) -> Option<Field> {
+    Some(match word {
+        0xd538_4100 | 0xd518_4100 => Field::SpEl0,
+        0xd538_d080 | 0xd518_d080 => Field::TpidrEl1,
+        0xd53b_d040 | 0xd51b_d040 => Field::TpidrEl0,
+        0xd53b_d060 => Field::TpidrroEl0,
+        0xd538_4020 | 0xd518_4020 => Field::ElrEl1,
+        // A write of SPSR_EL1 keeps some bits and not others.
+        0xd538_4000 => Field::SpsrEl1,
+        0xd538_5200 => Field::EsrEl1,
+        0xd538_6000 => Field::FarEl1,
+        _ => return None,
+    })
+}
+
 /// What a single register's load or store becomes.
 #[derive(Clone, Copy, Debug)]
 enum Single {
@@ -1315,13 +1399,33 @@ fn joined(last: Operation, condition: u32) -> Option<Code> {
         SubsI32 => Some(SUBTRACT[1][position]),
         SubsR64 => Some(SUBTRACT[2][position]),
         SubsR32 => Some(SUBTRACT[3][position]),
-        // Masks beyond 32 bits do not fit beside the link.
-        AndsI64 if last.imm >> 32 == 0 => Some(*TEST[0].get(position)?),
+        // Masks that are not their own low half, sign-extended, do not fit beside the link.
+        AndsI64 if last.imm as i32 as u64 == last.imm => Some(*TEST[0].get(position)?),
         AndsI32 => Some(*TEST[1].get(position)?),
         AndsR64 => Some(*TEST[2].get(position)?),
         AndsR32 => Some(*TEST[3].get(position)?),
         _ => None,
     }
+}
+
+/// The operation that is a comparison and branch with the step of its register before it.
+fn stepped(before: Operation, compare: Operation) -> Option<Operation> {
+    let code = match (before.code, compare.code) {
+        (Code::AddI64, Code::SubsI64Ne) => Code::StepI64Ne,
+        (Code::AddI32, Code::SubsI32Ne) => Code::StepI32Ne,
+        (Code::AddI64, Code::SubsR64Ne) => Code::StepR64Ne,
+        (Code::AddI32, Code::SubsR32Ne) => Code::StepR32Ne,
+        _ => return None,
+    };
+    let register = before.a;
+    let small = before.imm.wrapping_add(32);
+    let other = if code == Code::StepR64Ne || code == Code::StepR32Ne { compare.c } else { ZERO };
+    let fits = before.b == register && compare.b == register && compare.a == DISCARD && small < 64;
+    // The stepped register on both sides, or SP, is left alone.
+    if !fits || other == register || register == SP {
+        return None;
+    }
+    Some(Operation { code, a: register, b: other, c: small as u8, ..compare })
 }
 
 /// Returns the mask of a logical immediate; `None` where it is reserved. Arm ARM, DecodeBitMasks.

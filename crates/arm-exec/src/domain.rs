@@ -103,13 +103,13 @@ impl Mailbox {
     /// The PE starts to run. What was posted before is seen by the next `serve`; who posts later
     /// sees the PE running.
     pub(crate) fn enter(&self) {
-        self.running.store(true, Ordering::SeqCst);
-        core::sync::atomic::fence(Ordering::SeqCst);
+        // Ordered before everything that follows, and after what it may have missed.
+        self.running.swap(true, Ordering::SeqCst);
     }
 
     /// The PE stops running; it uses no translation until it enters again.
     pub(crate) fn leave(&self) {
-        self.running.store(false, Ordering::SeqCst);
+        self.running.store(false, Ordering::Release);
     }
 
     /// Takes the request for an exit or for an event, if there is one.

@@ -35,8 +35,8 @@ pub trait Environment<'m> {
     type Fault: Copy;
 
     /// Translates the page of an intermediate physical address. A page that is there but does not
-    /// allow `access` is a fault. What it returns may be cached until the
-    /// [`Domain`](crate::Domain) is told otherwise.
+    /// allow `access` is a fault. What it returns may be cached, for both kinds of load and, if it is
+    /// writable, for stores, until the [`Domain`](crate::Domain) is told otherwise.
     ///
     /// # Errors
     /// The fault, where the access is not allowed or nothing is mapped.

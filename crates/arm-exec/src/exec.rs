@@ -11,6 +11,7 @@
 )]
 
 use crate::block::{Code, Op};
+use crate::decode::Field;
 use crate::flow::{Flow, Host};
 use crate::pe::{JUMPS, Pe};
 use crate::state::{Flags, SP};
@@ -207,6 +208,21 @@ impl<'m> Pe<'m> {
                         }
                     }};
                 }
+                macro_rules! wide_imm {
+                    () => {
+                        (op.imm.get() as i64 >> 32) as u64
+                    };
+                }
+                macro_rules! step {
+                    ($flags:ident, $set:ident, $right:expr) => {{
+                        let step = (op.c.get() as u64).wrapping_sub(32);
+                        let right = $right;
+                        $set!(x!(a).wrapping_add(step));
+                        let (flags, result) = Flags::$flags(x!(a), right);
+                        self.state.flags = flags;
+                        branch_if!(result != 0)
+                    }};
+                }
                 macro_rules! near {
                     () => {
                         x!(b).wrapping_add(op.imm.get())
@@ -239,9 +255,8 @@ impl<'m> Pe<'m> {
                     Code::Br | Code::Blr => {
                         counts += u64::from(op.d.get()) | u64::from(op.e.get()) << 32;
                         let target = x!(b);
-                        if op.code.get() == Code::Blr {
-                            self.state.x[30] = op.imm.get();
-                        }
+                        // BR and RET write the value to where nobody looks.
+                        set!(op.imm.get());
                         let jump = jumps[(target >> 2) as usize & (JUMPS - 1)].get();
                         if jump.va == target && jump.key == self.keys[(target >> 55) as usize & 1] {
                             break 'block jump.start;
@@ -276,26 +291,26 @@ impl<'m> Pe<'m> {
                     Code::Tbz => branch_if!(x!(b) >> (op.c.get() as u8 & 63) & 1 == 0),
                     Code::Tbnz => branch_if!(x!(b) >> (op.c.get() as u8 & 63) & 1 != 0),
 
-                    Code::SubsI64Eq => compare_branch!(sub64, op.imm.get() >> 32, u64, |l, r| l == r),
-                    Code::SubsI64Ne => compare_branch!(sub64, op.imm.get() >> 32, u64, |l, r| l != r),
-                    Code::SubsI64Cs => compare_branch!(sub64, op.imm.get() >> 32, u64, |l, r| l >= r),
-                    Code::SubsI64Cc => compare_branch!(sub64, op.imm.get() >> 32, u64, |l, r| l < r),
-                    Code::SubsI64Hi => compare_branch!(sub64, op.imm.get() >> 32, u64, |l, r| l > r),
-                    Code::SubsI64Ls => compare_branch!(sub64, op.imm.get() >> 32, u64, |l, r| l <= r),
-                    Code::SubsI64Ge => compare_branch!(sub64, op.imm.get() >> 32, i64, |l, r| l >= r),
-                    Code::SubsI64Lt => compare_branch!(sub64, op.imm.get() >> 32, i64, |l, r| l < r),
-                    Code::SubsI64Gt => compare_branch!(sub64, op.imm.get() >> 32, i64, |l, r| l > r),
-                    Code::SubsI64Le => compare_branch!(sub64, op.imm.get() >> 32, i64, |l, r| l <= r),
-                    Code::SubsI32Eq => compare_branch!(sub32, op.imm.get() >> 32, u32, |l, r| l == r),
-                    Code::SubsI32Ne => compare_branch!(sub32, op.imm.get() >> 32, u32, |l, r| l != r),
-                    Code::SubsI32Cs => compare_branch!(sub32, op.imm.get() >> 32, u32, |l, r| l >= r),
-                    Code::SubsI32Cc => compare_branch!(sub32, op.imm.get() >> 32, u32, |l, r| l < r),
-                    Code::SubsI32Hi => compare_branch!(sub32, op.imm.get() >> 32, u32, |l, r| l > r),
-                    Code::SubsI32Ls => compare_branch!(sub32, op.imm.get() >> 32, u32, |l, r| l <= r),
-                    Code::SubsI32Ge => compare_branch!(sub32, op.imm.get() >> 32, i32, |l, r| l >= r),
-                    Code::SubsI32Lt => compare_branch!(sub32, op.imm.get() >> 32, i32, |l, r| l < r),
-                    Code::SubsI32Gt => compare_branch!(sub32, op.imm.get() >> 32, i32, |l, r| l > r),
-                    Code::SubsI32Le => compare_branch!(sub32, op.imm.get() >> 32, i32, |l, r| l <= r),
+                    Code::SubsI64Eq => compare_branch!(sub64, wide_imm!(), u64, |l, r| l == r),
+                    Code::SubsI64Ne => compare_branch!(sub64, wide_imm!(), u64, |l, r| l != r),
+                    Code::SubsI64Cs => compare_branch!(sub64, wide_imm!(), u64, |l, r| l >= r),
+                    Code::SubsI64Cc => compare_branch!(sub64, wide_imm!(), u64, |l, r| l < r),
+                    Code::SubsI64Hi => compare_branch!(sub64, wide_imm!(), u64, |l, r| l > r),
+                    Code::SubsI64Ls => compare_branch!(sub64, wide_imm!(), u64, |l, r| l <= r),
+                    Code::SubsI64Ge => compare_branch!(sub64, wide_imm!(), i64, |l, r| l >= r),
+                    Code::SubsI64Lt => compare_branch!(sub64, wide_imm!(), i64, |l, r| l < r),
+                    Code::SubsI64Gt => compare_branch!(sub64, wide_imm!(), i64, |l, r| l > r),
+                    Code::SubsI64Le => compare_branch!(sub64, wide_imm!(), i64, |l, r| l <= r),
+                    Code::SubsI32Eq => compare_branch!(sub32, wide_imm!(), u32, |l, r| l == r),
+                    Code::SubsI32Ne => compare_branch!(sub32, wide_imm!(), u32, |l, r| l != r),
+                    Code::SubsI32Cs => compare_branch!(sub32, wide_imm!(), u32, |l, r| l >= r),
+                    Code::SubsI32Cc => compare_branch!(sub32, wide_imm!(), u32, |l, r| l < r),
+                    Code::SubsI32Hi => compare_branch!(sub32, wide_imm!(), u32, |l, r| l > r),
+                    Code::SubsI32Ls => compare_branch!(sub32, wide_imm!(), u32, |l, r| l <= r),
+                    Code::SubsI32Ge => compare_branch!(sub32, wide_imm!(), i32, |l, r| l >= r),
+                    Code::SubsI32Lt => compare_branch!(sub32, wide_imm!(), i32, |l, r| l < r),
+                    Code::SubsI32Gt => compare_branch!(sub32, wide_imm!(), i32, |l, r| l > r),
+                    Code::SubsI32Le => compare_branch!(sub32, wide_imm!(), i32, |l, r| l <= r),
                     Code::SubsR64Eq => compare_branch!(sub64, x!(c), u64, |l, r| l == r),
                     Code::SubsR64Ne => compare_branch!(sub64, x!(c), u64, |l, r| l != r),
                     Code::SubsR64Cs => compare_branch!(sub64, x!(c), u64, |l, r| l >= r),
@@ -316,14 +331,19 @@ impl<'m> Pe<'m> {
                     Code::SubsR32Lt => compare_branch!(sub32, x!(c), i32, |l, r| l < r),
                     Code::SubsR32Gt => compare_branch!(sub32, x!(c), i32, |l, r| l > r),
                     Code::SubsR32Le => compare_branch!(sub32, x!(c), i32, |l, r| l <= r),
-                    Code::AndsI64Eq => test_branch!(logic64, x!(b) & (op.imm.get() >> 32), u64, true),
-                    Code::AndsI64Ne => test_branch!(logic64, x!(b) & (op.imm.get() >> 32), u64, false),
-                    Code::AndsI32Eq => test_branch!(logic32, x!(b) & (op.imm.get() >> 32), u32, true),
-                    Code::AndsI32Ne => test_branch!(logic32, x!(b) & (op.imm.get() >> 32), u32, false),
+                    Code::AndsI64Eq => test_branch!(logic64, x!(b) & wide_imm!(), u64, true),
+                    Code::AndsI64Ne => test_branch!(logic64, x!(b) & wide_imm!(), u64, false),
+                    Code::AndsI32Eq => test_branch!(logic32, x!(b) & wide_imm!(), u32, true),
+                    Code::AndsI32Ne => test_branch!(logic32, x!(b) & wide_imm!(), u32, false),
                     Code::AndsR64Eq => test_branch!(logic64, x!(b) & x!(c), u64, true),
                     Code::AndsR64Ne => test_branch!(logic64, x!(b) & x!(c), u64, false),
                     Code::AndsR32Eq => test_branch!(logic32, x!(b) & x!(c), u32, true),
                     Code::AndsR32Ne => test_branch!(logic32, x!(b) & x!(c), u32, false),
+
+                    Code::StepI64Ne => step!(sub64, set, wide_imm!()),
+                    Code::StepI32Ne => step!(sub32, set32, wide_imm!()),
+                    Code::StepR64Ne => step!(sub64, set, x!(b)),
+                    Code::StepR32Ne => step!(sub32, set32, x!(b)),
 
                     Code::MovI => set!(op.imm.get()),
                     Code::Mov64 => set!(x!(b)),
@@ -677,14 +697,44 @@ impl<'m> Pe<'m> {
                         }
                     }
                     Code::Fence => crate::ram::full_fence(),
-                    Code::MrsSpEl0 => {
-                        if !self.state.mode.sp_elx {
+                    Code::MrsField => {
+                        let field = Field::from_number(op.imm.get());
+                        // SP_EL0 has no name while it is SP.
+                        if field == Field::SpEl0 && !self.state.mode.sp_elx {
                             break 'run Stop::Undefined(here!());
                         }
-                        set!(self.state.sp_bank[0]);
+                        set!(*self.field(field));
                     }
-                    Code::MrsTpidrEl0 => set!(self.state.sys.tpidr_el0),
-                    Code::MrsTpidrEl1 => set!(self.state.sys.tpidr_el1),
+                    Code::MsrField => {
+                        let field = Field::from_number(op.imm.get());
+                        if field == Field::SpEl0 && !self.state.mode.sp_elx {
+                            break 'run Stop::Undefined(here!());
+                        }
+                        let value = x!(a);
+                        *self.field(field) = value;
+                    }
+                    Code::MrsDaif => set!(self.state.mode.daif),
+                    // Masking more never makes anything due.
+                    Code::DaifSet => self.state.mode.daif |= op.imm.get(),
+                    Code::DaifClr | Code::MsrDaif => {
+                        let Some(data) = iter.next() else { break 'run Stop::Boundary };
+                        if op.code.get() == Code::DaifClr {
+                            self.state.mode.daif &= !op.imm.get();
+                        } else {
+                            self.state.mode.daif = x!(b) & 0x3c0;
+                        }
+                        if !self.is_quiet() {
+                            counts += u64::from(op.d.get()) | u64::from(op.e.get()) << 32;
+                            self.state.pc = data.imm.get();
+                            break 'run Stop::System(Flow::Context);
+                        }
+                    }
+                    Code::DcZva => {
+                        if self.zero(x!(b)) {
+                            // The general form and its address.
+                            let _ = iter.nth(1);
+                        }
+                    }
                     Code::Rare => self.rare(op.imm.get() as u32),
                     Code::Memory => {
                         if self.memory(env, op.imm.get() as u32).is_none() {

@@ -11,8 +11,8 @@ use crate::abort::{Abort, Cause};
 use crate::block::Operation;
 use crate::env::{Stage2Access, Stage2Page};
 use crate::flow::Host;
-use crate::pe::{FETCH, Pe, READ, WRITE};
-use crate::ram::{PagePtr, acquire_fence, full_fence, release_fence};
+use crate::pe::{DEVICES, Device, FETCH, Pe, READ, STAGE2, WRITE};
+use crate::ram::{Map, PagePtr, acquire_fence, full_fence, release_fence};
 use crate::state::{Monitor, SP};
 use arm_arch::{FaultStatus, Ipa, Level, Pa, Va};
 use core::cell::Cell;
@@ -28,6 +28,8 @@ const SCTLR_A: u64 = 1 << 1;
 /// Stage-1 tables, read through stage 2.
 struct Tables<'a, 'm> {
     env: &'a dyn Host<'m>,
+    /// Pages that may be read, by intermediate physical address.
+    map: Map<'m>,
     loads: Cell<u32>,
     questions: Cell<u64>,
 }
@@ -37,10 +39,17 @@ impl<'m> TableMemory<Ipa> for Tables<'_, 'm> {
     type Error = Ipa;
 
     fn load(&self, at: Ipa) -> Result<Option<[u8; 8]>, Ipa> {
-        self.questions.set(self.questions.get() + 1);
-        let page = self.env.stage2(at, Stage2Access::Walk).ok_or(at)?;
+        let page = match self.map.page(at.bits()) {
+            Some((page, _)) => page,
+            None => {
+                self.questions.set(self.questions.get() + 1);
+                let found = self.env.stage2(at, Stage2Access::Walk).ok_or(at)?;
+                self.map.insert(at.bits(), found.page, found.absolute);
+                found.page
+            }
+        };
         self.loads.set(self.loads.get() + 1);
-        let descriptor = page.page.atomic64((at.bits() & 0xff8) as usize).load(SeqCst);
+        let descriptor = page.atomic64((at.bits() & 0xff8) as usize).load(SeqCst);
         Ok(Some(descriptor.to_ne_bytes()))
     }
 }
@@ -146,27 +155,70 @@ impl<'m> Pe<'m> {
         Access::new(kind, privilege).with_pan(mode.pan)
     }
 
-    /// Translates through both stages, without the maps.
+    /// Translates through both stages, without the maps of stage 1.
     fn resolve(
         &mut self,
         env: &dyn Host<'m>,
         va: u64,
         access: Access,
     ) -> Result<(Mapping<Ipa>, Stage2Page<'m>), Abort> {
+        let mapping = self.walk(env, va, access)?;
+        self.finish(env, va, access, mapping)
+    }
+
+    /// As `resolve`; remembers a page of Device memory at `keep`.
+    fn resolve_keeping(
+        &mut self,
+        env: &dyn Host<'m>,
+        va: u64,
+        access: Access,
+        keep: (usize, u64),
+    ) -> Result<(Mapping<Ipa>, Stage2Page<'m>), Abort> {
+        let mapping = self.walk(env, va, access)?;
+        if mapping.attributes.is_device() && mapping.update.is_none() {
+            let (slot, key) = keep;
+            self.devices[slot] = Device { key, ipa: mapping.output.bits() & !0xfff };
+        }
+        self.finish(env, va, access, mapping)
+    }
+
+    fn walk(&mut self, env: &dyn Host<'m>, va: u64, access: Access) -> Result<Mapping<Ipa>, Abort> {
         let params = self.params();
-        let tables = Tables { env, loads: Cell::new(0), questions: Cell::new(0) };
+        let map = self.maps[STAGE2[0]];
+        let tables = Tables { env, map, loads: Cell::new(0), questions: Cell::new(0) };
         let walked = vmsa::walk(&params, Va::new(va), access, &tables);
         self.statistics.walks = self.statistics.walks.wrapping_add(1);
-        self.statistics.stage2 = self.statistics.stage2.wrapping_add(tables.questions.get() + 1);
+        self.statistics.stage2 = self.statistics.stage2.wrapping_add(tables.questions.get());
         let abort = |cause| Abort { va, access, cause };
-        let mapping = match walked {
-            Ok(Translation::Mapped(mapping)) => mapping,
-            Ok(Translation::Fault(fault)) => return Err(abort(Cause::Stage1(fault))),
+        match walked {
+            Ok(Translation::Mapped(mapping)) => Ok(mapping),
+            Ok(Translation::Fault(fault)) => Err(abort(Cause::Stage1(fault))),
             Err(ipa) => {
                 let walk_level = Some(self.walk_level(va, tables.loads.get()));
-                return Err(abort(Cause::Stage2 { ipa, walk_level }));
+                Err(abort(Cause::Stage2 { ipa, walk_level }))
             }
-        };
+        }
+    }
+
+    fn finish(
+        &mut self,
+        env: &dyn Host<'m>,
+        va: u64,
+        access: Access,
+        mapping: Mapping<Ipa>,
+    ) -> Result<(Mapping<Ipa>, Stage2Page<'m>), Abort> {
+        match self.stage2(env, mapping.output, access) {
+            Some(page) => Ok((mapping, page)),
+            None => {
+                let cause = Cause::Stage2 { ipa: mapping.output, walk_level: None };
+                Err(Abort { va, access, cause })
+            }
+        }
+    }
+
+    /// Finds the page of an intermediate physical address, by the maps or by asking.
+    fn stage2(&mut self, env: &dyn Host<'m>, ipa: Ipa, access: Access) -> Option<Stage2Page<'m>> {
+        let [reads, writes] = STAGE2.map(|map| self.maps[map]);
         let question = match access.kind {
             AccessKind::Fetch => Stage2Access::Fetch,
             AccessKind::Write | AccessKind::Atomic | AccessKind::Invalidate => Stage2Access::Write,
@@ -176,10 +228,24 @@ impl<'m> Pe<'m> {
             | AccessKind::AtRead
             | AccessKind::AtWrite => Stage2Access::Read,
         };
-        match env.stage2(mapping.output, question) {
-            Some(page) => Ok((mapping, page)),
-            None => Err(abort(Cause::Stage2 { ipa: mapping.output, walk_level: None })),
+        let known = match question {
+            Stage2Access::Read | Stage2Access::Walk => reads.page(ipa.bits()),
+            Stage2Access::Write => writes.page(ipa.bits()),
+            Stage2Access::Fetch => None,
+        };
+        if let Some((page, absolute)) = known {
+            let writable = writes.page(ipa.bits()).is_some();
+            return Some(Stage2Page { page, absolute, writable, executable: false });
         }
+        self.statistics.stage2 = self.statistics.stage2.wrapping_add(1);
+        let found = env.stage2(ipa, question)?;
+        if question != Stage2Access::Fetch {
+            reads.insert(ipa.bits(), found.page, found.absolute);
+            if found.writable {
+                writes.insert(ipa.bits(), found.page, found.absolute);
+            }
+        }
+        Some(found)
     }
 
     /// The level of the descriptor that a walk loads after `loads` others.
@@ -219,7 +285,18 @@ impl<'m> Pe<'m> {
             return Some(Place { page, offset });
         }
         self.statistics.misses = self.statistics.misses.wrapping_add(1);
-        match self.resolve(env, va, access) {
+        // A page, the map, and never 0.
+        let key = va & !0xfff | (map + 1) as u64;
+        let slot = (va >> 12) as usize % DEVICES;
+        if self.devices[slot].key == key && access.aligned {
+            let ipa = Ipa::new(self.devices[slot].ipa | va & 0xfff);
+            let Some(page) = self.stage2(env, ipa, access) else {
+                self.abort = Some(Abort { va, access, cause: Cause::Stage2 { ipa, walk_level: None } });
+                return None;
+            };
+            return Some(Place { page: page.page, offset });
+        }
+        match self.resolve_keeping(env, va, access, (slot, key)) {
             Ok((mapping, page)) => {
                 self.fill(va, access, &mapping, &page);
                 Some(Place { page: page.page, offset })
@@ -295,8 +372,19 @@ impl<'m> Pe<'m> {
         va: u64,
         access: Access,
     ) -> Result<(Stage2Page<'m>, usize), Abort> {
-        let (_, page) = self.resolve(env, va, access)?;
-        Ok((page, (va & 0xfff) as usize))
+        let offset = (va & 0xfff) as usize;
+        // What may be read or written may be cleaned; the maps hold Normal memory only.
+        let map = match access.kind {
+            AccessKind::Read | AccessKind::Clean | AccessKind::CleanInvalidate => Some(READ),
+            AccessKind::Write | AccessKind::Invalidate => Some(WRITE),
+            AccessKind::Atomic | AccessKind::Fetch | AccessKind::AtRead | AccessKind::AtWrite => None,
+        };
+        if let Some((page, absolute)) = map.and_then(|map| self.maps[map + self.regime(access)].page(va)) {
+            return Ok((Stage2Page { page, absolute, writable: false, executable: false }, offset));
+        }
+        let (mapping, page) = self.resolve(env, va, access)?;
+        self.fill(va, access, &mapping, &page);
+        Ok((page, offset))
     }
 
     fn fail_alignment<T>(&mut self, va: u64, access: Access) -> Option<T> {

@@ -8,7 +8,7 @@
 
 use crate::abort::{Abort, Cause};
 use crate::block::{Block, Code, Jump, MAX_OPS, Op, Operation, Store};
-use crate::decode::{Context, Decoder, Function, Functions};
+use crate::decode::{Context, Decoder, Field, Function, Functions};
 use crate::domain::{Domain, Invalidation, Mailbox, request};
 use crate::env::{Environment, Event, Timer};
 use crate::exec::Stop;
@@ -22,6 +22,8 @@ use arm_arch::{Ipa, Level};
 use core::cell::Cell;
 use mmu_xlate::vmsa::{El1Registers, Params};
 
+/// Blocks that a call of `run` counts as, in the time between looks at the timers.
+const ENTRY_BLOCKS: u32 = 64;
 /// Entries of the table of indirect branches.
 pub(crate) const JUMPS: usize = 4096;
 /// The maps of reads: EL1, EL1 with PAN, EL0.
@@ -32,7 +34,9 @@ pub(crate) const WRITE: usize = 3;
 pub(crate) const FETCH: usize = 6;
 /// The map in which nothing ever is, for contexts that check every access.
 const EMPTY: usize = 8;
-const MAPS: usize = 9;
+/// The maps of stage 2, by intermediate physical address: what may be read, what may be written.
+pub(crate) const STAGE2: [usize; 2] = [9, 10];
+const MAPS: usize = 11;
 
 /// Memory that a PE works in, provided by the caller. Contents mean nothing to anyone else.
 #[derive(Debug)]
@@ -102,6 +106,25 @@ impl Fetched {
     }
 }
 
+/// Translations of Device memory that are remembered.
+pub(crate) const DEVICES: usize = 16;
+
+/// A remembered stage-1 translation of a page of Device memory, for aligned accesses.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Device {
+    /// The virtual page, with the kind of access in the low bits; 0 for none.
+    pub(crate) key: u64,
+    /// The intermediate physical page.
+    pub(crate) ipa: u64,
+}
+
+/// The registers of the timers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Timers([u64; 4]);
+
+/// What the trap of FP and SIMD depends on: CPACR_EL1, CPTR_EL2, HCR_EL2, the Exception level.
+type FpControls = (u64, u64, u64, u8);
+
 /// One processing element.
 #[derive(Debug)]
 pub struct Pe<'m> {
@@ -130,10 +153,17 @@ pub struct Pe<'m> {
     /// Translations of the upper half that are not global are in the maps.
     pub(crate) high_not_global: bool,
     pub(crate) fetched: Fetched,
+    pub(crate) devices: [Device; DEVICES],
     /// Registers of stage 1 that the maps were filled for.
     mapped_for: El1Registers,
     generations: [u32; 2],
     context: Context,
+    /// Whether FP and SIMD trap, and what that was derived from.
+    fp_trap: (Option<FpControls>, bool),
+    /// Blocks until the next look at the timers.
+    until_timers: u32,
+    /// The timers as they were when `run` returned.
+    timers: Timers,
     shared: &'m Domain,
     index: usize,
     /// Something was broadcast that nobody has waited for.
@@ -193,10 +223,14 @@ impl<'m> Pe<'m> {
             large: [0; 2],
             high_not_global: false,
             fetched: Fetched([[0; 64]; 2]),
+            devices: [Device::default(); DEVICES],
             mapped_for: registers,
             // Generation 0 is never current: what is zero is true for nothing.
             generations: [1; 2],
             context: Context::default(),
+            fp_trap: (None, false),
+            until_timers: 0,
+            timers: Timers::default(),
             shared,
             index,
             broadcast: false,
@@ -217,7 +251,13 @@ impl<'m> Pe<'m> {
     fn enter<E: Environment<'m>>(&mut self, env: &E, blocks: u32, single: bool) -> Event<E::Fault> {
         let keeper = Keeper { env, fault: Cell::new(None) };
         self.mailbox.enter();
+        // Timers that the caller has set are looked at now, others when it is time; running itself counts.
+        if self.timers != self.timer_registers() {
+            self.until_timers = 0;
+        }
+        self.until_timers = self.until_timers.saturating_sub(ENTRY_BLOCKS);
         let exit = self.work(&keeper, blocks, single);
+        self.timers = self.timer_registers();
         self.mailbox.leave();
         match exit {
             Exit::Budget => Event::Budget,
@@ -236,7 +276,8 @@ impl<'m> Pe<'m> {
     /// The loop around the executor. Not generic, so that it is compiled once.
     fn work(&mut self, env: &dyn Host<'m>, blocks: u32, single: bool) -> Exit {
         let mut left = blocks;
-        let mut until_timers = 0;
+        // A stub waits for the block at the PC that it left with: the caller may have changed PC since.
+        self.link = None;
         let mut changed = true;
         loop {
             if self.mailbox.requests() != 0 {
@@ -245,9 +286,9 @@ impl<'m> Pe<'m> {
                     return Exit::Request;
                 }
             }
-            if until_timers == 0 {
-                until_timers = TIMER_BLOCKS;
-                if let Some(timer) = system::timers(self, env.counter()) {
+            if self.until_timers == 0 {
+                self.until_timers = TIMER_BLOCKS;
+                if let Some(timer) = self.look_at_timers(env) {
                     return Exit::Timer(timer);
                 }
             }
@@ -256,7 +297,7 @@ impl<'m> Pe<'m> {
             }
             if changed {
                 let pc = self.state.pc;
-                if system::interrupts(self) == Boundary::Maintenance {
+                if !self.is_calm() && system::interrupts(self) == Boundary::Maintenance {
                     return Exit::Maintenance;
                 }
                 self.synchronise();
@@ -264,8 +305,9 @@ impl<'m> Pe<'m> {
                     return Exit::Budget;
                 }
             }
-            let stepping = system::step_state(&self.state) == StepState::ActiveNotPending;
-            let start = match self.find(env, single || stepping) {
+            let stepping = changed && self.is_stepping();
+            let alone = single || stepping;
+            let start = match self.find(env, alone) {
                 Ok(start) => start,
                 Err(None) => {
                     changed = true;
@@ -274,18 +316,17 @@ impl<'m> Pe<'m> {
                 }
                 Err(Some(exit)) => return exit,
             };
-            let given = left.min(until_timers) - 1;
-            let mut fuel = if single || stepping { 0 } else { given };
+            let given = if alone { 0 } else { left.min(self.until_timers) - 1 };
+            let mut fuel = given;
             let stop = self.execute(env, start, &mut fuel);
-            let spent = if single || stepping { 1 } else { given - fuel + 1 };
+            let spent = given - fuel + 1;
             left -= spent;
-            until_timers -= spent;
+            self.until_timers = self.until_timers.saturating_sub(spent);
             self.statistics.blocks += u64::from(spent);
-            let alone = single || stepping;
-            match self.settle(stop, alone, &mut until_timers) {
-                Ok(context) => changed = context,
+            changed = match self.settle(stop, alone) {
+                Ok(context) => context,
                 Err(exit) => return exit,
-            }
+            };
             if stepping {
                 // The instruction is done: the next one is preceded by the step exception.
                 self.state.mode.ss = false;
@@ -294,9 +335,75 @@ impl<'m> Pe<'m> {
         }
     }
 
+    /// Whether an instruction is to be stepped by the guest's software step.
+    fn is_stepping(&self) -> bool {
+        self.state.sys.mdscr_el1 & 1 != 0 && system::step_state(&self.state) == StepState::ActiveNotPending
+    }
+
+    fn timer_registers(&self) -> Timers {
+        let sys = &self.state.sys;
+        Timers([sys.cntv_ctl_el0, sys.cntv_cval_el0, sys.cntp_ctl_el0, sys.cntp_cval_el0])
+    }
+
+    /// Returns the timer whose condition has become true. The clock is read only if one can.
+    fn look_at_timers(&mut self, env: &dyn Host<'m>) -> Option<Timer> {
+        let sys = &self.state.sys;
+        // ENABLE and not IMASK.
+        let armed = |ctl: u64| ctl & 3 == 1;
+        let count = if armed(sys.cntv_ctl_el0) || armed(sys.cntp_ctl_el0) { env.counter() } else { 0 };
+        system::timers(self, count)
+    }
+
+    /// Whether nothing is pending that a mask alone could hold back: no virtual interrupt, no step.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        let sys = &self.state.sys;
+        let [a, b, c, d] = sys.ich_lr_el2;
+        // HCR_EL2.VF, VI, VSE; MDSCR_EL1.SS.
+        (a | b | c | d | sys.hcr_el2 & 0x1c0 | sys.mdscr_el1 & 1) == 0
+    }
+
+    /// Whether `system::interrupts` would find nothing to do.
+    fn is_calm(&self) -> bool {
+        let sys = &self.state.sys;
+        // The causes of the maintenance interrupt that ICH_HCR_EL2 enables.
+        self.is_quiet() && !self.state.mode.il && sys.ich_hcr_el2 & 0xfe == 0 && sys.ich_misr_el2 == 0
+    }
+
+    /// Returns a system register that is only storage.
+    #[inline]
+    pub(crate) fn field(&mut self, field: Field) -> &mut u64 {
+        let sys = &mut self.state.sys;
+        match field {
+            Field::SpEl0 => &mut self.state.sp_bank[0],
+            Field::TpidrEl1 => &mut sys.tpidr_el1,
+            Field::TpidrEl0 => &mut sys.tpidr_el0,
+            Field::TpidrroEl0 => &mut sys.tpidrro_el0,
+            Field::ElrEl1 => &mut sys.elr_el1,
+            Field::SpsrEl1 => &mut sys.spsr_el1,
+            Field::EsrEl1 => &mut sys.esr_el1,
+            Field::FarEl1 => &mut sys.far_el1,
+        }
+    }
+
+    /// DC ZVA where it is not trapped and the page is in the map; returns whether it was done.
+    pub(crate) fn zero(&mut self, va: u64) -> bool {
+        let (hcr, sctlr) = (self.state.sys.hcr_el2, self.state.sys.sctlr_el1);
+        // HCR_EL2.TDZ, SCTLR_EL1.DZE.
+        if hcr >> 28 & 1 != 0 || self.state.mode.el == 0 && sctlr >> 14 & 1 == 0 {
+            return false;
+        }
+        let Some((page, _)) = self.writes.page(va) else { return false };
+        let start = (va & 0xfc0) as usize;
+        for at in (start..start + 64).step_by(8) {
+            page.store64(at, 0);
+        }
+        true
+    }
+
     /// Deals with what the executor stopped for. `Ok` says whether masks, translations or anything
     /// else that decides what comes next may have changed.
-    fn settle(&mut self, stop: Stop, alone: bool, until_timers: &mut u32) -> Result<bool, Exit> {
+    fn settle(&mut self, stop: Stop, alone: bool) -> Result<bool, Exit> {
         match stop {
             Stop::Boundary | Stop::Indirect => Ok(false),
             Stop::Unlinked(at) => {
@@ -333,17 +440,17 @@ impl<'m> Pe<'m> {
                 self.exception(syndrome::UNDEFINED, None);
                 Ok(true)
             }
-            Stop::System(flow) => self.follow(flow, until_timers),
+            Stop::System(flow) => self.follow(flow),
         }
     }
 
     /// Does what a system instruction asks for; it has been counted.
-    fn follow(&mut self, flow: Flow, until_timers: &mut u32) -> Result<bool, Exit> {
+    fn follow(&mut self, flow: Flow) -> Result<bool, Exit> {
         match flow {
             Flow::Next | Flow::Context => self.state.pc = self.state.pc.wrapping_add(4),
             Flow::Timers => {
                 self.state.pc = self.state.pc.wrapping_add(4);
-                *until_timers = 0;
+                self.until_timers = 0;
             }
             Flow::Jump => {}
             Flow::Undefined => self.exception(syndrome::UNDEFINED, None),
@@ -518,7 +625,7 @@ impl<'m> Pe<'m> {
         }
         let (sctlr, el0) = (registers.sctlr, self.state.mode.el == 0);
         let check_sp = sctlr >> if el0 { 4 } else { 3 } & 1 != 0;
-        let fp_trap = system::fp_trap(&self.state).is_some();
+        let fp_trap = self.has_fp_trap();
         let context = if el0 { Context::EL0 } else { 0 }
             | if check_sp { Context::CHECK_SP } else { 0 }
             | if fp_trap { Context::FP_TRAP } else { 0 };
@@ -533,6 +640,15 @@ impl<'m> Pe<'m> {
         (self.reads, self.writes) = (self.maps[reads], self.maps[writes]);
     }
 
+    fn has_fp_trap(&mut self) -> bool {
+        let sys = &self.state.sys;
+        let controls = Some((sys.cpacr_el1, sys.cptr_el2, sys.hcr_el2, self.state.mode.el));
+        if self.fp_trap.0 != controls {
+            self.fp_trap = (controls, system::fp_trap(&self.state).is_some());
+        }
+        self.fp_trap.1
+    }
+
     /// Forgets the translations that a change of registers makes wrong.
     ///
     /// CHOICE: everything that may have changed goes at once; the architecture lets stale ones stay
@@ -542,10 +658,9 @@ impl<'m> Pe<'m> {
             (old.sctlr, old.tcr, old.mair, old.hcr) == (new.sctlr, new.tcr, new.mair, new.hcr);
         // TTBR.ASID and CnP.
         const BASE: u64 = 0x0000_ffff_ffff_fffe;
-        if !same_controls {
-            self.invalidate(Invalidation::Translations);
-        } else if (old.ttbr1 ^ new.ttbr1) & BASE != 0 {
-            self.invalidate(Invalidation::Translations);
+        if !same_controls || (old.ttbr1 ^ new.ttbr1) & BASE != 0 {
+            self.statistics.invalidations += 1;
+            self.forget(|_| false);
         } else {
             self.invalidate(Invalidation::NonGlobal);
         }
@@ -570,9 +685,13 @@ impl<'m> Pe<'m> {
         match what {
             Invalidation::All => {
                 self.forget(|_| false);
+                self.forget_stage2();
                 self.drop_blocks();
             }
-            Invalidation::Translations => self.forget(|_| false),
+            Invalidation::Translations => {
+                self.forget(|_| false);
+                self.forget_stage2();
+            }
             Invalidation::NonGlobal => {
                 let keep_high = !self.high_not_global;
                 self.forget(|va| keep_high && half(va) == 1);
@@ -600,7 +719,8 @@ impl<'m> Pe<'m> {
     /// Forgets the translations of halves that are not kept: `keep` is asked for an address of each.
     fn forget(&mut self, keep: impl Fn(u64) -> bool) {
         let kept = [keep(0), keep(1 << 55)];
-        for map in self.maps {
+        self.devices = [Device::default(); DEVICES];
+        for map in self.stage1() {
             if kept == [false; 2] {
                 map.clear();
             } else {
@@ -620,18 +740,30 @@ impl<'m> Pe<'m> {
         }
     }
 
+    fn forget_stage2(&mut self) {
+        for map in STAGE2 {
+            self.maps[map].clear();
+        }
+    }
+
+    /// The maps by virtual address.
+    fn stage1(&self) -> impl Iterator<Item = Map<'m>> + use<'m> {
+        self.maps.into_iter().take(EMPTY)
+    }
+
     /// TLBI by address: the page, and where the address may be part of something larger, that.
     fn invalidate_address(&mut self, va: u64) {
+        self.devices = [Device::default(); DEVICES];
         if self.large[1] >> (va >> 30 & 63) & 1 != 0 {
             return self.forget(|_| false);
         }
         if self.large[0] >> (va >> 21 & 63) & 1 != 0 {
-            for map in self.maps {
+            for map in self.stage1() {
                 map.retain(|mapped, _| (mapped ^ va) << 8 >> 29 != 0);
             }
             return self.new_generation(half(va));
         }
-        for map in self.maps {
+        for map in self.stage1() {
             map.remove(va);
         }
         if self.fetched.has(va) {
