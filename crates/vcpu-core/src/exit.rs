@@ -113,7 +113,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     ) -> Result<Next, RegisterError> {
         let (syndrome, far) = (EsrEl::from_bits(trap.syndrome), trap.fault_address);
         match Syndrome::decode(syndrome) {
-            Syndrome::Wfx(iss) => return self.wait(registers, iss),
+            Syndrome::Wfx(iss) => return self.wait(registers, platform, iss),
             Syndrome::Hvc(iss) => return self.firmware_call(registers, platform, Conduit::Hvc, iss.imm16()),
             Syndrome::Smc(iss) => return self.firmware_call(registers, platform, Conduit::Smc, iss.imm16()),
             Syndrome::SystemAccess(access) => return self.system_access(registers, access),
@@ -142,10 +142,18 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
     /// WFI waits for an interrupt, WFE only yields: the event that it waits for is not known here, and it may
     /// return early.
-    fn wait<R: Registers>(&mut self, registers: &mut R, iss: Wfx) -> Result<Next, RegisterError> {
+    fn wait<R: Registers, P: Platform>(
+        &mut self,
+        registers: &mut R,
+        platform: &P,
+        iss: Wfx,
+    ) -> Result<Next, RegisterError> {
         self.skip_instruction();
         match iss.ti() {
-            WaitKind::Wfe | WaitKind::Wfet => Ok(Next::Resume),
+            WaitKind::Wfe | WaitKind::Wfet => {
+                platform.relax(self.index);
+                Ok(Next::Resume)
+            }
             WaitKind::Wfi => self.wait_for_interrupt(registers, None),
             WaitKind::Wfit if iss.rv() => {
                 let timeout = read_general(registers, iss.rn())?;

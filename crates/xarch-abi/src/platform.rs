@@ -47,6 +47,12 @@ pub trait Platform {
     /// before the wait ends it at once.
     fn kick(&self, vcpu: VcpuIndex);
 
+    /// A vCPU spins on something that another one has to do: a good moment to run that one instead.
+    /// Does nothing by default.
+    fn relax(&self, vcpu: VcpuIndex) {
+        let _ = vcpu;
+    }
+
     /// Sees an event. Absent by default.
     fn trace(&self, vcpu: VcpuIndex, event: TraceEvent) {
         let _ = (vcpu, event);

@@ -155,6 +155,10 @@ impl Platform for Host<'_> {
         }
     }
 
+    fn relax(&self, _vcpu: VcpuIndex) {
+        thread::yield_now();
+    }
+
     fn trace(&self, vcpu: VcpuIndex, event: TraceEvent) {
         if let Some(counters) = &self.counters {
             counters.count(event);
