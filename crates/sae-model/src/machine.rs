@@ -77,6 +77,12 @@ impl<'m, K: Clock> Machine<'m, K> {
         Storage::new(self.ram)
     }
 
+    /// Returns the machine's clock.
+    #[must_use]
+    pub const fn clock(&self) -> &K {
+        &self.clock
+    }
+
     /// Makes CPU `number`, with caches in the caller's memory; `None` if there is no such CPU or the memory is
     /// too small. Each number is to be used once at a time.
     #[must_use]

@@ -1,0 +1,363 @@
+//! A machine, a VM on it, a guest side that decides by closures, and a few words of A64.
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test code, of which each test uses a part"
+)]
+
+pub mod a64;
+
+use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram, ram::MapMemory};
+use s390_arch::sae::QmcBase;
+use s390_arch::{Absolute, AbsoluteStorage};
+use s390_host::{HostError, Tables};
+use sae_model::{Clock, Cpu, Machine, Storage};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use xarch_abi::{
+    Backend, BackendVcpu, CompletionError, DeviceAccess, DeviceAnswer, Exit, Guest, GuestPa, GuestRange,
+    HostPa, Next, Outcome, Platform, RegId, RegisterError, Registers, Slot, StopReason, Token, TraceEvent,
+    VcpuIndex, Writable,
+};
+
+/// Where guest RAM begins for the guest, and on the host.
+pub const RAM: u64 = 0x4000_0000;
+pub const HOST_RAM: u64 = 2 << 20;
+/// The VM's own storage ends where RAM begins.
+const OWN: (Absolute, u64) = (Absolute::new(0x1000), HOST_RAM - 0x1000);
+
+/// HCR_EL2 of the SAE sources, with TWI and TWE.
+pub const HCR: u64 = 0x0402_000c_801f_003c | 1 << 13 | 1 << 14;
+/// PSTATE: EL1h, DAIF masked.
+pub const EL1H: u64 = 0x3c5;
+
+/// What the tests vary.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    pub model: sae_model::Config,
+    pub limit: s390_host::LimitForm,
+    pub qmc_base: QmcBase,
+    pub address_bits: u8,
+    pub vcpus: u16,
+    /// Bytes of guest RAM.
+    pub ram: u64,
+    /// Stands still unless it is moved.
+    pub still: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            model: sae_model::Config::default(),
+            limit: s390_host::LimitForm::default(),
+            qmc_base: QmcBase::default(),
+            address_bits: 40,
+            vcpus: 1,
+            ram: 4 << 20,
+            still: false,
+        }
+    }
+}
+
+/// The host's clock: real, or moved by the test.
+#[derive(Debug)]
+pub struct TestClock {
+    started: Option<Instant>,
+    pub now: AtomicU64,
+}
+
+impl Clock for TestClock {
+    fn nanoseconds(&self) -> u64 {
+        let moved = self.now.load(Ordering::SeqCst);
+        self.started.map_or(moved, |started| moved + u64::try_from(started.elapsed().as_nanos()).unwrap())
+    }
+
+    fn relax(&self) {
+        std::thread::yield_now();
+    }
+}
+
+pub type Model<'a> = Machine<'a, TestClock>;
+pub type HostVm<'a> = s390_host::Vm<&'a Model<'a>, Storage<'a>, spin::Mutex<Tables>>;
+pub type HostVcpu<'a, 'vm> =
+    s390_host::Vcpu<'vm, Cpu<'a, TestClock>, &'a Model<'a>, Storage<'a>, spin::Mutex<Tables>>;
+
+struct CacheMemory {
+    maps: Vec<MapMemory>,
+    ops: Vec<Op>,
+    blocks: Vec<Block>,
+    jumps: Vec<Jump>,
+    functions: Vec<Function>,
+}
+
+impl CacheMemory {
+    fn new() -> Self {
+        Self {
+            maps: (0..Caches::MAPS).map(|_| MapMemory::default()).collect(),
+            ops: vec![Op::default(); 1 << 15],
+            blocks: vec![Block::default(); 4096],
+            jumps: vec![Jump::default(); Caches::JUMPS],
+            functions: vec![Function::default(); 64],
+        }
+    }
+
+    fn lend(&mut self) -> Caches<'_> {
+        Caches {
+            maps: &mut self.maps,
+            ops: &mut self.ops,
+            blocks: &mut self.blocks,
+            jumps: &mut self.jumps,
+            functions: &mut self.functions,
+        }
+    }
+}
+
+/// A machine with one VM that has one slot of RAM.
+pub struct Rig<'a> {
+    pub machine: &'a Model<'a>,
+    pub vm: HostVm<'a>,
+    pub cpus: Vec<Option<Cpu<'a, TestClock>>>,
+    pub clock: &'a TestClock,
+    pub platform: TestPlatform,
+    pub storage: Storage<'a>,
+}
+
+/// Builds the rig; the error is what the driver says of the settings.
+pub fn try_rig<T>(setup: Setup, test: impl FnOnce(Rig<'_>) -> T) -> Result<T, HostError> {
+    let pages: Vec<Page> = (0..(HOST_RAM + setup.ram) >> 12).map(|_| Page::zeroed()).collect();
+    let clock = TestClock { started: (!setup.still).then(Instant::now), now: AtomicU64::new(0) };
+    let machine = Machine::new(Ram::new(&pages), clock, setup.model);
+    let mut memory: Vec<CacheMemory> = (0..setup.vcpus).map(|_| CacheMemory::new()).collect();
+    let mut cpus: Vec<_> =
+        (0..).zip(&mut memory).map(|(number, memory)| machine.cpu(number, memory.lend())).collect();
+    let config = s390_host::Config {
+        address_bits: setup.address_bits,
+        vcpus: setup.vcpus,
+        storage: OWN,
+        limit: setup.limit,
+        qmc_base: setup.qmc_base,
+    };
+    let first = cpus[0].as_mut().expect("the model has CPU 0");
+    let vm = HostVm::new(first, &machine, machine.storage(), config)?;
+    let ram = slot(RAM, setup.ram, HOST_RAM, Writable::Yes);
+    vm.add_slot(&ram)?;
+    let platform = TestPlatform { slots: Mutex::new(vec![ram]), ..TestPlatform::default() };
+    let storage = machine.storage();
+    Ok(test(Rig { machine: &machine, vm, cpus, clock: machine.clock(), platform, storage }))
+}
+
+pub fn with_rig<T>(setup: Setup, test: impl FnOnce(Rig<'_>) -> T) -> T {
+    try_rig(setup, test).expect("the rig can be built")
+}
+
+pub fn slot(guest: u64, bytes: u64, host: u64, writable: Writable) -> Slot {
+    Slot { guest: GuestRange::new(GuestPa::new(guest), bytes).unwrap(), host: HostPa::new(host), writable }
+}
+
+pub fn range(start: u64, bytes: u64) -> GuestRange {
+    GuestRange::new(GuestPa::new(start), bytes).unwrap()
+}
+
+impl<'a> Rig<'a> {
+    /// Puts instructions at a guest-physical address of RAM.
+    pub fn load(&self, address: u64, words: &[u32]) {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        self.storage.write_bytes(Absolute::new(address - RAM + HOST_RAM), &bytes).unwrap();
+    }
+
+    /// Reads a doubleword of RAM as the guest sees it.
+    pub fn peek(&self, address: u64) -> u64 {
+        u64::from_le_bytes(self.storage.load(Absolute::new(address - RAM + HOST_RAM)).unwrap())
+    }
+
+    /// Puts a doubleword into RAM as the guest sees it.
+    pub fn poke(&self, address: u64, value: u64) {
+        self.storage.store(Absolute::new(address - RAM + HOST_RAM), value.to_le_bytes()).unwrap();
+    }
+
+    pub fn add_slot(&self, slot: Slot) {
+        self.vm.add_slot(&slot).unwrap();
+        self.platform.slots.lock().unwrap().push(slot);
+    }
+
+    /// Makes a vCPU that will start at `pc` at EL1 with the MMU off.
+    pub fn vcpu<'vm>(&mut self, vm: &'vm HostVm<'a>, index: u16, pc: u64) -> HostVcpu<'a, 'vm> {
+        let cpu = self.cpus[usize::from(index)].take().expect("one vCPU for each CPU");
+        started(vm, cpu, index, pc)
+    }
+
+    /// Takes the rig apart, so that the VM can be borrowed beside it.
+    pub fn split(self) -> (HostVm<'a>, Parts<'a>) {
+        let Self { machine, vm, cpus, clock, platform, storage } = self;
+        (vm, Parts { machine, cpus, clock, platform, storage })
+    }
+}
+
+/// A rig without its VM.
+pub struct Parts<'a> {
+    pub machine: &'a Model<'a>,
+    pub cpus: Vec<Option<Cpu<'a, TestClock>>>,
+    pub clock: &'a TestClock,
+    pub platform: TestPlatform,
+    pub storage: Storage<'a>,
+}
+
+impl<'a> Parts<'a> {
+    pub fn vcpu<'vm>(&mut self, vm: &'vm HostVm<'a>, index: u16, pc: u64) -> HostVcpu<'a, 'vm> {
+        started(vm, self.cpus[usize::from(index)].take().unwrap(), index, pc)
+    }
+
+    /// Reads a doubleword of RAM as the guest sees it.
+    pub fn peek(&self, address: u64) -> u64 {
+        u64::from_le_bytes(self.storage.load(Absolute::new(address - RAM + HOST_RAM)).unwrap())
+    }
+}
+
+/// Makes a vCPU in the state of the start of a guest at EL1, MMU off.
+pub fn started<'a, 'vm>(
+    vm: &'vm HostVm<'a>,
+    cpu: Cpu<'a, TestClock>,
+    index: u16,
+    pc: u64,
+) -> HostVcpu<'a, 'vm> {
+    let mut vcpu = HostVcpu::new(vm, cpu, VcpuIndex(index)).unwrap();
+    for (id, value) in [
+        (RegId::control(0xe088), HCR),
+        (RegId::control(0xe005), 1 << 31 | u64::from(index)),
+        (RegId::control(0xe08a), 0x0030_0000), // CPTR_EL2 (E2H): FPEN
+        (RegId::control(0xe708), 0xc00),       // CNTHCTL_EL2 (E2H): EL1PCEN, EL1PCTEN
+        (RegId::control(0xe64d), 0xf),         // ICC_SRE_EL2
+        (RegId::PC, pc),
+        (RegId::STATUS, EL1H),
+    ] {
+        vcpu.write(id, value).unwrap();
+    }
+    vcpu
+}
+
+/// A platform with slots and at most one device, whose answer is fixed.
+#[derive(Default)]
+pub struct TestPlatform {
+    pub slots: Mutex<Vec<Slot>>,
+    pub answer: Option<DeviceAnswer>,
+    pub mapped: Mutex<Vec<GuestPa>>,
+}
+
+impl Platform for TestPlatform {
+    fn slot(&self, address: GuestPa) -> Option<Slot> {
+        self.slots.lock().unwrap().iter().find(|slot| slot.guest.contains(address)).copied()
+    }
+
+    fn device(&self, _vcpu: VcpuIndex, _access: &DeviceAccess) -> Option<DeviceAnswer> {
+        self.answer
+    }
+
+    fn kick(&self, _vcpu: VcpuIndex) {}
+
+    fn trace(&self, _vcpu: VcpuIndex, event: TraceEvent) {
+        if let TraceEvent::Mapped(address) = event {
+            self.mapped.lock().unwrap().push(address);
+        }
+    }
+}
+
+type OnEntry<'t> = Box<dyn FnMut(&mut dyn Registers) -> Next + 't>;
+type OnExit<'t> = Box<dyn FnMut(&mut dyn Registers, Exit) -> Next + 't>;
+
+/// A guest side that knows nothing but to stop.
+pub struct TestGuest<'t> {
+    pub entry: OnEntry<'t>,
+    pub exit: OnExit<'t>,
+    pub seen: Vec<Exit>,
+    pub completed: Vec<(Token, DeviceAnswer)>,
+}
+
+impl<'t> TestGuest<'t> {
+    pub fn new() -> Self {
+        Self {
+            entry: Box::new(|_| Next::Resume),
+            exit: Box::new(|_, exit| usual(exit)),
+            seen: Vec::new(),
+            completed: Vec::new(),
+        }
+    }
+
+    pub fn on_entry(entry: impl FnMut(&mut dyn Registers) -> Next + 't) -> Self {
+        Self { entry: Box::new(entry), ..Self::new() }
+    }
+
+    pub fn on_exit(exit: impl FnMut(&mut dyn Registers, Exit) -> Next + 't) -> Self {
+        Self { exit: Box::new(exit), ..Self::new() }
+    }
+}
+
+/// What happens after an exit that the test has no opinion about. `HVC #0` turns the machine off.
+pub fn usual(exit: Exit) -> Next {
+    match exit {
+        Exit::Spurious | Exit::Timer(_) | Exit::Maintenance => Next::Resume,
+        Exit::Trap(trap) if trap.syndrome == 0x5a00_0000 => Next::Stop(StopReason::PowerOff),
+        Exit::Trap(trap) if trap.syndrome >> 26 == 0x16 => Next::Resume,
+        Exit::Trap(trap) => Next::Stop(StopReason::Unhandled(trap)),
+        Exit::Access(access) => Next::Stop(StopReason::Unhandled(access.trap)),
+        Exit::Stop => Next::Stop(StopReason::Host),
+        Exit::Invalid(state) => Next::Stop(StopReason::Invalid(state)),
+        Exit::Unknown(code) => Next::Stop(StopReason::Unknown(code)),
+    }
+}
+
+impl Guest for TestGuest<'_> {
+    fn before_entry<R: Registers, P: Platform>(&mut self, registers: &mut R, _platform: &P) -> Next {
+        (self.entry)(registers)
+    }
+
+    fn on_exit<R: Registers, P: Platform>(&mut self, registers: &mut R, _platform: &P, exit: Exit) -> Next {
+        self.seen.push(exit);
+        (self.exit)(registers, exit)
+    }
+
+    fn before_observe<R: Registers>(&mut self, _registers: &mut R) -> Result<(), RegisterError> {
+        Ok(())
+    }
+
+    fn complete<R: Registers>(
+        &mut self,
+        _registers: &mut R,
+        token: Token,
+        answer: DeviceAnswer,
+    ) -> Result<(), CompletionError> {
+        self.completed.push((token, answer));
+        Ok(())
+    }
+
+    fn get<R: Registers>(&mut self, registers: &mut R, id: RegId) -> Result<u64, RegisterError> {
+        registers.read(id)
+    }
+
+    fn set<R: Registers>(&mut self, registers: &mut R, id: RegId, value: u64) -> Result<(), RegisterError> {
+        registers.write(id, value)
+    }
+
+    fn reset<R: Registers>(&mut self, _registers: &mut R) -> Result<(), RegisterError> {
+        Ok(())
+    }
+}
+
+pub const POWER_OFF: Outcome = Outcome::Stopped(StopReason::PowerOff);
+
+/// Runs one vCPU from RAM's start with a guest side, to its end.
+pub fn run_one(setup: Setup, words: &[u32], mut guest: TestGuest<'_>) -> (Outcome, Vec<Exit>) {
+    with_rig(setup, |rig| {
+        rig.load(RAM, words);
+        let (vm, mut parts) = rig.split();
+        let mut vcpu = parts.vcpu(&vm, 0, RAM);
+        let outcome = vcpu.run(&mut guest, &parts.platform);
+        (outcome, std::mem::take(&mut guest.seen))
+    })
+}
