@@ -224,11 +224,11 @@ fn std_lines(text: &str) -> Vec<usize> {
             break;
         } else if !line.starts_with("#[") && !line.is_empty() {
             let brings = ["extern crate std", "extern crate alloc", "std::", "alloc::"];
-            let has = |word: &&str| {
-                line.match_indices(*word)
+            let has = |word: &str| {
+                line.match_indices(word)
                     .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
             };
-            if !after_cfg_test && brings.iter().any(|word| has(&word)) {
+            if !after_cfg_test && brings.iter().any(|word| has(word)) {
                 found.push(number);
             }
             after_cfg_test = false;

@@ -1,5 +1,6 @@
 //! The workspace's own commands: `cargo xtask COMMAND`. Each prints the command lines it runs.
 
+mod bench;
 mod checks;
 mod console;
 mod cross;
@@ -23,6 +24,7 @@ usage: cargo xtask COMMAND
   fmt lint doc rules
                 one step of it (rules: dependencies, unsafe code, no_std)
   generate      make source files from data/ (--check: only say whether they are up to date)
+  bench         speed against QEMU in one run (engine, exit, boot; --json FILE)
   oracle insn   compare single instructions with QEMU (--help for options)
 ";
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let result = match command {
+        "bench" => bench::run(rest),
         "demo" => demo::run(rest),
         "test" => test::test(rest),
         "ci" => test::ci(),

@@ -127,7 +127,7 @@ fn later_rows() -> &'static [&'static Row] {
 fn pick_row(rng: &mut Rng) -> &'static Row {
     if rng.percent(50) {
         let group = rng.pick(groups());
-        *rng.pick(group)
+        group[rng.below(group.len() as u64) as usize]
     } else {
         let total: usize = groups().iter().map(Vec::len).sum();
         let index = rng.below(total as u64) as usize;
