@@ -9,7 +9,10 @@
     reason = "tests"
 )]
 
+mod aborts;
 mod boot;
+mod firmware;
 mod guest;
+mod loops;
 mod session;
 mod wrong_input;

@@ -1,5 +1,6 @@
 //! The program as a child of the test, with a limit on everything.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -120,10 +121,6 @@ impl Session {
         session
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Waits until the guest has said this.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> &mut Self {
@@ -160,6 +157,17 @@ impl Session {
     pub fn quit(mut self) -> Finished {
         self.send(b"\x01x");
         self.finish_within(Duration::from_secs(30))
+    }
+
+    /// Sends a signal, and waits for the end.
+    #[track_caller]
+    pub fn signal_and_finish(self, signal: Signal) -> Finished {
+        self.signal(signal);
+        self.finish_within(Duration::from_secs(30))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the program runs");
     }
 
     #[track_caller]
