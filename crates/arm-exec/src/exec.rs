@@ -7,6 +7,7 @@
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     reason = "a numeric kernel: arithmetic is the guest's, modulo 2^n; indices are masked to the length of what they index"
 )]
 
@@ -232,6 +233,18 @@ impl<'m> Pe<'m> {
                     () => {
                         x!(b).wrapping_add((x!(c) & op.imm.get()) << (op.d.get() & 7))
                     };
+                }
+
+                // Something may be due that the masks held back: the loop is left if so.
+                macro_rules! unmasked {
+                    () => {{
+                        let Some(data) = iter.next() else { break 'run Stop::Boundary };
+                        if !self.is_quiet() {
+                            counts += u64::from(op.d.get()) | u64::from(op.e.get()) << 32;
+                            self.state.pc = data.imm.get();
+                            break 'run Stop::System(Flow::Context);
+                        }
+                    }};
                 }
 
                 match op.code.get() {
@@ -520,7 +533,7 @@ impl<'m> Pe<'m> {
                                 .wrapping_add(u64::from(x!(b) as u32).wrapping_mul(u64::from(x!(c) as u32)))
                         )
                     }
-                    Code::Umulh => set!((u128::from(x!(b)) * u128::from(x!(c)) >> 64) as u64),
+                    Code::Umulh => set!(((u128::from(x!(b)) * u128::from(x!(c))) >> 64) as u64),
                     Code::Udiv64 => set!(x!(b).checked_div(x!(c)).unwrap_or(0)),
                     Code::Udiv32 => set32!((x!(b) as u32).checked_div(x!(c) as u32).unwrap_or(0)),
                     Code::Sdiv64 => {
@@ -716,18 +729,13 @@ impl<'m> Pe<'m> {
                     Code::MrsDaif => set!(self.state.mode.daif),
                     // Masking more never makes anything due.
                     Code::DaifSet => self.state.mode.daif |= op.imm.get(),
-                    Code::DaifClr | Code::MsrDaif => {
-                        let Some(data) = iter.next() else { break 'run Stop::Boundary };
-                        if op.code.get() == Code::DaifClr {
-                            self.state.mode.daif &= !op.imm.get();
-                        } else {
-                            self.state.mode.daif = x!(b) & 0x3c0;
-                        }
-                        if !self.is_quiet() {
-                            counts += u64::from(op.d.get()) | u64::from(op.e.get()) << 32;
-                            self.state.pc = data.imm.get();
-                            break 'run Stop::System(Flow::Context);
-                        }
+                    Code::DaifClr => {
+                        self.state.mode.daif &= !op.imm.get();
+                        unmasked!();
+                    }
+                    Code::MsrDaif => {
+                        self.state.mode.daif = x!(b) & 0x3c0;
+                        unmasked!();
                     }
                     Code::DcZva => {
                         if self.zero(x!(b)) {

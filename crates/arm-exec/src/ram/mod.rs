@@ -27,6 +27,7 @@
 //!
 //! Offsets into a page are clamped to it, so no safe call reaches outside a page whatever it is given.
 //! Nothing here records which pages were stored to: who wants to know maps them read-only.
+#![expect(clippy::as_conversions, reason = "offsets and sizes of a page fit every type used here")]
 
 mod access;
 mod map;

@@ -1,0 +1,305 @@
+//! From virtual addresses to pages: the maps, and what fills them.
+
+use super::Place;
+use crate::abort::{Abort, Cause};
+use crate::env::{Stage2Access, Stage2Page};
+use crate::flow::Host;
+use crate::pe::{DEVICES, Device, FETCH, Pe, READ, STAGE2, WRITE};
+use crate::ram::{Map, PagePtr};
+use arm_arch::{Ipa, Level, Pa, Va};
+use core::cell::Cell;
+use core::sync::atomic::Ordering::SeqCst;
+use mmu_xlate::TableMemory;
+use mmu_xlate::vmsa::{
+    self, Access, AccessKind, El1Registers, Mapping, Params, Permissions, Privilege, Translation,
+};
+
+/// Stage-1 tables, read through stage 2.
+struct Tables<'a, 'm> {
+    env: &'a dyn Host<'m>,
+    /// Pages that may be read, by intermediate physical address.
+    map: Map<'m>,
+    loads: Cell<u32>,
+    questions: Cell<u64>,
+}
+
+impl<'m> TableMemory<Ipa> for Tables<'_, 'm> {
+    /// The descriptor's address, where stage 2 refused it.
+    type Error = Ipa;
+
+    fn load(&self, at: Ipa) -> Result<Option<[u8; 8]>, Ipa> {
+        let page = match self.map.page(at.bits()) {
+            Some((page, _)) => page,
+            None => {
+                self.questions.set(self.questions.get() + 1);
+                let found = self.env.stage2(at, Stage2Access::Walk).ok_or(at)?;
+                self.map.insert(at.bits(), found.page, found.absolute);
+                found.page
+            }
+        };
+        self.loads.set(self.loads.get() + 1);
+        let descriptor = page.atomic64((at.bits() & 0xff8) as usize).load(SeqCst);
+        Ok(Some(descriptor.to_ne_bytes()))
+    }
+}
+impl<'m> Pe<'m> {
+    /// Returns the registers that stage 1 reads.
+    pub(crate) fn translation_registers(&self) -> El1Registers {
+        let sys = &self.state.sys;
+        El1Registers {
+            sctlr: sys.sctlr_el1,
+            tcr: sys.tcr_el1,
+            ttbr0: sys.ttbr0_el1,
+            ttbr1: sys.ttbr1_el1,
+            mair: sys.mair_el1,
+            hcr: sys.hcr_el2,
+        }
+    }
+
+    fn params(&mut self) -> Params {
+        let registers = self.translation_registers();
+        if self.params.0 != registers {
+            self.params = (registers, Params::el1(&registers, &crate::system::TRANSLATION));
+        }
+        self.params.1
+    }
+
+    pub(super) fn access(&self, kind: AccessKind, unprivileged: bool) -> Access {
+        let mode = &self.state.mode;
+        let as_el0 = mode.el == 0 || unprivileged && !mode.uao;
+        let privilege = if as_el0 { Privilege::Unprivileged } else { Privilege::Privileged };
+        Access::new(kind, privilege).with_pan(mode.pan)
+    }
+
+    /// Translates through both stages, without the maps of stage 1.
+    fn resolve(
+        &mut self,
+        env: &dyn Host<'m>,
+        va: u64,
+        access: Access,
+    ) -> Result<(Mapping<Ipa>, Stage2Page<'m>), Abort> {
+        let mapping = self.walk(env, va, access)?;
+        self.finish(env, va, access, mapping)
+    }
+
+    /// As `resolve`; remembers a page of Device memory at `keep`.
+    fn resolve_keeping(
+        &mut self,
+        env: &dyn Host<'m>,
+        va: u64,
+        access: Access,
+        keep: (usize, u64),
+    ) -> Result<(Mapping<Ipa>, Stage2Page<'m>), Abort> {
+        let mapping = self.walk(env, va, access)?;
+        if mapping.attributes.is_device() && mapping.update.is_none() {
+            let (slot, key) = keep;
+            self.devices[slot] = Device { key, ipa: mapping.output.bits() & !0xfff };
+        }
+        self.finish(env, va, access, mapping)
+    }
+
+    fn walk(&mut self, env: &dyn Host<'m>, va: u64, access: Access) -> Result<Mapping<Ipa>, Abort> {
+        let params = self.params();
+        let map = self.maps[STAGE2[0]];
+        let tables = Tables { env, map, loads: Cell::new(0), questions: Cell::new(0) };
+        let walked = vmsa::walk(&params, Va::new(va), access, &tables);
+        self.statistics.walks = self.statistics.walks.wrapping_add(1);
+        self.statistics.stage2 = self.statistics.stage2.wrapping_add(tables.questions.get());
+        let abort = |cause| Abort { va, access, cause };
+        match walked {
+            Ok(Translation::Mapped(mapping)) => Ok(mapping),
+            Ok(Translation::Fault(fault)) => Err(abort(Cause::Stage1(fault))),
+            Err(ipa) => {
+                let walk_level = Some(self.walk_level(va, tables.loads.get()));
+                Err(abort(Cause::Stage2 { ipa, walk_level }))
+            }
+        }
+    }
+
+    fn finish(
+        &mut self,
+        env: &dyn Host<'m>,
+        va: u64,
+        access: Access,
+        mapping: Mapping<Ipa>,
+    ) -> Result<(Mapping<Ipa>, Stage2Page<'m>), Abort> {
+        match self.stage2(env, mapping.output, access) {
+            Some(page) => Ok((mapping, page)),
+            None => {
+                let cause = Cause::Stage2 { ipa: mapping.output, walk_level: None };
+                Err(Abort { va, access, cause })
+            }
+        }
+    }
+
+    /// Finds the page of an intermediate physical address, by the maps or by asking.
+    fn stage2(&mut self, env: &dyn Host<'m>, ipa: Ipa, access: Access) -> Option<Stage2Page<'m>> {
+        let [reads, writes] = STAGE2.map(|map| self.maps[map]);
+        let question = match access.kind {
+            AccessKind::Fetch => Stage2Access::Fetch,
+            AccessKind::Write | AccessKind::Atomic | AccessKind::Invalidate => Stage2Access::Write,
+            AccessKind::Read
+            | AccessKind::Clean
+            | AccessKind::CleanInvalidate
+            | AccessKind::AtRead
+            | AccessKind::AtWrite => Stage2Access::Read,
+        };
+        let known = match question {
+            Stage2Access::Read | Stage2Access::Walk => reads.page(ipa.bits()),
+            Stage2Access::Write => writes.page(ipa.bits()),
+            Stage2Access::Fetch => None,
+        };
+        if let Some((page, absolute)) = known {
+            let writable = writes.page(ipa.bits()).is_some();
+            return Some(Stage2Page { page, absolute, writable, executable: false });
+        }
+        self.statistics.stage2 = self.statistics.stage2.wrapping_add(1);
+        let found = env.stage2(ipa, question)?;
+        if question != Stage2Access::Fetch {
+            reads.insert(ipa.bits(), found.page, found.absolute);
+            if found.writable {
+                writes.insert(ipa.bits(), found.page, found.absolute);
+            }
+        }
+        Some(found)
+    }
+
+    /// The level of the descriptor that a walk loads after `loads` others.
+    fn walk_level(&self, va: u64, loads: u32) -> Level {
+        let tcr = self.state.sys.tcr_el1;
+        let txsz = if va >> 55 & 1 == 0 { tcr & 63 } else { tcr >> 16 & 63 };
+        let granule = self.params.1.granule(Va::new(va)).bits();
+        let above = (64 - txsz as u32).saturating_sub(1 + granule) / (granule - 3);
+        match (3_u32.saturating_sub(above) + loads, above) {
+            (0, 4) => Level::Minus1,
+            (0, _) => Level::L0,
+            (1, _) => Level::L1,
+            (2, _) => Level::L2,
+            _ => Level::L3,
+        }
+    }
+
+    /// Returns the index of the map pair for accesses of this kind: EL1, EL1 with PAN, EL0.
+    fn regime(&self, access: Access) -> usize {
+        match (access.privilege, access.pan) {
+            (Privilege::Unprivileged, _) => 2,
+            (Privilege::Privileged, true) => 1,
+            (Privilege::Privileged, false) => 0,
+        }
+    }
+
+    /// Finds the page for an access that does not leave it, by the maps or a walk; on failure keeps
+    /// the abort.
+    pub(super) fn place(&mut self, env: &dyn Host<'m>, va: u64, access: Access) -> Option<Place<'m>> {
+        let regime = self.regime(access);
+        let offset = (va & 0xfff) as usize;
+        let map = match access.kind {
+            AccessKind::Read => READ + regime,
+            _ => WRITE + regime,
+        };
+        if let Some((page, _)) = self.maps[map].page(va) {
+            return Some(Place { page, offset });
+        }
+        self.statistics.misses = self.statistics.misses.wrapping_add(1);
+        // A page, the map, and never 0.
+        let key = va & !0xfff | (map + 1) as u64;
+        let slot = (va >> 12) as usize % DEVICES;
+        if self.devices[slot].key == key && access.aligned {
+            let ipa = Ipa::new(self.devices[slot].ipa | va & 0xfff);
+            let Some(page) = self.stage2(env, ipa, access) else {
+                self.abort = Some(Abort { va, access, cause: Cause::Stage2 { ipa, walk_level: None } });
+                return None;
+            };
+            return Some(Place { page: page.page, offset });
+        }
+        match self.resolve_keeping(env, va, access, (slot, key)) {
+            Ok((mapping, page)) => {
+                self.fill(va, access, &mapping, &page);
+                Some(Place { page: page.page, offset })
+            }
+            Err(abort) => {
+                self.abort = Some(abort);
+                None
+            }
+        }
+    }
+
+    /// Remembers a translation of Normal memory for reads and writes, as far as it allows them.
+    /// Device memory is never in the maps: its alignment rule is checked by each walk.
+    fn fill(&mut self, va: u64, access: Access, mapping: &Mapping<Ipa>, page: &Stage2Page<'m>) {
+        if mapping.attributes.is_device() || mapping.update.is_some() {
+            return;
+        }
+        let held = mapping.permissions.with_pan(access.pan);
+        let (read, write) = match access.privilege {
+            Privilege::Privileged => (Permissions::PRIV_READ, Permissions::PRIV_WRITE),
+            Privilege::Unprivileged => (Permissions::USER_READ, Permissions::USER_WRITE),
+        };
+        let regime = self.regime(access);
+        if held.contains(read) {
+            self.maps[READ + regime].insert(va, page.page, page.absolute);
+        }
+        if held.contains(write) && page.writable {
+            self.maps[WRITE + regime].insert(va, page.page, page.absolute);
+        }
+        self.note_size(va, mapping);
+    }
+
+    /// Remembers that a translation is part of a larger one, which one TLBI by address drops whole.
+    fn note_size(&mut self, va: u64, mapping: &Mapping<Ipa>) {
+        match mapping.size_log2 {
+            _ if mapping.level.is_none() => {}
+            0..=12 => {}
+            13..=21 => self.large[0] |= 1 << (va >> 21 & 63),
+            _ => self.large[1] |= 1 << (va >> 30 & 63),
+        }
+        if mapping.not_global && va >> 55 & 1 == 1 {
+            self.high_not_global = true;
+        }
+    }
+
+    /// Translates an instruction address; on failure keeps the abort.
+    pub(crate) fn fetch(&mut self, env: &dyn Host<'m>, va: u64) -> Option<(PagePtr<'m>, Pa)> {
+        let map = self.maps[FETCH + usize::from(self.state.mode.el == 0)];
+        if let Some(found) = map.page(va) {
+            return Some(found);
+        }
+        self.statistics.fetch_misses = self.statistics.fetch_misses.wrapping_add(1);
+        let access = self.access(AccessKind::Fetch, false);
+        match self.resolve(env, va, access) {
+            Ok((mapping, page)) => {
+                map.insert(va, page.page, page.absolute);
+                self.note_size(va, &mapping);
+                self.fetched.note(va);
+                Some((page.page, page.absolute))
+            }
+            Err(abort) => {
+                self.abort = Some(abort);
+                None
+            }
+        }
+    }
+
+    /// Translates an address with permission checks (DC ZVA, IC IVAU, AT); returns the page and the
+    /// offset into it.
+    pub(crate) fn translate(
+        &mut self,
+        env: &dyn Host<'m>,
+        va: u64,
+        access: Access,
+    ) -> Result<(Stage2Page<'m>, usize), Abort> {
+        let offset = (va & 0xfff) as usize;
+        // What may be read or written may be cleaned; the maps hold Normal memory only.
+        let map = match access.kind {
+            AccessKind::Read | AccessKind::Clean | AccessKind::CleanInvalidate => Some(READ),
+            AccessKind::Write | AccessKind::Invalidate => Some(WRITE),
+            AccessKind::Atomic | AccessKind::Fetch | AccessKind::AtRead | AccessKind::AtWrite => None,
+        };
+        if let Some((page, absolute)) = map.and_then(|map| self.maps[map + self.regime(access)].page(va)) {
+            return Ok((Stage2Page { page, absolute, writable: false, executable: false }, offset));
+        }
+        let (mapping, page) = self.resolve(env, va, access)?;
+        self.fill(va, access, &mapping, &page);
+        Ok((page, offset))
+    }
+}
