@@ -15,4 +15,5 @@ mod firmware;
 mod guest;
 mod loops;
 mod session;
+mod sweep;
 mod wrong_input;

@@ -321,6 +321,16 @@ impl Program {
         self.data.push(Data { label: end, align: 1, bytes: 0, make: Box::new(|_| Vec::new()) });
     }
 
+    /// Adds a doubleword that holds the address of a label: for what is out of reach of ADR.
+    pub fn address_data(&mut self, label: &str, of: &'static str) {
+        self.data.push(Data {
+            label: label.into(),
+            align: 8,
+            bytes: 8,
+            make: Box::new(move |address| address(of).to_le_bytes().to_vec()),
+        });
+    }
+
     fn table(&mut self, label: &str, entry: impl Fn(&dyn Fn(&str) -> u64, u64) -> u64 + 'static) {
         self.data.push(Data {
             label: label.into(),
