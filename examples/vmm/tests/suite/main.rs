@@ -15,5 +15,6 @@ mod firmware;
 mod guest;
 mod loops;
 mod session;
+mod soup;
 mod sweep;
 mod wrong_input;

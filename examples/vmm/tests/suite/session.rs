@@ -236,6 +236,9 @@ impl TemporaryFile {
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        // For looking at what a test gave to the program.
+        if std::env::var_os("VMM_TESTS_KEEP_FILES").is_none() {
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
 }
