@@ -5,9 +5,12 @@ mod common;
 use common::a64::*;
 use common::*;
 use s390_arch::AbsoluteStorage;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
 use xarch_abi::{
     AccessCause, Backend, BackendVcpu, DeviceAccess, DeviceAnswer, DeviceOperation, Direction, Exit, GuestPa,
-    Next, Outcome, RegId, Registers, StopReason, TimerSet, Token, Trap, Writable,
+    Next, Outcome, RegId, Registers, StopReason, TimerSet, Token, Trap, VcpuIndex, Writable,
 };
 
 /// Where nothing is: below RAM.
@@ -45,7 +48,7 @@ fn hvc_traps_with_its_number_and_the_pc_behind_it() {
 fn general_registers_go_in_and_come_out() {
     with_rig(Setup::default(), |rig| {
         rig.load(RAM, &[add(0, 1, 30), hvc(0)]);
-        let (vm, mut parts) = rig.split();
+        let (vm, parts) = rig.split();
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         for n in 0..31 {
             vcpu.write(RegId::general(n), 0x1111_0000_0000_0000 * u64::from(n % 8) + u64::from(n)).unwrap();
@@ -63,7 +66,7 @@ fn vectors_go_in_and_come_out_with_element_0_rightmost() {
         // FPEN at EL1 too.
         let enable = words(&[&mov(9, 3 << 20), &[msr(0xc082, 9), ISB]]);
         rig.load(RAM, &words(&[&enable, &[from_vector(1, 31, 1), to_vector(0, 1, 0), hvc(0)]]));
-        let (vm, mut parts) = rig.split();
+        let (vm, parts) = rig.split();
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         vcpu.write_wide(RegId::vector(31), 0x0123_4567_89ab_cdef_0000_0000_0000_0001).unwrap();
         vcpu.write_wide(RegId::vector(0), u128::MAX).unwrap();
@@ -95,7 +98,7 @@ fn touching_ram_maps_it_by_large_frames_where_both_sides_align_and_by_pages_wher
             rig.add_slot(slot(RAM, 4 << 20, HOST_RAM, Writable::Yes));
             rig.add_slot(slot(base, 4 << 20, host, Writable::Yes));
             rig.load(RAM, &program(base));
-            let (vm, mut parts) = rig.split();
+            let (vm, parts) = rig.split();
             let mut vcpu = parts.vcpu(&vm, 0, RAM);
             assert_eq!(vcpu.run(&mut TestGuest::new(), &parts.platform), POWER_OFF);
             let mapped = parts.platform.mapped.lock().unwrap();
@@ -111,7 +114,7 @@ fn stores_reach_the_slot_s_memory_in_little_endian() {
     with_rig(Setup::default(), |rig| {
         let program = words(&[&mov(0, 0x1234_5678_9abc), &mov(1, RAM + 0x10_0000), &[str(0, 1, 8), hvc(0)]]);
         rig.load(RAM, &program);
-        let (vm, mut parts) = rig.split();
+        let (vm, parts) = rig.split();
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         assert_eq!(vcpu.run(&mut TestGuest::new(), &parts.platform), POWER_OFF);
         let mut bytes = [0; 8];
@@ -155,7 +158,7 @@ fn a_read_only_slot_is_loaded_from_and_a_store_to_it_is_an_access() {
         rig.add_slot(rom);
         rig.poke(RAM + 0x20_0000, 42);
         rig.load(RAM, &words(&[&mov(1, 0x1000), &[ldr(0, 1, 0), str(0, 1, 16), hvc(0)]]));
-        let (vm, mut parts) = rig.split();
+        let (vm, parts) = rig.split();
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         let mut guest = TestGuest::new();
         let outcome = vcpu.run(&mut guest, &parts.platform);
@@ -255,7 +258,7 @@ fn without_the_control_the_guest_goes_on() {
     };
     with_rig(Setup::default(), |rig| {
         rig.load(RAM, &[mrs(0, 0xc000), mrs(1, 0xc005), mrs(2, 0xc038), mrs(3, 0xd801), hvc(0)]);
-        let (vm, mut parts) = rig.split();
+        let (vm, parts) = rig.split();
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         let mut guest = TestGuest::on_entry(entry);
         assert_eq!(vcpu.run(&mut guest, &parts.platform), POWER_OFF);
@@ -268,32 +271,76 @@ fn without_the_control_the_guest_goes_on() {
     });
 }
 
+/// Timer interceptions of a guest that arms a timer for 1 ms from its start and then loops.
+fn timer_exits(setup: Setup, ctl: u16, cval: u16, value: u64, wait_for: usize) -> Vec<TimerSet> {
+    with_rig(setup, |rig| {
+        rig.load(
+            RAM,
+            &words(&[
+                &[mrs(0, 0xdf02)],
+                &mov(1, 1_000_000),
+                &[add(2, 0, 1), msr(cval, 2)],
+                &mov(4, value),
+                &[msr(ctl, 4), b(0)],
+            ]),
+        );
+        let (vm, parts) = rig.split();
+        let mut vcpu = parts.vcpu(&vm, 0, RAM);
+        let count = AtomicUsize::new(0);
+        let mut guest = TestGuest::on_exit(|_, exit| {
+            count.fetch_add(usize::from(matches!(exit, Exit::Timer(_))), SeqCst);
+            usual(exit)
+        });
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let started = Instant::now();
+                while count.load(SeqCst) < wait_for && started.elapsed() < Duration::from_secs(20) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                std::thread::sleep(Duration::from_millis(30));
+                vm.request_exit(VcpuIndex(0));
+            });
+            assert_eq!(vcpu.run(&mut guest, &parts.platform), Outcome::Interrupted);
+        });
+        guest
+            .seen
+            .iter()
+            .filter_map(|exit| if let Exit::Timer(timers) = exit { Some(*timers) } else { None })
+            .collect()
+    })
+}
+
 #[test]
 fn a_timer_ends_the_entry_when_its_output_rises() {
-    // Timer due in 1 ms; the guest waits 2 ms and stops.
-    let program = |ctl: u16, cval: u16, value: u64| {
-        words(&[
-            &[mrs(0, 0xdf02)],
-            &mov(1, 1_000_000),
-            &[add(2, 0, 1), msr(cval, 2), add(3, 2, 1)],
-            &mov(4, value),
-            &[msr(ctl, 4), mrs(5, 0xdf02), cmp(5, 3), b_lo(-2), hvc(0)],
-        ])
-    };
     for (name, ctl, cval, value, want) in [
         ("virtual", 0xdf19, 0xdf1a, 1, Some(TimerSet::VIRTUAL)),
         ("physical", 0xdf11, 0xdf12, 1, Some(TimerSet::PHYSICAL)),
         ("masked", 0xdf19, 0xdf1a, 3, None),
         ("disabled", 0xdf19, 0xdf1a, 0, None),
     ] {
-        let (outcome, seen) = run_one(Setup::default(), &program(ctl, cval, value), TestGuest::new());
-        assert_eq!(outcome, POWER_OFF, "{name}");
-        let timers: Vec<TimerSet> = seen
-            .iter()
-            .filter_map(|exit| if let Exit::Timer(timers) = exit { Some(*timers) } else { None })
-            .collect();
-        assert_eq!(timers, want.into_iter().collect::<Vec<_>>(), "{name}");
+        let want: Vec<TimerSet> = want.into_iter().collect();
+        let timers = timer_exits(Setup::default(), ctl, cval, value, want.len());
+        assert_eq!(timers, want, "{name}");
     }
+}
+
+#[test]
+fn a_timer_that_is_a_level_ends_every_entry_and_the_guest_goes_on_all_the_same() {
+    let model = sae_model::Config { timer: sae_model::TimerForm::Level, ..sae_model::Config::default() };
+    let setup = Setup { model, ..Setup::default() };
+    let timers = timer_exits(setup, 0xdf11, 0xdf12, 1, 100);
+    assert!(timers.len() >= 100 && timers.iter().all(|timers| *timers == TimerSet::PHYSICAL));
+    assert_eq!(timer_exits(setup, 0xdf11, 0xdf12, 3, 0), []);
+    // The timer is due before the guest has done anything; it gets through its program one block at an entry.
+    with_rig(setup, |rig| {
+        rig.load(RAM, &words(&[&mov(0, 50), &[sub_imm(0, 0, 1), cbnz(0, -1), hvc(0)]]));
+        let (vm, parts) = rig.split();
+        let mut vcpu = parts.vcpu(&vm, 0, RAM);
+        vcpu.write(RegId::system(0xdf19), 1).unwrap();
+        let mut guest = TestGuest::new();
+        assert_eq!(vcpu.run(&mut guest, &parts.platform), POWER_OFF);
+        assert!(guest.seen.contains(&Exit::Timer(TimerSet::VIRTUAL)));
+    });
 }
 
 #[test]
@@ -302,7 +349,7 @@ fn list_registers_interrupt_the_guest_and_maintenance_comes_out() {
         // IRQ from the current level with SP_ELx: VBAR_EL1 + 0x280.
         rig.load(RAM, &words(&[&mov(1, RAM + 0x1000), &[msr(0xc600, 1), ISB, daif_clear(2), b(0)]]));
         rig.load(RAM + 0x1280, &[mrs(0, 0xc660), msr(0xc661, 0), hvc(1), b(0)]);
-        let (vm, mut parts) = rig.split();
+        let (vm, parts) = rig.split();
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         // ICH_VMCR_EL2: VPMR 0xff, VENG1. ICH_LR0_EL2: pending, group 1, priority 0x80, INTID 27.
         vcpu.write(RegId::interrupt(0xe65f), 0xff00_0002).unwrap();
@@ -328,7 +375,7 @@ fn list_registers_interrupt_the_guest_and_maintenance_comes_out() {
 fn statistics_count_entries_and_interceptions_by_code() {
     with_rig(Setup::default(), |rig| {
         rig.load(RAM, &[hvc(1), hvc(2), hvc(0)]);
-        let (vm, mut parts) = rig.split();
+        let (vm, parts) = rig.split();
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         assert_eq!(vcpu.run(&mut TestGuest::new(), &parts.platform), POWER_OFF);
         let statistics = *vcpu.statistics();

@@ -171,7 +171,8 @@ impl Gmap {
     ) -> Result<Self, MapError> {
         let end = own.0.checked_add(own.1).ok_or(OutsideStorage(own.0))?;
         // If the last doubleword is there, so is everything before it.
-        around.storage.load(end.checked_sub(8).ok_or(OutsideStorage(own.0))?)?;
+        let last = end.checked_sub(1).ok_or(OutsideStorage(own.0))?;
+        around.storage.load(Absolute::new(last.bits() & !7))?;
         let mut pool = Pool::new(tables, end.bits().saturating_sub(tables.bits()));
         let level = level_for(bits);
         let table = pool.take_large(around.storage)?.ok_or(MapError::NoTables)?;

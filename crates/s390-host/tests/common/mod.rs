@@ -119,11 +119,36 @@ impl CacheMemory {
     }
 }
 
+/// A CPU that is yet to be made, by the thread that will play it.
+#[derive(Debug)]
+pub struct Seat<'a> {
+    machine: &'a Model<'a>,
+    caches: Caches<'a>,
+    number: u16,
+}
+
+impl<'a> Seat<'a> {
+    pub fn cpu(self) -> Cpu<'a, TestClock> {
+        self.machine.cpu(self.number, self.caches).expect("the model has such a CPU")
+    }
+
+    /// Makes the vCPU of the same number, which will start at `pc` at EL1 with the MMU off.
+    pub fn vcpu<'vm>(self, vm: &'vm HostVm<'a>, pc: u64) -> HostVcpu<'a, 'vm> {
+        let index = self.number;
+        started(vm, self.cpu(), index, pc)
+    }
+}
+
 /// A machine with one VM that has one slot of RAM.
 pub struct Rig<'a> {
-    pub machine: &'a Model<'a>,
     pub vm: HostVm<'a>,
-    pub cpus: Vec<Option<Cpu<'a, TestClock>>>,
+    pub parts: Parts<'a>,
+}
+
+/// A rig without its VM.
+pub struct Parts<'a> {
+    pub machine: &'a Model<'a>,
+    seats: Mutex<Vec<Option<Seat<'a>>>>,
     pub clock: &'a TestClock,
     pub platform: TestPlatform,
     pub storage: Storage<'a>,
@@ -135,8 +160,6 @@ pub fn try_rig<T>(setup: Setup, test: impl FnOnce(Rig<'_>) -> T) -> Result<T, Ho
     let clock = TestClock { started: (!setup.still).then(Instant::now), now: AtomicU64::new(0) };
     let machine = Machine::new(Ram::new(&pages), clock, setup.model);
     let mut memory: Vec<CacheMemory> = (0..setup.vcpus).map(|_| CacheMemory::new()).collect();
-    let mut cpus: Vec<_> =
-        (0..).zip(&mut memory).map(|(number, memory)| machine.cpu(number, memory.lend())).collect();
     let config = s390_host::Config {
         address_bits: setup.address_bits,
         vcpus: setup.vcpus,
@@ -144,13 +167,21 @@ pub fn try_rig<T>(setup: Setup, test: impl FnOnce(Rig<'_>) -> T) -> Result<T, Ho
         limit: setup.limit,
         qmc_base: setup.qmc_base,
     };
-    let first = cpus[0].as_mut().expect("the model has CPU 0");
-    let vm = HostVm::new(first, &machine, machine.storage(), config)?;
+    let vm = {
+        let mut cpu = machine.cpu(0, memory[0].lend()).expect("the model has CPU 0");
+        HostVm::new(&mut cpu, &machine, machine.storage(), config)?
+    };
     let ram = slot(RAM, setup.ram, HOST_RAM, Writable::Yes);
     vm.add_slot(&ram)?;
+    let seats: Vec<_> = (0..)
+        .zip(&mut memory)
+        .map(|(number, memory)| Some(Seat { machine: &machine, caches: memory.lend(), number }))
+        .collect();
     let platform = TestPlatform { slots: Mutex::new(vec![ram]), ..TestPlatform::default() };
     let storage = machine.storage();
-    Ok(test(Rig { machine: &machine, vm, cpus, clock: machine.clock(), platform, storage }))
+    let parts =
+        Parts { machine: &machine, seats: Mutex::new(seats), clock: machine.clock(), platform, storage };
+    Ok(test(Rig { vm, parts }))
 }
 
 pub fn with_rig<T>(setup: Setup, test: impl FnOnce(Rig<'_>) -> T) -> T {
@@ -166,6 +197,35 @@ pub fn range(start: u64, bytes: u64) -> GuestRange {
 }
 
 impl<'a> Rig<'a> {
+    pub fn add_slot(&self, slot: Slot) {
+        self.vm.add_slot(&slot).unwrap();
+        self.parts.platform.slots.lock().unwrap().push(slot);
+    }
+
+    /// Takes the rig apart, so that the VM can be borrowed beside it.
+    pub fn split(self) -> (HostVm<'a>, Parts<'a>) {
+        (self.vm, self.parts)
+    }
+}
+
+impl<'a> std::ops::Deref for Rig<'a> {
+    type Target = Parts<'a>;
+    fn deref(&self) -> &Parts<'a> {
+        &self.parts
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// Makes a vCPU on this thread.
+    pub fn vcpu<'vm>(&self, vm: &'vm HostVm<'a>, index: u16, pc: u64) -> HostVcpu<'a, 'vm> {
+        self.seat(index).vcpu(vm, pc)
+    }
+
+    /// Takes what a thread needs to play a CPU.
+    pub fn seat(&self, index: u16) -> Seat<'a> {
+        self.seats.lock().unwrap()[usize::from(index)].take().expect("one vCPU for each CPU")
+    }
+
     /// Puts instructions at a guest-physical address of RAM.
     pub fn load(&self, address: u64, words: &[u32]) {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -180,43 +240,6 @@ impl<'a> Rig<'a> {
     /// Puts a doubleword into RAM as the guest sees it.
     pub fn poke(&self, address: u64, value: u64) {
         self.storage.store(Absolute::new(address - RAM + HOST_RAM), value.to_le_bytes()).unwrap();
-    }
-
-    pub fn add_slot(&self, slot: Slot) {
-        self.vm.add_slot(&slot).unwrap();
-        self.platform.slots.lock().unwrap().push(slot);
-    }
-
-    /// Makes a vCPU that will start at `pc` at EL1 with the MMU off.
-    pub fn vcpu<'vm>(&mut self, vm: &'vm HostVm<'a>, index: u16, pc: u64) -> HostVcpu<'a, 'vm> {
-        let cpu = self.cpus[usize::from(index)].take().expect("one vCPU for each CPU");
-        started(vm, cpu, index, pc)
-    }
-
-    /// Takes the rig apart, so that the VM can be borrowed beside it.
-    pub fn split(self) -> (HostVm<'a>, Parts<'a>) {
-        let Self { machine, vm, cpus, clock, platform, storage } = self;
-        (vm, Parts { machine, cpus, clock, platform, storage })
-    }
-}
-
-/// A rig without its VM.
-pub struct Parts<'a> {
-    pub machine: &'a Model<'a>,
-    pub cpus: Vec<Option<Cpu<'a, TestClock>>>,
-    pub clock: &'a TestClock,
-    pub platform: TestPlatform,
-    pub storage: Storage<'a>,
-}
-
-impl<'a> Parts<'a> {
-    pub fn vcpu<'vm>(&mut self, vm: &'vm HostVm<'a>, index: u16, pc: u64) -> HostVcpu<'a, 'vm> {
-        started(vm, self.cpus[usize::from(index)].take().unwrap(), index, pc)
-    }
-
-    /// Reads a doubleword of RAM as the guest sees it.
-    pub fn peek(&self, address: u64) -> u64 {
-        u64::from_le_bytes(self.storage.load(Absolute::new(address - RAM + HOST_RAM)).unwrap())
     }
 }
 
@@ -355,7 +378,7 @@ pub const POWER_OFF: Outcome = Outcome::Stopped(StopReason::PowerOff);
 pub fn run_one(setup: Setup, words: &[u32], mut guest: TestGuest<'_>) -> (Outcome, Vec<Exit>) {
     with_rig(setup, |rig| {
         rig.load(RAM, words);
-        let (vm, mut parts) = rig.split();
+        let (vm, parts) = rig.split();
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         let outcome = vcpu.run(&mut guest, &parts.platform);
         (outcome, std::mem::take(&mut guest.seen))
