@@ -27,6 +27,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
         id_fields(&Table::read(&root, "data/sysregs.tsv")?, &Table::read(&root, "data/id_fields.tsv")?)?;
     outputs.push(field_table(&fields));
     outputs.extend(feature_tables(&Table::read(&root, "data/features.tsv")?, &fields)?);
+    outputs.extend(crate::generate_a64::outputs(&root)?);
     let mut stale = Vec::new();
     for (path, text) in outputs {
         let full = root.join(&path);

@@ -7,6 +7,7 @@ mod cross;
 mod demo;
 mod fetch;
 mod generate;
+mod generate_a64;
 mod md5;
 mod oracle;
 mod shell;

@@ -46,6 +46,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod a64;
 pub mod addr;
 pub mod bits;
 pub mod debug;
