@@ -20,6 +20,7 @@
     reason = "positions are bounded by the length of what they index, which is below 2^32"
 )]
 
+use crate::ram::Confined;
 use crate::state::Slot;
 use core::cell::Cell;
 
@@ -205,8 +206,8 @@ pub struct Jump {
 /// everything is dropped.
 #[derive(Debug)]
 pub(crate) struct Store<'m> {
-    pub(crate) ops: &'m [Op],
-    blocks: &'m [Cell<Block>],
+    ops: Confined<'m, [Op]>,
+    blocks: Confined<'m, [Cell<Block>]>,
     used_ops: usize,
     used_blocks: usize,
 }
@@ -221,24 +222,29 @@ impl<'m> Store<'m> {
         if ops.len() < 8 * MAX_OPS || ops.len() >= NONE as usize || blocks.len() < 256 {
             return None;
         }
-        let ops: &'m [Op] = ops;
-        let blocks = Cell::from_mut(blocks).as_slice_of_cells();
-        let mut store = Self { ops, blocks, used_ops: 0, used_blocks: 0 };
+        let mut store =
+            Self { ops: Confined::new(ops), blocks: Confined::cells(blocks), used_ops: 0, used_blocks: 0 };
         store.clear();
         Some(store)
+    }
+
+    /// Returns the operations.
+    #[inline(always)]
+    pub(crate) fn ops(&self) -> &'m [Op] {
+        self.ops.get()
     }
 
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
         (self.used_ops, self.used_blocks) = (0, 0);
-        for block in self.blocks {
+        for block in self.blocks.get() {
             block.set(Block { bucket: NONE, next: NONE, ..Block::default() });
         }
     }
 
     /// Whether there is room for another block.
     pub(crate) fn has_room(&self) -> bool {
-        self.ops.len() - self.used_ops >= MAX_OPS && self.used_blocks < self.blocks.len()
+        self.ops.get().len() - self.used_ops >= MAX_OPS && self.used_blocks < self.blocks.get().len()
     }
 
     /// The first operation that is free: where the next block's head goes.
@@ -249,13 +255,13 @@ impl<'m> Store<'m> {
     fn bucket(&self, page: u64, va: u64) -> &'m Cell<Block> {
         let number = (page >> 12).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let number = (number as usize & !(SPREAD - 1)) + ((va >> 8) as usize & (SPREAD - 1));
-        &self.blocks[number % self.blocks.len()]
+        &self.blocks.get()[number % self.blocks.get().len()]
     }
 
     /// Returns the first operation of the block decoded from `page` for `va` in `context`.
     pub(crate) fn find(&self, page: u64, va: u64, context: u32) -> Option<u32> {
         let mut at = self.bucket(page, va).get().bucket;
-        while let Some(block) = self.blocks.get(at as usize) {
+        while let Some(block) = self.blocks.get().get(at as usize) {
             let block = block.get();
             if block.va == va && block.page == page && block.context == context {
                 return Some(block.start);
@@ -270,7 +276,7 @@ impl<'m> Store<'m> {
         let start = (self.used_ops + 1) as u32;
         let bucket = self.bucket(page, va);
         let number = self.used_blocks;
-        if let Some(block) = self.blocks.get(number) {
+        if let Some(block) = self.blocks.get().get(number) {
             let next = bucket.get().bucket;
             block.set(Block { va, page, next, start, context, ..block.get() });
             bucket.set(Block { bucket: number as u32, ..bucket.get() });
@@ -288,7 +294,7 @@ impl<'m> Store<'m> {
             let bucket = self.bucket(page, (spread as u64) << 8);
             let mut before = None::<&Cell<Block>>;
             let mut at = bucket.get().bucket;
-            while let Some(block) = self.blocks.get(at as usize) {
+            while let Some(block) = self.blocks.get().get(at as usize) {
                 let this = block.get();
                 if this.page == page {
                     found = true;
@@ -307,21 +313,21 @@ impl<'m> Store<'m> {
 
     /// Returns the virtual address of the instruction that an operation belongs to.
     pub(crate) fn address(&self, op: usize) -> u64 {
-        let off = self.ops.get(op).map_or(0, |op| op.off.get());
+        let off = self.ops().get(op).map_or(0, |op| op.off.get());
         (self.head(op) & !0xfff) | (u64::from(off) << 2)
     }
 
     /// Returns the virtual address of the block that holds an operation.
     pub(crate) fn head(&self, op: usize) -> u64 {
-        let before = self.ops.get(..=op).unwrap_or_default();
+        let before = self.ops().get(..=op).unwrap_or_default();
         before.iter().rev().find(|op| op.code.get() == Code::Head).map_or(0, |head| head.imm.get())
     }
 
     /// Returns the virtual address that a branch with this link goes to.
     pub(crate) fn destination(&self, link: u32) -> u64 {
         let at = link as usize;
-        let block = |start: usize| self.ops.get(start.wrapping_sub(1)).map_or(0, |head| head.imm.get());
-        match self.ops.get(at).map(Op::get) {
+        let block = |start: usize| self.ops().get(start.wrapping_sub(1)).map_or(0, |head| head.imm.get());
+        match self.ops().get(at).map(Op::get) {
             Some(Operation { code: Code::Stub, imm, .. }) => imm,
             Some(Operation { code: Code::Cross, imm, .. }) => block(imm as u32 as usize),
             _ => block(at),

@@ -121,8 +121,8 @@ impl<'m> Pe<'m> {
     /// of `fuel`. Maps and context must be those of the state.
     #[inline(never)]
     pub(crate) fn execute(&mut self, env: &dyn Host<'m>, start: u32, fuel: &mut u32) -> Stop {
-        let ops: &'m [Op] = self.store.ops;
-        let jumps: &'m [Cell<crate::block::Jump>; JUMPS] = self.jumps;
+        let ops: &'m [Op] = self.store.ops();
+        let jumps: &'m [Cell<crate::block::Jump>; JUMPS] = self.jumps();
         let mailbox = self.mailbox;
         let (reads, writes) = (self.reads, self.writes);
         let mut iter = ops.get(start as usize..).unwrap_or_default().iter();

@@ -16,7 +16,7 @@ impl<'m> Pe<'m> {
         }
         let pc = self.state.pc;
         let key = self.keys[half(pc)];
-        let jump = &self.jumps[(pc >> 2) as usize & (JUMPS - 1)];
+        let jump = &self.jumps()[(pc >> 2) as usize & (JUMPS - 1)];
         let known = jump.get();
         let start = if known.va == pc && known.key == key {
             known.start
@@ -25,7 +25,7 @@ impl<'m> Pe<'m> {
             let start = self.decode(env, false)?;
             // It may have been a tagged address.
             let pc = self.state.pc;
-            let jump = &self.jumps[(pc >> 2) as usize & (JUMPS - 1)];
+            let jump = &self.jumps()[(pc >> 2) as usize & (JUMPS - 1)];
             jump.set(Jump { va: pc, start, key: self.keys[half(pc)] });
             if evictions != self.statistics.evictions {
                 return Ok(start);
@@ -40,7 +40,7 @@ impl<'m> Pe<'m> {
 
     /// Makes a stub, or the branch it belongs to, name the block that it leads to.
     fn connect(&mut self, at: usize, start: u32) {
-        let ops = self.store.ops;
+        let ops = self.store.ops();
         let Some(stub) = ops.get(at) else { return };
         let op = stub.get();
         if op.code == Code::Stub && op.b == 1 {
@@ -80,7 +80,7 @@ impl<'m> Pe<'m> {
         }
         let free = self.store.free();
         let first = free as u32 + 1;
-        let ops = self.store.ops.get(free..).unwrap_or_default();
+        let ops = self.store.ops().get(free..).unwrap_or_default();
         let Some(decoder) = Decoder::new(ops, &mut self.functions, pc, self.context) else {
             return Err(None);
         };
@@ -99,7 +99,7 @@ impl<'m> Pe<'m> {
     pub(super) fn drop_blocks(&mut self) {
         self.store.clear();
         self.link = None;
-        for jump in self.jumps {
+        for jump in self.jumps() {
             jump.set(Jump::default());
         }
     }

@@ -16,7 +16,7 @@ use crate::decode::{Context, Field, Function, Functions};
 use crate::domain::{Domain, Mailbox, request};
 use crate::env::{Environment, Event, Timer};
 use crate::flow::{Boundary, Host, Keeper, TIMER_BLOCKS};
-use crate::ram::{Map, MapMemory};
+use crate::ram::{Confined, Map, MapMemory};
 use crate::state::State;
 use crate::system;
 use arm_arch::debug::StepState;
@@ -128,7 +128,7 @@ pub struct Pe<'m> {
     /// The map of the current context's writes.
     pub(crate) writes: Map<'m>,
     pub(crate) store: Store<'m>,
-    pub(crate) jumps: &'m [Cell<Jump>; JUMPS],
+    jumps: Confined<'m, [Cell<Jump>; JUMPS]>,
     pub(crate) mailbox: &'m Mailbox,
     pub(crate) functions: Functions<'m>,
     pub(crate) maps: [Map<'m>; MAPS],
@@ -187,9 +187,8 @@ impl<'m> Pe<'m> {
         }
         let empty = maps[EMPTY]?;
         let maps = maps.map(|map| map.unwrap_or(empty));
-        let jumps: &'m mut [Jump; JUMPS] = caches.jumps.first_chunk_mut()?;
+        let jumps: &mut [Jump; JUMPS] = caches.jumps.first_chunk_mut()?;
         jumps.fill(Jump::default());
-        let jumps = Cell::from_mut(jumps.as_mut_slice()).as_slice_of_cells().first_chunk()?;
         if caches.functions.is_empty() {
             return None;
         }
@@ -202,7 +201,7 @@ impl<'m> Pe<'m> {
             reads: maps[EMPTY],
             writes: maps[EMPTY],
             store: Store::new(caches.ops, caches.blocks)?,
-            jumps,
+            jumps: Confined::array(jumps)?,
             mailbox: shared.join(index)?,
             functions: Functions::new(caches.functions),
             maps,
@@ -321,6 +320,12 @@ impl<'m> Pe<'m> {
                 changed = true;
             }
         }
+    }
+
+    /// Returns the remembered targets of indirect branches.
+    #[inline(always)]
+    pub(crate) fn jumps(&self) -> &'m [Cell<Jump>; JUMPS] {
+        self.jumps.get()
     }
 
     /// Whether an instruction is to be stepped by the guest's software step.

@@ -7,7 +7,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 
 /// Entries of one [`Map`].
-pub const MAP_ENTRIES: usize = 4096;
+pub(crate) const MAP_ENTRIES: usize = 4096;
 
 /// One entry: the virtual address of a page and where the page is.
 ///
@@ -15,7 +15,7 @@ pub const MAP_ENTRIES: usize = 4096;
 /// `index(tag) == i` and `page` points to a page that lives as long as the map, or `tag` is
 /// [`vacant`] of *i*, a page address of another index.
 #[derive(Clone)]
-pub struct Entry {
+struct Entry {
     tag: Cell<u64>,
     page: Cell<*const Page>,
 }
@@ -61,10 +61,14 @@ impl Default for MapMemory {
 
 /// A live map: every page in it can be accessed for `'m`.
 #[derive(Clone, Copy, Debug)]
-pub struct Map<'m> {
+pub(crate) struct Map<'m> {
     memory: &'m MapMemory,
     pages: PhantomData<&'m Page>,
 }
+
+// SAFETY: a map is made of memory that nobody else has, and its copies stay in the one PE that made it
+// (see `Confined`): they move to another thread all together.
+unsafe impl Send for Map<'_> {}
 
 macro_rules! accesses {
     ($($load:ident $store:ident $ty:ty, $bytes:literal;)*) => {$(

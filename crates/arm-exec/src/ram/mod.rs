@@ -27,14 +27,19 @@
 //!
 //! Offsets into a page are clamped to it, so no safe call reaches outside a page whatever it is given.
 //! Nothing here records which pages were stored to: who wants to know maps them read-only.
+//!
+//! The working memory of a PE is shared references to cells, so that one part can be changed while
+//! another is being read. [`Confined`] lets it move between threads together with its PE.
 #![expect(clippy::as_conversions, reason = "offsets and sizes of a page fit every type used here")]
 
 mod access;
 mod map;
 
-pub use map::{Entry, MAP_ENTRIES, Map, MapMemory};
+pub(crate) use map::Map;
+pub use map::MapMemory;
 
 use arm_arch::Pa;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 use portable_atomic::AtomicU128;
 
@@ -153,6 +158,44 @@ impl<'m> Ram<'m> {
 
 fn offset(at: Pa) -> usize {
     (at.bits() & 0xfff) as usize
+}
+
+/// A shared reference to memory that was given to one PE alone, which may change threads with it.
+///
+/// Who gets the reference out of it promises not to keep it beyond the borrow of the PE that holds it:
+/// every method of a PE that executes or invalidates takes it `&mut`, and returns none.
+#[derive(Debug)]
+pub(crate) struct Confined<'m, T: ?Sized>(&'m T);
+
+// SAFETY: `new` takes the only reference there is, and copies of it live only during calls that have
+// the holder borrowed mutably, so at no time do two threads have one.
+unsafe impl<T: ?Sized + Send> Send for Confined<'_, T> {}
+
+impl<'m, T> Confined<'m, [Cell<T>]> {
+    /// Takes memory that nobody else has, as cells.
+    pub(crate) fn cells(memory: &'m mut [T]) -> Self {
+        Self(Cell::from_mut(memory).as_slice_of_cells())
+    }
+}
+
+impl<'m, T, const N: usize> Confined<'m, [Cell<T>; N]> {
+    /// Takes an array that nobody else has, as cells.
+    pub(crate) fn array(memory: &'m mut [T; N]) -> Option<Self> {
+        Some(Self(Cell::from_mut(memory.as_mut_slice()).as_slice_of_cells().first_chunk()?))
+    }
+}
+
+impl<'m, T: ?Sized> Confined<'m, T> {
+    /// Takes memory that nobody else has.
+    pub(crate) fn new(memory: &'m mut T) -> Self {
+        Self(memory)
+    }
+
+    /// Returns the reference, to be used during the current call only.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &'m T {
+        self.0
+    }
 }
 
 /// One page of guest memory: holding it means the page exists for `'m`, not that a guest may access it.
