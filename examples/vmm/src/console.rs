@@ -1,9 +1,11 @@
 //! The person's terminal: raw while the machine runs, itself again on every way out.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use std::io::{IsTerminal, Read, Write, stdin, stdout};
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The state of the terminal before it was made raw, while it is raw.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
@@ -116,13 +118,42 @@ fn flush(bytes: &mut Vec<u8>) -> Option<Typed> {
     (!bytes.is_empty()).then(|| Typed::Bytes(std::mem::take(bytes)))
 }
 
-/// Reads what is there on standard input, `None` at its end.
-pub fn read(buffer: &mut [u8]) -> Option<&[u8]> {
-    match stdin().lock().read(buffer) {
-        Ok(0) | Err(_) => None,
-        Ok(n) => buffer.get(..n),
+/// Reads what a person types; lives as long as the program, whatever the machine does.
+#[derive(Debug, Default)]
+pub struct Typist {
+    /// Takes out what is meant for the program.
+    pub keys: Keys,
+    /// Typed when no machine was there to take it.
+    pub early: Vec<u8>,
+    ended: bool,
+}
+
+impl Typist {
+    /// Waits a moment for something on standard input, and returns what came.
+    pub fn read<'b>(&mut self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        if self.ended {
+            std::thread::sleep(MOMENT);
+            return None;
+        }
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(MOMENT.subsec_nanos()) };
+        let input = stdin();
+        if !matches!(poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&timeout)), Ok(1..)) {
+            return None;
+        }
+        // Past std's buffer, whose content poll would not tell of.
+        match rustix::io::read(&input, &mut *buffer) {
+            Err(rustix::io::Errno::INTR) => None,
+            Ok(0) | Err(_) => {
+                self.ended = true;
+                None
+            }
+            Ok(n) => buffer.get(..n),
+        }
     }
 }
+
+/// How long the end of the machine may go unnoticed.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// Writes a byte of the guest's to standard output. A reader that is gone does not stop the guest.
 pub fn write(byte: u8) {

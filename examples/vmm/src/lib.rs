@@ -18,6 +18,7 @@ pub mod options;
 mod pl011;
 pub mod stats;
 
+use console::Typist;
 use image::Image;
 use machine::{End, Memory, Setup};
 use options::Options;
@@ -78,8 +79,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
 /// [`Error`] has one line for the person.
 pub fn run_image(options: &Options, image: &Image, setup: &Setup<'_>) -> Result<(), Error> {
     let memory = Memory::new(options.memory).map_err(Error::Request)?;
+    let mut typist = Typist::default();
     loop {
-        let (end, report) = machine::run(options, image, &memory, setup)?;
+        let (end, report) = machine::run(options, image, &memory, &mut typist, setup)?;
         if let Some(report) = report {
             eprint!("{}", report.to_string().replace('\n', "\r\n"));
         }

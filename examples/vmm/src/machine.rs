@@ -1,7 +1,7 @@
 //! The machine: memory, the stack of crates, and a thread for each vCPU.
 
 use crate::bus::Bus;
-use crate::console::{self, Keys, Typed};
+use crate::console::{self, Typed, Typist};
 use crate::image::{self, Image};
 use crate::layout::{ADDRESS_BITS, RAM};
 use crate::options::Options;
@@ -9,11 +9,9 @@ use crate::stats::{Counters, Report, VcpuReport};
 use crate::{Error, fdt, memory};
 use arm_exec::ram::MapMemory;
 use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::Tables;
 use sae_model::{Clock, Storage};
-use std::io::stdin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
@@ -123,9 +121,19 @@ impl Host<'_> {
         }
     }
 
-    /// Ends the machine; the first reason stands.
+    /// Gives typed bytes to the serial port.
+    fn type_in(&self, bytes: &[u8]) {
+        let line = self.bus.type_in(bytes);
+        self.drive(Some(line));
+    }
+
+    /// Ends the machine; the first reason stands, but a machine that the person has ended does not start again.
     fn stop(&self, end: End) {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
+        let mut stands = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!((*stands, end), (None, _) | (Some(End::Reset), End::Quit)) {
+            *stands = Some(end);
+        }
+        drop(stands);
         self.stop.store(true, Ordering::SeqCst);
         for index in 0..self.core.config().vcpus {
             self.kick(VcpuIndex(index));
@@ -231,6 +239,7 @@ pub fn run(
     options: &Options,
     image: &Image,
     memory: &Memory,
+    typist: &mut Typist,
     setup: &Setup<'_>,
 ) -> Result<(End, Option<Report>), Error> {
     let text = |error: &dyn std::fmt::Display| Error::Request(error.to_string());
@@ -270,7 +279,7 @@ pub fn run(
     let started = Instant::now();
     let ready = Barrier::new(usize::from(options.cpus));
     let reports = thread::scope(|scope| {
-        scope.spawn(|| type_in(&host));
+        scope.spawn(|| type_in(&host, typist));
         let vcpus: Vec<_> = (0..options.cpus)
             .map(|number| {
                 let (host, ready, model, index) = (&host, &ready, &model, VcpuIndex(number));
@@ -428,33 +437,23 @@ fn describe<R: Registers>(registers: &mut R, guest: &mut vcpu_core::Vcpu<'_, 8>,
     }
 }
 
-/// Carries what is typed to the serial port, until the machine ends.
-fn type_in(host: &Host<'_>) {
-    let (mut keys, mut buffer, mut open) = (Keys::default(), [0; 1024], true);
+/// Carries what is typed to the serial port, until the machine ends. What comes after that is kept for the next start.
+fn type_in(host: &Host<'_>, typist: &mut Typist) {
+    let mut buffer = [0; 1024];
     while !host.is_stopped() {
         if console::is_signalled() {
             host.stop(End::Quit);
             return;
         }
-        let timeout = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-        let input = stdin();
-        let mut fds = [PollFd::new(&input, PollFlags::IN)];
-        if !open || !matches!(poll(&mut fds, Some(&timeout)), Ok(1..)) {
-            if !open {
-                thread::sleep(Duration::from_millis(50));
-            }
-            continue;
+        let early = std::mem::take(&mut typist.early);
+        if !early.is_empty() {
+            host.type_in(&early);
         }
-        let Some(typed) = console::read(&mut buffer) else {
-            open = false;
-            continue;
-        };
-        for typed in keys.split(typed) {
+        let Some(typed) = typist.read(&mut buffer) else { continue };
+        for typed in typist.keys.split(typed) {
             match typed {
-                Typed::Bytes(bytes) => {
-                    let line = host.bus.type_in(&bytes);
-                    host.drive(Some(line));
-                }
+                Typed::Bytes(bytes) if host.is_stopped() => typist.early.extend(bytes),
+                Typed::Bytes(bytes) => host.type_in(&bytes),
                 Typed::Quit => host.stop(End::Quit),
                 Typed::Help => eprint!("\r\nCtrl-A X quits, Ctrl-A Ctrl-A sends Ctrl-A\r\n"),
             }

@@ -1,7 +1,7 @@
 //! Guests that behave.
 
-use crate::guest::{Program, a64::*, numbers, taken};
-use crate::session::{Session, boot};
+use crate::guest::{BASE, PL011, Program, a64::*, numbers};
+use crate::session::{Session, TemporaryFile, boot};
 
 #[test]
 fn a_guest_says_hello_and_powers_off() {
@@ -9,4 +9,145 @@ fn a_guest_says_hello_and_powers_off() {
     guest.say("hello\n");
     guest.power_off();
     assert_eq!(boot(&guest.image(), &[]).out, "hello\n");
+}
+
+/// The boot protocol: X0 the device tree at a multiple of 8 bytes, X1 to X3 zero, EL1, MMU off, interrupts masked.
+#[test]
+fn the_machine_starts_as_the_boot_protocol_says() {
+    let mut guest = Program::new();
+    for register in 0..4 {
+        guest.print(register);
+    }
+    guest.op(ldr_w(0, 0, 0));
+    for register in [encoding(3, 0, 4, 2, 2), DAIF, SCTLR_EL1] {
+        guest.op(mrs(1, register));
+        guest.print(1);
+    }
+    guest.print(0);
+    guest.op(ldr_w(1, 12, 0));
+    guest.power_off();
+    // The kit leaves X0 to X17 as they came.
+    let out = boot(&guest.image(), &[]).out;
+    let values = numbers(&out);
+    assert_eq!(values[0] % 8, 0);
+    assert!((BASE..BASE + (64 << 20)).contains(&values[0]), "{out}");
+    assert_eq!(values[1..4], [0; 3]);
+    assert_eq!(values[4..6], [4, 0x3c0]);
+    assert_eq!(values[6] & 0x1005, 0);
+    // d00dfeed as a little-endian guest loads it.
+    assert_eq!(values[7], 0xedfe_0dd0);
+}
+
+/// What is typed arrives, and nothing of it is lost; Ctrl-A Ctrl-A is Ctrl-A.
+#[test]
+fn a_guest_reads_what_is_typed() {
+    let mut guest = Program::new();
+    // UART on, receiver on.
+    guest.set(2, PL011);
+    guest.set(1, 0x301);
+    guest.op(str_w(1, 2, 0x30));
+    guest.say("ready\n");
+    guest.label("wait");
+    guest.ops(&[ldr_w(3, 2, 0x18), ubfx(3, 3, 4, 1)]);
+    guest.to("wait", |o| cbnz(3, o));
+    guest.op(ldr_w(4, 2, 0));
+    guest.op(cmp_i(4, u32::from(b'!')));
+    guest.to("end", |o| b_cond(EQ, o));
+    // Echo, one further.
+    guest.ops(&[add_i(4, 4, 1), str_w(4, 2, 0)]);
+    guest.to("wait", b);
+    guest.label("end");
+    guest.power_off();
+    let mut session = Session::boot(&guest.image(), &[]);
+    session.expect("ready\n");
+    let long = "HAL".repeat(1000);
+    session.send(long.as_bytes()).send(b"\x01\x01!");
+    let finished = session.finish();
+    assert_eq!(finished.expect_code(0).out, format!("ready\n{}\x02", "IBM".repeat(1000)));
+}
+
+/// A guest whose input has ended goes on.
+#[test]
+fn the_end_of_input_is_not_the_end_of_the_guest() {
+    let mut guest = Program::new();
+    guest.say("ready\n");
+    guest.interrupts(0);
+    guest.op(daif_clear(2));
+    guest.write(CNTV_TVAL_EL0, 300_000_000);
+    guest.write(CNTV_CTL_EL0, 1);
+    guest.op(WFI);
+    guest.power_off();
+    let mut session = Session::boot(&guest.image(), &[]);
+    session.expect("ready\n").close_input();
+    let finished = session.finish();
+    assert!(finished.expect_code(0).out.contains("i 000000000000001b"), "{}", finished.out);
+}
+
+fn resetting(function: u64) -> Vec<u8> {
+    let mut guest = Program::new();
+    guest.say("boot ");
+    // Memory is as the loader leaves it: nothing of the machine before is there.
+    guest.set(2, BASE + (48 << 20));
+    guest.op(ldr(0, 2, 0));
+    guest.op(movn(1, 0));
+    guest.op(str(1, 2, 0));
+    guest.to("mark", |o| adr(3, o));
+    guest.ops(&[ldr(4, 3, 0), add(0, 0, 4), str(1, 3, 0)]);
+    guest.print(0);
+    guest.call(function, [0; 3]);
+    guest.hang();
+    guest.data("mark", 8, vec![0; 8]);
+    guest.image()
+}
+
+#[test]
+fn a_reset_starts_the_machine_again() {
+    // SYSTEM_RESET, SYSTEM_RESET2 of type 0.
+    for function in [0x8400_0009, 0xc400_0012] {
+        for arguments in [&[][..], &["--cpus", "4"]] {
+            let mut session = Session::boot(&resetting(function), arguments);
+            let first = "boot 0000000000000000\n";
+            session.expect(&first.repeat(4));
+            let finished = session.quit();
+            finished.expect_code(0);
+            // Nothing but fresh starts, the last of which may be cut off.
+            let rest = finished.out.replace(first, "");
+            assert!(first.starts_with(&rest), "{}", finished.out);
+        }
+    }
+}
+
+#[test]
+fn a_reset_ends_the_program_if_asked_to() {
+    let finished = boot(&resetting(0x8400_0009), &["--no-reboot"]);
+    assert_eq!(finished.out, "boot 0000000000000000\n");
+}
+
+/// The RAM disk is where the device tree says, to its last byte.
+#[test]
+fn the_initial_ram_disk_arrives_whole() {
+    let disk: Vec<u8> = (0..100_000_u32).flat_map(|word| word.to_le_bytes()).collect();
+    let disk = TemporaryFile::new(&disk);
+    let mut guest = Program::new();
+    // 64 MiB of memory: the disk is 32 MiB from its start.
+    guest.set(2, BASE + (32 << 20));
+    guest.op(movz(0, 0, 0));
+    guest.repeat(3, 100_000, |guest| guest.ops(&[ldr_w(1, 2, 0), add_i(2, 2, 4), add(0, 0, 1)]));
+    guest.print(0);
+    guest.power_off();
+    let out = boot(&guest.image(), &["--initrd", disk.name()]).out;
+    assert_eq!(numbers(&out), [100_000 * 99_999 / 2]);
+}
+
+/// `--trace` tells of each exit, on standard error.
+#[test]
+fn exits_are_traced_on_demand() {
+    let mut guest = Program::new();
+    guest.set(0, 0x8400_0000);
+    guest.op(hvc(0));
+    guest.power_off();
+    let finished = boot(&guest.image(), &["--trace"]);
+    assert_eq!(finished.out, "");
+    let calls = finished.err.lines().filter(|line| line.contains("syndrome: 5a000000")).count();
+    assert_eq!(calls, 2, "{}", finished.err);
 }

@@ -13,6 +13,7 @@ mod aborts;
 mod boot;
 mod firmware;
 mod guest;
+mod interrupts;
 mod loops;
 mod session;
 mod soup;
