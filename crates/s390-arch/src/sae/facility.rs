@@ -92,8 +92,13 @@ pub trait Facility {
     ///
     /// # Errors
     /// [`Rejected`] if the register is unknown or the area is not where `m4` says.
-    fn sasr(&mut self, area: Absolute, register: SystemRegisterNumber, m4: M4, value: u64)
-    -> Result<(), Rejected>;
+    fn sasr(
+        &mut self,
+        area: Absolute,
+        register: SystemRegisterNumber,
+        m4: M4,
+        value: u64,
+    ) -> Result<(), Rejected>;
 
     /// `EASR`, opcode ED..9B: extracts a system register.
     ///
