@@ -37,7 +37,7 @@ fn fetch(directory: &Path, images: &Images) -> Result<(), String> {
         }
     }
     let apt = Apt::new(directory.join("apt"))?;
-    apt.update()?;
+    apt.update(|apt| apt.package().map(|_| ()))?;
     let (package, bytes) = apt.package()?;
     let archive = apt.download(&package, bytes)?;
     let unpacked = directory.join("unpacked");
@@ -78,12 +78,12 @@ fn find(root: &Path, below: &str, name: &str) -> Option<PathBuf> {
 }
 
 /// apt with a state of its own; sources and keys are the host's.
-struct Apt {
+pub struct Apt {
     directory: PathBuf,
 }
 
 impl Apt {
-    fn new(directory: PathBuf) -> Result<Self, String> {
+    pub fn new(directory: PathBuf) -> Result<Self, String> {
         for part in ["state/lists/partial", "cache/archives/partial"] {
             let path = directory.join(part);
             std::fs::create_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -111,13 +111,14 @@ impl Apt {
         command
     }
 
-    /// Other sources of the host may fail; what matters is whether the package is found.
-    fn update(&self) -> Result<(), String> {
+    /// Reads the package lists. Other sources of the host may fail; what matters is whether what is wanted is
+    /// `known` afterwards.
+    pub fn update(&self, known: impl Fn(&Self) -> Result<(), String>) -> Result<(), String> {
         let mut command = self.command("apt-get");
         command.args(["-q", "update"]);
         match watch(&mut command, "reading package lists", || None) {
             Ok(()) => Ok(()),
-            Err(message) if self.package().is_ok() => {
+            Err(message) if known(self).is_ok() => {
                 println!(
                     "(apt-get update complained, but the package is known: {})",
                     message.lines().next().unwrap_or("")
@@ -126,6 +127,16 @@ impl Apt {
             }
             Err(message) => Err(format!("the package lists cannot be read (offline?): {message}")),
         }
+    }
+
+    /// Returns the version of a package that starts with `release`.
+    pub fn version_of(&self, package: &str, release: &str) -> Result<String, String> {
+        let mut madison = self.command("apt-cache");
+        let text = shell::output(madison.args(["madison", package]))?;
+        let versions = text.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim()));
+        let mut wanted = versions.filter(|version| version.starts_with(release));
+        let version = wanted.next().map(String::from);
+        version.ok_or_else(|| format!("no package source of this machine has {package} {release}"))
     }
 
     /// The newest of `debian-installer-N-netboot-arm64`, but 12 where there is 12; and its size.
@@ -145,14 +156,18 @@ impl Apt {
         Ok(((*name).to_string(), size.unwrap_or(0)))
     }
 
-    fn download(&self, package: &str, bytes: u64) -> Result<PathBuf, String> {
+    /// Fetches one package, named as for apt-get; `bytes` is its size where known.
+    pub fn download(&self, package: &str, bytes: u64) -> Result<PathBuf, String> {
         let directory = self.directory.join("download");
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
         let mut command = self.command("apt-get");
         command.args(["-q", "download", package]).current_dir(&directory);
         let have = || size_below(&directory);
-        let progress = || Some(format!("{} of {} MB", have() / 1_000_000, bytes / 1_000_000));
+        let progress = || match bytes {
+            0 => Some(format!("{} MB", have() / 1_000_000)),
+            _ => Some(format!("{} of {} MB", have() / 1_000_000, bytes / 1_000_000)),
+        };
         watch(&mut command, &format!("fetching {package}"), progress)?;
         let files = directory.read_dir().map_err(|e| e.to_string())?.flatten().map(|entry| entry.path());
         files

@@ -9,6 +9,7 @@ mod fetch;
 mod generate;
 mod generate_a64;
 mod md5;
+mod msrv;
 mod oracle;
 mod shell;
 mod steps;

@@ -19,16 +19,7 @@ pub struct Steps {
 impl Steps {
     /// Runs one step. A step that fails does not keep the next from running.
     pub fn step(&mut self, name: &str, step: impl FnOnce() -> Result<(), String>) {
-        println!("\n==== {name} ====");
-        let start = Instant::now();
-        let end = match step() {
-            Ok(()) => End::Passed,
-            Err(message) => {
-                println!("FAILED: {message}");
-                End::Failed(message)
-            }
-        };
-        self.done.push((name.into(), end, start.elapsed()));
+        self.step_or_skip(name, || step().map(Ok));
     }
 
     /// Runs a step that needs something; without it the step is skipped, and says so.
@@ -38,13 +29,25 @@ impl Steps {
         missing: Option<String>,
         step: impl FnOnce() -> Result<(), String>,
     ) {
-        match missing {
-            None => self.step(name, step),
-            Some(reason) => {
-                println!("\n==== {name} ====\nSKIPPED: {reason}");
-                self.done.push((name.into(), End::Skipped(reason), Duration::ZERO));
+        self.step_or_skip(name, || missing.map_or_else(|| step().map(Ok), |reason| Ok(Err(reason))));
+    }
+
+    /// Runs a step that finds out itself whether it can run: the inner error is the reason why not.
+    pub fn step_or_skip(&mut self, name: &str, step: impl FnOnce() -> Result<Result<(), String>, String>) {
+        println!("\n==== {name} ====");
+        let start = Instant::now();
+        let end = match step() {
+            Ok(Ok(())) => End::Passed,
+            Ok(Err(reason)) => {
+                println!("SKIPPED: {reason}");
+                End::Skipped(reason)
             }
-        }
+            Err(message) => {
+                println!("FAILED: {message}");
+                End::Failed(message)
+            }
+        };
+        self.done.push((name.into(), end, start.elapsed()));
     }
 
     /// Prints the table, and fails when a step has.

@@ -2,7 +2,7 @@
 
 use crate::demo::{self, Machine, Options};
 use crate::steps::Steps;
-use crate::{checks, cross, generate, shell};
+use crate::{checks, cross, generate, msrv, shell};
 
 const USAGE: &str = "\
 usage: cargo xtask test [--quick | --target s390x]
@@ -51,6 +51,8 @@ fn all(quick: bool) -> Result<(), String> {
     steps.step("tests", || cargo_test(&[]));
     steps.step_if("tests, release", only_full(), || cargo_test(&["--release"]));
     steps.step("documentation", doc);
+    let oldest = || if quick { Ok(Err("not with --quick".into())) } else { msrv::check() };
+    steps.step_or_skip("oldest compiler, 1.85", oldest);
     steps.step_if(
         "builds without std or alloc",
         only_full().or_else(cross::compiler_missing),
