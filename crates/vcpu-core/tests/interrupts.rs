@@ -765,3 +765,105 @@ fn lost_request_an_interrupt_is_delivered_whenever_it_is_raised() {
         assert_eq!(cpu.acknowledge(), 33, "{name}");
     }
 }
+
+/// An edge that is in a list register of vCPU 1, seen from vCPU 0.
+fn edge_at_second<'a>(vm: &'a TestVm, platform: &'a FakePlatform) -> (Cpu<'a>, Cpu<'a>) {
+    let mut first = Cpu::new(vm, 0, platform);
+    boot(&mut first);
+    let mut second = second(vm, &mut first, platform);
+    set_edge(&mut first, 33);
+    enable(&mut first, 33, 0xa0);
+    first.poke(GICD + 0x6108, 1);
+    vm.pulse(spi(33), platform);
+    second.enter();
+    assert!(second.irq());
+    platform.take_kicks();
+    (first, second)
+}
+
+#[test]
+fn pending_state_in_another_vcpus_list_register_can_be_cleared() {
+    let (vm, platform) = (vm(2), FakePlatform::default());
+    let (mut first, mut second) = edge_at_second(&vm, &platform);
+    first.poke(GICD + 0x284, 2);
+    assert_eq!(platform.take_kicks(), [1]);
+    assert_eq!(first.peek(GICD + 0x204, AccessSize::Word), 0);
+    // An edge that comes after that is a new one.
+    second.enter();
+    assert!(!second.irq());
+    vm.pulse(spi(33), &platform);
+    second.enter();
+    assert!(second.irq());
+}
+
+#[test]
+fn active_state_in_another_vcpus_list_register_can_be_written() {
+    let (vm, platform) = (vm(2), FakePlatform::default());
+    let (mut first, mut second) = edge_at_second(&vm, &platform);
+    assert_eq!(second.acknowledge(), 33);
+    second.guest.before_observe(&mut second.registers).unwrap();
+    second.enter();
+    platform.take_kicks();
+    first.poke(GICD + 0x384, 2);
+    assert_eq!(platform.take_kicks(), [1]);
+    assert_eq!(first.peek(GICD + 0x304, AccessSize::Word), 0);
+    second.enter();
+    assert_eq!(second.ich().lr[0].state(), LrState::Inactive);
+    // And set: it comes back as active, not as pending.
+    first.poke(GICD + 0x304, 2);
+    second.enter();
+    assert_eq!(second.ich().lr[0].state(), LrState::Active);
+    assert!(!second.irq());
+}
+
+#[test]
+fn whoever_holds_an_active_interrupt_hears_of_changes_though_it_is_routed_elsewhere() {
+    let (vm, platform) = (vm(2), FakePlatform::default());
+    let (mut first, mut second) = edge_at_second(&vm, &platform);
+    assert_eq!(second.acknowledge(), 33);
+    first.poke(GICD + 0x6108, 0);
+    second.enter();
+    first.enter();
+    platform.take_kicks();
+    first.poke(GICD + 0x384, 2);
+    assert_eq!(platform.take_kicks(), [1]);
+    second.enter();
+    assert_eq!(second.ich().lr[0].state(), LrState::Inactive);
+}
+
+#[test]
+fn an_end_that_the_host_does_not_report_is_found_before_the_next_entry() {
+    let (vm, platform) = (vm(1), FakePlatform::default());
+    let mut cpu = Cpu::new(&vm, 0, &platform);
+    boot(&mut cpu);
+    enable(&mut cpu, 33, 0xa0);
+    vm.set_spi_level(spi(33), Line::High, &platform);
+    cpu.enter();
+    assert_eq!(cpu.acknowledge(), 33);
+    assert_eq!(cpu.exit(Exit::Spurious), Next::Resume);
+    cpu.enter();
+    let _ = cpu.with_ich(|ich| ich.end_of_interrupt(arm_arch::gic::Group::One, 33));
+    assert_eq!(cpu.exit(Exit::Spurious), Next::Resume);
+    cpu.enter();
+    assert!(cpu.irq(), "the line is still high");
+}
+
+#[test]
+fn an_interrupt_that_nobody_can_take_kicks_nobody() {
+    let (vm, platform) = (vm(1), FakePlatform::default());
+    let mut cpu = Cpu::new(&vm, 0, &platform);
+    boot(&mut cpu);
+    vm.set_spi_level(spi(33), Line::High, &platform);
+    vm.set_spi_level(spi(33), Line::Low, &platform);
+    vm.set_spi(spi(34), &platform);
+    assert_eq!(platform.take_kicks(), [], "disabled");
+    enable(&mut cpu, 33, 0xa0);
+    cpu.poke(GICD, 0);
+    cpu.enter();
+    platform.take_kicks();
+    vm.set_spi_level(spi(33), Line::High, &platform);
+    assert_eq!(platform.take_kicks(), [], "not forwarded");
+    cpu.poke(GICD, 2);
+    cpu.enter();
+    assert!(cpu.irq(), "it was there all the time");
+}

@@ -33,10 +33,8 @@ pub(crate) struct Bank {
     pub edge: u32,
     /// In a list register of some vCPU, which has to fold it back.
     pub listed: u32,
-    /// Was pending when it went into the list register.
+    /// Was pending when it went into the list register, and software did not clear that meanwhile.
     pub in_flight: u32,
-    /// Software cleared the pending state that is in the list register.
-    pub retract: u32,
     /// Software wrote the active state while it was in the list register.
     pub active_written: u32,
     pub priority: [u8; 32],
@@ -55,7 +53,6 @@ impl Bank {
             edge,
             listed: 0,
             in_flight: 0,
-            retract: 0,
             active_written: 0,
             priority: [0; 32],
         }
@@ -105,7 +102,6 @@ impl Bank {
             }
             Field::ClearPending => {
                 self.latch &= !value;
-                self.retract |= value & self.in_flight;
                 self.in_flight &= !value;
                 value
             }
@@ -231,6 +227,6 @@ mod tests {
         bank.in_flight = 1;
         assert_eq!(bank.read(Field::SetPending), 1);
         assert_eq!(bank.write(Field::ClearPending, 1, u32::MAX), 1);
-        assert_eq!((bank.retract, bank.read(Field::ClearPending)), (1, 0));
+        assert_eq!((bank.in_flight, bank.read(Field::ClearPending)), (0, 0));
     }
 }

@@ -171,14 +171,14 @@ impl<const N: usize> Gic<N> {
         let pending = is_pending(fold.read) && fold.read.vintid() == intid;
         let active = fold.read.state().is_active() && fold.read.vintid() == intid;
         if bank.edge & bit != 0 {
-            bank.latch |= if pending { bit & bank.in_flight & !bank.retract } else { 0 };
+            bank.latch |= if pending { bit & bank.in_flight } else { 0 };
         } else if is_pending(fold.written) && !pending {
             bank.latch &= !bit;
         }
         if bank.active_written & bit == 0 {
             bank.active = if active { bank.active | bit } else { bank.active & !bit };
         }
-        for state in [&mut bank.listed, &mut bank.in_flight, &mut bank.retract, &mut bank.active_written] {
+        for state in [&mut bank.listed, &mut bank.in_flight, &mut bank.active_written] {
             *state &= !bit;
         }
         let still_active = bank.active & bit != 0;
