@@ -1,6 +1,13 @@
 //! Random lines, register accesses, acknowledgements and traps on two vCPUs: nothing panics, no interrupt is in two
 //! list registers, and what a plain reading of the registers says should be taken next is in one.
-#![allow(missing_docs, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic, reason = "test")]
+#![allow(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test"
+)]
 
 mod machine;
 
