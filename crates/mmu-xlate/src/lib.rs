@@ -24,4 +24,4 @@ pub mod memory;
 #[cfg(feature = "vmsa")]
 pub mod vmsa;
 
-pub use memory::TableMemory;
+pub use memory::{Swap, TableMemory, TableUpdate};

@@ -15,6 +15,20 @@ pub trait TableMemory<A> {
     ///
     /// Fails when the answer cannot be given; the walk ends there and reports no fault of its own.
     fn load(&self, at: A) -> Result<Option<[u8; 8]>, Self::Error>;
+
+    /// Loads one aligned 16-byte entry (FEAT_D128): what lies at `at`, and at `second`, 8 bytes on.
+    ///
+    /// The architecture wants this single-copy atomic. The default loads the halves one after the
+    /// other, which is the same only where nobody writes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    #[inline]
+    fn load_pair(&self, at: A, second: A) -> Result<Option<[[u8; 8]; 2]>, Self::Error> {
+        let (Some(first), Some(second)) = (self.load(at)?, self.load(second)?) else { return Ok(None) };
+        Ok(Some([first, second]))
+    }
 }
 
 impl<A, M: TableMemory<A> + ?Sized> TableMemory<A> for &M {
@@ -23,5 +37,65 @@ impl<A, M: TableMemory<A> + ?Sized> TableMemory<A> for &M {
     #[inline]
     fn load(&self, at: A) -> Result<Option<[u8; 8]>, Self::Error> {
         (**self).load(at)
+    }
+
+    #[inline]
+    fn load_pair(&self, at: A, second: A) -> Result<Option<[[u8; 8]; 2]>, Self::Error> {
+        (**self).load_pair(at, second)
+    }
+}
+
+/// What became of a compare and swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Swap {
+    /// Memory held what was expected, and holds the new value now.
+    Done,
+    /// Memory held something else; nothing was written. The walk starts again.
+    Lost,
+    /// This memory cannot be updated atomically.
+    Unsupported,
+}
+
+/// Tables that hardware may write: the access flag and dirty state. A walk that has only
+/// [`TableMemory`] cannot change anything.
+pub trait TableUpdate<A>: TableMemory<A> {
+    /// Replaces an aligned 8-byte entry if it still is `old`, atomically, all in memory order.
+    ///
+    /// # Errors
+    ///
+    /// As [`TableMemory::load`].
+    fn compare_exchange(&self, at: A, old: [u8; 8], new: [u8; 8]) -> Result<Swap, Self::Error>;
+
+    /// Replaces an aligned 16-byte entry (FEAT_D128). The default cannot.
+    ///
+    /// # Errors
+    ///
+    /// As [`TableMemory::load`].
+    #[inline]
+    fn compare_exchange_pair(
+        &self,
+        at: A,
+        old: [[u8; 8]; 2],
+        new: [[u8; 8]; 2],
+    ) -> Result<Swap, Self::Error> {
+        let _ = (at, old, new);
+        Ok(Swap::Unsupported)
+    }
+}
+
+impl<A, M: TableUpdate<A> + ?Sized> TableUpdate<A> for &M {
+    #[inline]
+    fn compare_exchange(&self, at: A, old: [u8; 8], new: [u8; 8]) -> Result<Swap, Self::Error> {
+        (**self).compare_exchange(at, old, new)
+    }
+
+    #[inline]
+    fn compare_exchange_pair(
+        &self,
+        at: A,
+        old: [[u8; 8]; 2],
+        new: [[u8; 8]; 2],
+    ) -> Result<Swap, Self::Error> {
+        (**self).compare_exchange_pair(at, old, new)
     }
 }

@@ -64,7 +64,7 @@ fn mapping(translation: Translation<Ipa>) -> Mapping<Ipa> {
 }
 
 fn stage_1(status: FaultStatus, write: bool) -> Translation<Ipa> {
-    Translation::Fault(Fault { status, stage: Stage::One, s1ptw: false, write })
+    Translation::Fault(Fault::stage_1(status, write))
 }
 
 /// Tables down to level 3 for VA 0x0000_8040_2010_0000 + ...: index 1 at levels 0 to 2, page 0x100.

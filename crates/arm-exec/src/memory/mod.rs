@@ -19,7 +19,7 @@ use crate::ram::PagePtr;
 use crate::state::SP;
 use arm_arch::FaultStatus;
 use core::sync::atomic::Ordering::SeqCst;
-use mmu_xlate::vmsa::{self, Access, AccessKind, Fault};
+use mmu_xlate::vmsa::{Access, AccessKind, Fault};
 
 /// SCTLR_EL1.A.
 const SCTLR_A: u64 = 1 << 1;
@@ -98,7 +98,7 @@ impl<'m> Pe<'m> {
     fn fail_alignment<T>(&mut self, va: u64, access: Access) -> Option<T> {
         // An atomic faults on its read.
         let write = matches!(access.kind, AccessKind::Write);
-        let fault = Fault { status: FaultStatus::Alignment, stage: vmsa::Stage::One, s1ptw: false, write };
+        let fault = Fault::stage_1(FaultStatus::Alignment, write);
         self.abort = Some(Abort { va, access, cause: Cause::Stage1(fault) });
         None
     }

@@ -137,12 +137,16 @@ impl<'m> Pe<'m> {
         let [reads, writes] = STAGE2.map(|map| self.maps[map]);
         let question = match access.kind {
             AccessKind::Fetch => Stage2Access::Fetch,
-            AccessKind::Write | AccessKind::Atomic | AccessKind::Invalidate => Stage2Access::Write,
+            AccessKind::Write | AccessKind::Atomic | AccessKind::Invalidate | AccessKind::GcsWrite => {
+                Stage2Access::Write
+            }
             AccessKind::Read
+            | AccessKind::GcsRead
             | AccessKind::Clean
             | AccessKind::CleanInvalidate
             | AccessKind::AtRead
-            | AccessKind::AtWrite => Stage2Access::Read,
+            | AccessKind::AtWrite
+            | AccessKind::AtAddress => Stage2Access::Read,
         };
         let known = match question {
             Stage2Access::Read | Stage2Access::Walk => reads.page(ipa.bits()),
@@ -293,7 +297,13 @@ impl<'m> Pe<'m> {
         let map = match access.kind {
             AccessKind::Read | AccessKind::Clean | AccessKind::CleanInvalidate => Some(READ),
             AccessKind::Write | AccessKind::Invalidate => Some(WRITE),
-            AccessKind::Atomic | AccessKind::Fetch | AccessKind::AtRead | AccessKind::AtWrite => None,
+            AccessKind::Atomic
+            | AccessKind::Fetch
+            | AccessKind::AtRead
+            | AccessKind::AtWrite
+            | AccessKind::AtAddress
+            | AccessKind::GcsRead
+            | AccessKind::GcsWrite => None,
         };
         if let Some((page, absolute)) = map.and_then(|map| self.maps[map + self.regime(access)].page(va)) {
             return Ok((Stage2Page { page, absolute, writable: false, executable: false }, offset));

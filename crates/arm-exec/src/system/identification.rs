@@ -30,6 +30,7 @@ pub(crate) const TRANSLATION: Implementation = Implementation {
     e0pd: false,
     tbid: false,
     cmow: false,
+    ..Implementation::ARMV8_0
 };
 
 /// Returns an identification register; `None` where the encoding names none. MIDR_EL1 and MPIDR_EL1

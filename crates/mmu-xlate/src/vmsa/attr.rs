@@ -1,4 +1,6 @@
-//! Memory attributes: what MAIR, SH and the cache controls make of a location.
+//! Memory attributes: what MAIR, SH, the cache controls and stage 2 make of a location.
+
+use super::stage2_params::Stage2;
 
 /// Who else observes an access in order. Arm ARM, TCR_EL1.SH0, "Shareability".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +25,15 @@ impl Shareability {
             2 => Self::OuterShareable,
             3 => Self::InnerShareable,
             _ => Self::NonShareable,
+        }
+    }
+
+    /// Returns the wider of two.
+    pub(super) const fn union(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::OuterShareable, _) | (_, Self::OuterShareable) => Self::OuterShareable,
+            (Self::InnerShareable, _) | (_, Self::InnerShareable) => Self::InnerShareable,
+            (Self::NonShareable, Self::NonShareable) => Self::NonShareable,
         }
     }
 
@@ -162,6 +173,122 @@ impl Attributes {
             }
             byte => MemoryType::Normal { outer: half(byte >> 4), inner: half(byte) },
         }
+    }
+}
+
+/// The memory attributes of a stage 2 leaf, before they meet those of stage 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stage2Attributes {
+    /// MemAttr\[3:0\].
+    pub(super) mem_attr: u8,
+    pub(super) shareability: Shareability,
+    /// FnXS: XS is 0. FEAT_XS.
+    pub(super) no_xs: bool,
+}
+
+/// Attributes taken apart: what two stages are combined in.
+#[derive(Clone, Copy, Debug)]
+enum Parts {
+    /// The two bits of the type.
+    Device(u8),
+    /// Outer and inner nibble as MAIR has them.
+    Normal(u8, u8),
+}
+
+impl Stage2Attributes {
+    /// Whether stage 2 by itself says Device.
+    pub(super) const fn is_device(self, params: &Stage2) -> bool {
+        if params.fwb { self.mem_attr & 4 == 0 } else { self.mem_attr & 0xc == 0 }
+    }
+
+    /// Returns the attributes of both stages together. Arm ARM, AArch64.S2ApplyFWBMemAttrs,
+    /// S2CombineS1MemAttrs; then `HCR_EL2.CD` and `ID`.
+    pub(super) fn over(self, stage_1: Attributes, params: &Stage2, fetch: bool) -> Attributes {
+        let (parts, forced) = if params.fwb { self.forced(stage_1) } else { (self.meet(stage_1), false) };
+        let xs = stage_1.xs() && !self.no_xs && !forced;
+        let uncached = if fetch { params.id } else { params.cd };
+        let parts = match parts {
+            Parts::Normal(..) if uncached => Parts::Normal(4, 4),
+            // As in [`fetch`].
+            Parts::Device(_) if fetch => Parts::Normal(4, 4),
+            other => other,
+        };
+        Attributes::of(parts.encode(xs), stage_1.shareability.union(self.shareability))
+    }
+
+    /// The weaker of both, with the hints of stage 1. CHOICE: a reserved half of MemAttr means
+    /// Non-cacheable.
+    fn meet(self, stage_1: Attributes) -> Parts {
+        if self.mem_attr & 0xc == 0 {
+            return Parts::of(stage_1).stricter(self.mem_attr & 3);
+        }
+        match Parts::of(stage_1) {
+            Parts::Device(kind) => Parts::Device(kind),
+            Parts::Normal(outer, inner) => {
+                Parts::Normal(weaker(outer, self.mem_attr >> 2), weaker(inner, self.mem_attr))
+            }
+        }
+    }
+
+    /// What `HCR_EL2.FWB` makes of it, and whether it is forced to be Write-Back. CHOICE: the reserved
+    /// 0b100 means Non-cacheable, as 0b101.
+    fn forced(self, stage_1: Attributes) -> (Parts, bool) {
+        let parts = Parts::of(stage_1);
+        match (self.mem_attr & 7, parts) {
+            (kind @ 0..=3, _) => (parts.stricter(kind), false),
+            (6, Parts::Device(_)) => (Parts::Normal(0xf, 0xf), true),
+            (6, Parts::Normal(outer, inner)) => (Parts::Normal(write_back(outer), write_back(inner)), true),
+            (7, _) | (_, Parts::Device(_)) => (parts, false),
+            _ => (Parts::Normal(4, 4), false),
+        }
+    }
+}
+
+impl Parts {
+    fn of(attributes: Attributes) -> Self {
+        match attributes.byte {
+            NON_CACHEABLE_XS0 => Self::Normal(4, 4),
+            WRITE_THROUGH_XS0 => Self::Normal(0xa, 0xa),
+            byte if byte & 0xf0 == 0 => Self::Device(byte >> 2 & 3),
+            byte => Self::Normal(byte >> 4, byte & 0xf),
+        }
+    }
+
+    /// Meets a Device type of stage 2.
+    fn stricter(self, kind: u8) -> Self {
+        match self {
+            Self::Device(own) => Self::Device(own.min(kind)),
+            Self::Normal(..) => Self::Device(kind),
+        }
+    }
+
+    /// Returns the byte that PAR_EL1.ATTR reports; XS 0 has encodings of its own.
+    fn encode(self, xs: bool) -> u8 {
+        match self {
+            Self::Device(kind) => kind << 2 | u8::from(!xs),
+            Self::Normal(4, 4) if !xs => NON_CACHEABLE_XS0,
+            Self::Normal(0xa, 0xa) if !xs => WRITE_THROUGH_XS0,
+            Self::Normal(outer, inner) => outer << 4 | inner,
+        }
+    }
+}
+
+/// Returns a nibble of stage 1 no more cacheable than two bits of MemAttr say: 01 Non-cacheable, 10
+/// Write-Through, 11 Write-Back. Hints and transience stay. Arm ARM, S2CombineS1AttrHints.
+const fn weaker(nibble: u8, mem_attr: u8) -> u8 {
+    match (half(nibble), mem_attr & 3) {
+        (Cacheability::NonCacheable, _) | (_, 0 | 1) => 4,
+        (Cacheability::WriteThrough, _) | (Cacheability::WriteBack, 3) => nibble,
+        // From 0b01RW to 0b00RW, from 0b11RW to 0b10RW.
+        (Cacheability::WriteBack, _) => nibble & !4,
+    }
+}
+
+/// Returns a nibble of stage 1 made Write-Back, with its hints where it has any.
+const fn write_back(nibble: u8) -> u8 {
+    match half(nibble) {
+        Cacheability::NonCacheable => 0xf,
+        Cacheability::WriteThrough | Cacheability::WriteBack => nibble | 4,
     }
 }
 

@@ -1,141 +1,27 @@
-//! The parameters of a walk: what the registers say, read once.
+//! The parameters of stage 1: what the registers say, read once.
 
 use super::attr::{self, Attributes, Shareability};
-use arm_arch::bits::{bit, field, mask};
-use arm_arch::sysreg::{HcrEl2, SctlrEl1, TcrEl1, TtbrEl1};
+use super::geometry::{Range, Shape, tg0, tg1};
+use super::implementation::Implementation;
+use super::registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
+use arm_arch::bits::bit;
+use arm_arch::sysreg::{HcrEl2, HcrxEl2, SctlrEl1, Tcr2, TcrEl1, TcrEl2, TcrEl3};
 use arm_arch::{FaultStatus, Granule, Level};
 
-/// Hardware management of the access flag and dirty state. Arm ARM, ID_AA64MMFR1_EL1.HAFDBS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HardwareUpdates {
-    /// Neither.
-    None,
-    /// The access flag.
-    AccessFlag,
-    /// The access flag and dirty state.
-    DirtyState,
-}
-
-/// What the implementation has of the translation system, as its ID registers announce it.
-///
-/// A control bit of something that is not there is RES0, and reads as 0 here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Implementation {
-    /// Physical address bits, ID_AA64MMFR0_EL1.PARange: 32 to 52.
-    pub pa_bits: u8,
-    /// 4 KiB granule.
-    pub granule_4k: bool,
-    /// 16 KiB granule.
-    pub granule_16k: bool,
-    /// 64 KiB granule.
-    pub granule_64k: bool,
-    /// FEAT_TTST: small translation tables.
-    pub ttst: bool,
-    /// FEAT_LVA: 52-bit virtual addresses with the 64 KiB granule.
-    pub lva: bool,
-    /// FEAT_LPA: 52-bit physical addresses with the 64 KiB granule.
-    pub lpa: bool,
-    /// FEAT_LPA2: 52-bit addresses with the 4 KiB and 16 KiB granules.
-    pub lpa2: bool,
-    /// FEAT_HPDS: hierarchical permissions can be disabled.
-    pub hpds: bool,
-    /// FEAT_HAFDBS.
-    pub hafdbs: HardwareUpdates,
-    /// FEAT_PAN3: `SCTLR_EL1.EPAN`.
-    pub pan3: bool,
-    /// FEAT_E0PD.
-    pub e0pd: bool,
-    /// FEAT_PAuth: `TCR_EL1.TBID`.
-    pub tbid: bool,
-    /// FEAT_CMOW: `SCTLR_EL1.CMOW`.
-    pub cmow: bool,
-}
-
-impl Implementation {
-    /// Armv8.0 with all granules and 48-bit addresses.
-    pub const ARMV8_0: Self = Self {
-        pa_bits: 48,
-        granule_4k: true,
-        granule_16k: true,
-        granule_64k: true,
-        ttst: false,
-        lva: false,
-        lpa: false,
-        lpa2: false,
-        hpds: false,
-        hafdbs: HardwareUpdates::None,
-        pan3: false,
-        e0pd: false,
-        tbid: false,
-        cmow: false,
-    };
-
-    /// Everything this version models, with 52-bit addresses.
-    pub const ALL: Self = Self {
-        pa_bits: 52,
-        granule_4k: true,
-        granule_16k: true,
-        granule_64k: true,
-        ttst: true,
-        lva: true,
-        lpa: true,
-        lpa2: true,
-        hpds: true,
-        hafdbs: HardwareUpdates::DirtyState,
-        pan3: true,
-        e0pd: true,
-        tbid: true,
-        cmow: true,
-    };
-
-    const fn has(&self, granule: Granule) -> bool {
-        match granule {
-            Granule::Size4K => self.granule_4k,
-            Granule::Size16K => self.granule_16k,
-            Granule::Size64K => self.granule_64k,
-        }
-    }
-
-    /// Returns the granule meant by a reserved or unimplemented TG encoding.
-    ///
-    /// CHOICE: the smallest implemented one (the architecture: some implemented granule).
-    const fn smallest_granule(&self) -> Granule {
-        if self.granule_4k {
-            Granule::Size4K
-        } else if self.granule_16k {
-            Granule::Size16K
-        } else {
-            Granule::Size64K
-        }
-    }
-}
-
-/// The registers that stage 1 of the EL1&0 regime reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct El1Registers {
-    /// `SCTLR_EL1`.
-    pub sctlr: u64,
-    /// `TCR_EL1`.
-    pub tcr: u64,
-    /// `TTBR0_EL1`.
-    pub ttbr0: u64,
-    /// `TTBR1_EL1`.
-    pub ttbr1: u64,
-    /// `MAIR_EL1`.
-    pub mair: u64,
-    /// `HCR_EL2` as it is effective; 0 without EL2.
-    pub hcr: u64,
-}
-
-/// What a walk of one translation regime goes by. Holding one means that no register is read again.
+/// What a stage 1 walk of one translation regime goes by. Holding one means that no register is read
+/// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     /// Stage 1 translates; otherwise [`Self::flat_data`] and [`Self::flat_fetch`] hold.
     pub(super) on: bool,
-    /// By VA bit 55.
+    /// By VA bit 55; both alike where there is one range.
     pub(super) ranges: [Range; 2],
-    /// The attribute bytes, cache controls and kind of access applied: \[data, fetch\].
+    /// What the bits above the upper range are: ones, or zeros where there is one range.
+    pub(super) high_sign: u64,
+    /// The attribute bytes of MAIR, cache controls and kind of access applied: \[data, fetch\].
     pub(super) mair: [u64; 2],
+    /// The same of MAIR2; `None` without `TCR2_ELx.AIE`.
+    pub(super) mair2: Option<[u64; 2]>,
     /// Descriptors are big-endian.
     pub(super) big_endian: bool,
     /// `SCTLR_ELx.WXN`.
@@ -144,12 +30,38 @@ pub struct Params {
     pub(super) epan: bool,
     /// `SCTLR_ELx.CMOW`.
     pub(super) cmow: bool,
+    /// EL0 has permissions of its own.
+    pub(super) unprivileged: bool,
     /// `HCR_EL2.{NV,NV1}` is {1,1}.
     pub(super) nv1: bool,
     /// `TCR_ELx.HA`, effective.
     pub(super) ha: bool,
     /// `TCR_ELx.HD`, effective.
     pub(super) hd: bool,
+    /// Permissions need more than the direct tables: indirection, overlays, address spaces.
+    pub(super) extended: bool,
+    /// Permissions are indirect (`TCR2_ELx.PIE`, or D128).
+    pub(super) pie: bool,
+    /// Privileged permissions have an overlay.
+    pub(super) poe: bool,
+    /// Permissions of EL0 have an overlay.
+    pub(super) e0poe: bool,
+    /// Bit 52 is Protected (`TCR2_ELx.PnCH`).
+    pub(super) pnch: bool,
+    /// `SCR_EL3.SIF`, or its like in Root and Realm: no execution from other spaces.
+    pub(super) sif: bool,
+    /// `PIR_ELx`.
+    pub(super) pir: u64,
+    /// `PIRE0_ELx`.
+    pub(super) pire0: u64,
+    /// `POR_ELx`.
+    pub(super) por: u64,
+    /// `POR_EL0`.
+    pub(super) por_el0: u64,
+    /// The address space of tables and output, as far as descriptors do not say otherwise.
+    pub(super) space: Space,
+    /// The regime.
+    pub(super) regime: Regime,
     /// Physical address bits.
     pub(super) pa_bits: u32,
     /// Data accesses with stage 1 off.
@@ -158,82 +70,73 @@ pub struct Params {
     pub(super) flat_fetch: Attributes,
 }
 
-/// How a descriptor spells an output address beyond 48 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AddressForm {
-    /// Not at all.
-    Bits48,
-    /// 64 KiB granule with FEAT_LPA: bits 15:12 are OA\[51:48\].
-    Lpa,
-    /// `TCR_ELx.DS`: bits 49:48 are OA\[49:48\], bits 9:8 are OA\[51:50\].
-    Lpa2,
-}
-
-/// One half of the address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Range {
-    /// Every walk ends in this: TxSZ out of range, EPD, or a table base beyond the output size.
-    pub(super) fault: Option<FaultStatus>,
-    /// Input address bits, 64 − TxSZ.
-    pub(super) iasize: u32,
-    /// Top bits that are not looked at, 0 or 8: \[data, fetch\].
-    pub(super) ignored: [u32; 2],
-    /// EL0 has no access (`TCR_ELx.E0PD`).
-    pub(super) e0pd: bool,
-    /// Address of the first table.
-    pub(super) base: u64,
-    /// Level of the first table.
-    pub(super) start: Level,
-    /// Levels below it.
-    pub(super) remaining: u32,
-    /// Address bits of a table descriptor, as far as they are in place.
-    pub(super) table_address: u64,
-    /// Lowest input address bit that the first table resolves.
-    pub(super) first_shift: u32,
-    /// Index bits of the first table.
-    pub(super) first_mask: u64,
-    /// The granule.
-    pub(super) granule: Granule,
-    /// Address form of descriptors.
-    pub(super) form: AddressForm,
-    /// Address bits beyond the output size.
-    pub(super) beyond: u64,
-    /// Levels above 3 at which a block is allowed, a bit for each level number.
-    pub(super) blocks: u8,
-    /// Bits of table descriptors that count for permissions; 0 with `TCR_ELx.HPD`.
-    pub(super) hierarchy: u64,
-    /// Shareability where the descriptor has no SH field (`TCR_ELx.DS`).
-    pub(super) sh: Shareability,
-}
-
 impl Params {
-    /// Reads the parameters of stage 1 of the EL1&0 regime. Arm ARM, AArch64.GetS1TTWParams.
+    /// Reads the parameters of stage 1 of the EL1&0 regime from the registers of Armv8.0.
     #[must_use]
     pub fn el1(registers: &El1Registers, implementation: &Implementation) -> Self {
-        let sctlr = SctlrEl1::from_bits(registers.sctlr);
-        let hcr = HcrEl2::from_bits(registers.hcr);
-        let tcr = effective_tcr(TcrEl1::from_bits(registers.tcr), implementation);
-        let (flat_data, flat_fetch) = if hcr.dc() {
+        Self::new(Regime::El1And0, &Registers::from(registers), implementation)
+    }
+
+    /// Reads the parameters of stage 1. Arm ARM, AArch64.GetS1TTWParams.
+    #[must_use]
+    pub fn new(regime: Regime, registers: &Registers, implementation: &Implementation) -> Self {
+        let effective = Effective::of(registers, implementation);
+        let own = match regime {
+            Regime::El1And0 => &registers.el1,
+            Regime::El2And0 | Regime::El2 => &registers.el2,
+            Regime::El3 => &registers.el3,
+        };
+        let sctlr = SctlrEl1::from_bits(own.sctlr);
+        let control = Control::of(regime, own, &effective, implementation);
+        let guest = regime == Regime::El1And0;
+        let dc = guest && effective.hcr.dc();
+        let (flat_data, flat_fetch) = if dc {
             (Attributes::DEFAULT_CACHEABLE, Attributes::DEFAULT_CACHEABLE)
         } else if sctlr.i() {
             (Attributes::DEVICE_NGNRNE, Attributes::FETCH_CACHED)
         } else {
             (Attributes::DEVICE_NGNRNE, Attributes::FETCH_UNCACHED)
         };
+        let nv1 = guest && effective.hcr.nv() && effective.hcr.nv1();
+        let pie = control.tcr2.pie() || control.tcr2.d128();
+        let unprivileged = regime.has_unprivileged();
+        let poe = control.tcr2.poe();
+        let e0poe = control.tcr2.e0poe() && unprivileged && !nv1;
+        let space = effective.space(regime, implementation);
+        let mair = |value| [attr::data(value, sctlr.c()), attr::fetch(value, sctlr.i())];
+        let secure = space == Space::Secure;
+        let halves = [&control.low, &control.high];
         Self {
-            on: sctlr.m() && !hcr.dc() && !hcr.tge(),
-            ranges: [
-                Range::of(&Half::low(tcr, registers.ttbr0), tcr, implementation),
-                Range::of(&Half::high(tcr, registers.ttbr1), tcr, implementation),
-            ],
-            mair: [attr::data(registers.mair, sctlr.c()), attr::fetch(registers.mair, sctlr.i())],
+            on: sctlr.m() && !(guest && (dc || effective.hcr.tge())),
+            ranges: halves.map(|half| control.range(half, secure, implementation)),
+            high_sign: if unprivileged { u64::MAX } else { 0 },
+            mair: mair(own.mair),
+            mair2: control.tcr2.aie().then(|| mair(own.mair2)),
             big_endian: sctlr.ee(),
             wxn: sctlr.wxn(),
             epan: implementation.pan3 && sctlr.epan(),
             cmow: implementation.cmow && sctlr.cmow(),
-            nv1: hcr.nv() && hcr.nv1(),
-            ha: tcr.ha(),
-            hd: tcr.ha() && tcr.hd(),
+            unprivileged,
+            nv1,
+            ha: control.ha,
+            hd: control.ha && control.hd,
+            extended: pie || poe || e0poe || nv1 || !unprivileged || space != Space::NonSecure,
+            pie,
+            poe,
+            e0poe,
+            pnch: control.tcr2.pnch(),
+            sif: match space {
+                Space::NonSecure => false,
+                Space::Secure => effective.sif,
+                Space::Root => true,
+                Space::Realm => regime != Regime::El1And0,
+            },
+            pir: own.pir,
+            pire0: own.pire0,
+            por: own.por,
+            por_el0: registers.por_el0,
+            space,
+            regime,
             pa_bits: u32::from(implementation.pa_bits),
             flat_data,
             flat_fetch,
@@ -253,6 +156,19 @@ impl Params {
         self.on
     }
 
+    /// Returns the regime.
+    #[must_use]
+    pub const fn regime(&self) -> Regime {
+        self.regime
+    }
+
+    /// Whether descriptors of the half that `va` bit 55 names have 128 bits.
+    #[must_use]
+    pub const fn is_wide(&self) -> bool {
+        let [low, _] = &self.ranges;
+        low.d128
+    }
+
     /// Returns the granule of the half of the address space that `va` bit 55 names.
     #[must_use]
     pub const fn granule(&self, va: arm_arch::Va) -> Granule {
@@ -269,25 +185,105 @@ impl Params {
     }
 }
 
-/// Returns `TCR_EL1` with the controls of missing features clear.
-const fn effective_tcr(tcr: TcrEl1, implementation: &Implementation) -> TcrEl1 {
-    let Implementation { hpds, tbid, e0pd, lpa2, .. } = *implementation;
-    let ha = !matches!(implementation.hafdbs, HardwareUpdates::None);
-    let hd = matches!(implementation.hafdbs, HardwareUpdates::DirtyState);
-    tcr.with_ha(tcr.ha() && ha)
-        .with_hd(tcr.hd() && hd)
-        .with_hpd0(tcr.hpd0() && hpds)
-        .with_hpd1(tcr.hpd1() && hpds)
-        .with_tbid0(tcr.tbid0() && tbid)
-        .with_tbid1(tcr.tbid1() && tbid)
-        .with_e0pd0(tcr.e0pd0() && e0pd)
-        .with_e0pd1(tcr.e0pd1() && e0pd)
-        .with_ds(tcr.ds() && lpa2)
+/// Controls above all regimes, as they are effective. Asked by both stages.
+pub(super) struct Effective {
+    pub(super) hcr: HcrEl2,
+    pub(super) hcrx: HcrxEl2,
+    /// The security state of EL2 and below.
+    pub(super) state: Space,
+    /// EL2 is implemented and enabled in that state.
+    pub(super) el2: bool,
+    /// `SCR_EL3.SIF`.
+    pub(super) sif: bool,
+    /// `TCR2_EL1` and `TCR2_EL2` count.
+    tcr2: [bool; 2],
 }
 
-/// The fields that belong to one half of the address space, brought to one shape.
+impl Effective {
+    pub(super) fn of(registers: &Registers, implementation: &Implementation) -> Self {
+        let scr = registers.scr_el3;
+        let state = match (bit(scr, 62) && implementation.rme, bit(scr, 0)) {
+            _ if !implementation.el3 => Space::NonSecure,
+            (false, false) => Space::Secure,
+            (_, true) if !(bit(scr, 62) && implementation.rme) => Space::NonSecure,
+            _ => Space::Realm,
+        };
+        // SCR_EL3.EEL2.
+        let el2 = implementation.el2 && (state != Space::Secure || implementation.sel2 && bit(scr, 18));
+        let raw = HcrEl2::from_bits(if el2 { registers.hcr_el2 } else { 0 });
+        let e2h = raw.e2h() && implementation.vhe;
+        let host = e2h && raw.tge();
+        // With {E2H,TGE} = {1,1} VM and DC behave as 0. Arm ARM, HCR_EL2.
+        let hcr = raw
+            .with_e2h(e2h)
+            .with_vm(raw.vm() && !host)
+            .with_dc(raw.dc() && !host)
+            .with_nv(raw.nv() && implementation.nv)
+            .with_nv1(raw.nv1() && implementation.nv)
+            .with_fwb(raw.fwb() && implementation.fwb);
+        let hcrx = HcrxEl2::from_bits(if el2 { registers.hcrx_el2 } else { 0 });
+        // SCR_EL3.TCR2En, HCRX_EL2.TCR2En.
+        let by_el3 = implementation.tcr2 && (!implementation.el3 || bit(scr, 43));
+        let by_el2 = !el2 || host || hcrx.tcr2en();
+        Self { hcr, hcrx, state, el2, sif: bit(scr, 9), tcr2: [by_el3 && by_el2, by_el3] }
+    }
+
+    /// Returns the address space of a regime.
+    fn space(&self, regime: Regime, implementation: &Implementation) -> Space {
+        match regime {
+            Regime::El3 if implementation.rme => Space::Root,
+            Regime::El3 => Space::Secure,
+            Regime::El1And0 | Regime::El2And0 | Regime::El2 => self.state,
+        }
+    }
+
+    /// Returns `TCR2_ELx` as far as it and the features behind it are effective. Arm ARM, TCR2_EL1.
+    fn tcr2(&self, regime: Regime, own: &Stage1Registers, implementation: &Implementation) -> Tcr2 {
+        let [el1, el2] = self.tcr2;
+        let raw = match regime {
+            Regime::El1And0 if el1 => Tcr2::from_bits(own.tcr2),
+            Regime::El2And0 if el2 => Tcr2::from_bits(own.tcr2),
+            // The regime has no 128-bit descriptors, and no EL0.
+            Regime::El2 if el2 => Tcr2::from_bits(own.tcr2).with_d128(false).with_e0poe(false),
+            Regime::El1And0 | Regime::El2And0 | Regime::El2 => Tcr2::new(),
+            Regime::El3 => {
+                let tcr = TcrEl3::from_bits(own.tcr);
+                Tcr2::new()
+                    .with_pnch(tcr.pnch())
+                    .with_pie(tcr.pie())
+                    .with_poe(tcr.poe())
+                    .with_aie(tcr.aie())
+                    .with_d128(tcr.d128())
+                    .with_haft(tcr.haft())
+                    .with_disch0(tcr.disch0())
+            }
+        };
+        raw.with_pnch(raw.pnch() && implementation.the)
+            .with_pie(raw.pie() && implementation.s1pie)
+            .with_poe(raw.poe() && implementation.s1poe)
+            .with_e0poe(raw.e0poe() && implementation.s1poe)
+            .with_aie(raw.aie() && implementation.aie)
+            .with_d128(raw.d128() && implementation.d128)
+            .with_haft(raw.haft() && implementation.has_haft())
+    }
+}
+
+/// The control registers of a regime brought to one shape, features that are missing taken out.
+struct Control {
+    ips: u8,
+    ds: bool,
+    ha: bool,
+    hd: bool,
+    tcr2: Tcr2,
+    two_ranges: bool,
+    low: Half,
+    high: Half,
+}
+
+/// The fields that belong to one range of addresses.
+#[derive(Clone, Copy)]
 struct Half {
-    ttbr: TtbrEl1,
+    ttbr: u128,
     txsz: u8,
     epd: bool,
     sh: u8,
@@ -295,168 +291,143 @@ struct Half {
     tbi: bool,
     hpd: bool,
     tbid: bool,
+    nfd: bool,
     e0pd: bool,
+    mtx: bool,
+    disch: bool,
+}
+
+impl Control {
+    fn of(
+        regime: Regime,
+        own: &Stage1Registers,
+        effective: &Effective,
+        implementation: &Implementation,
+    ) -> Self {
+        let tcr2 = effective.tcr2(regime, own, implementation);
+        let raw = match regime {
+            Regime::El1And0 | Regime::El2And0 => Self::double(TcrEl1::from_bits(own.tcr), own, tcr2),
+            Regime::El2 | Regime::El3 => Self::single(TcrEl2::from_bits(own.tcr), own, tcr2),
+        };
+        Self {
+            ds: raw.ds && implementation.lpa2,
+            ha: raw.ha && implementation.has_access_flag(),
+            hd: raw.hd && implementation.has_dirty_state(),
+            low: raw.low.implemented(implementation),
+            high: raw.high.implemented(implementation),
+            ..raw
+        }
+    }
+
+    /// Reads the form with two ranges.
+    const fn double(tcr: TcrEl1, own: &Stage1Registers, tcr2: Tcr2) -> Self {
+        Self {
+            ips: tcr.ips(),
+            ds: tcr.ds(),
+            ha: tcr.ha(),
+            hd: tcr.hd(),
+            tcr2,
+            two_ranges: true,
+            low: Half {
+                ttbr: own.ttbr0,
+                txsz: tcr.t0sz(),
+                epd: tcr.epd0(),
+                sh: tcr.sh0(),
+                granule: tg0(tcr.tg0()),
+                tbi: tcr.tbi0(),
+                hpd: tcr.hpd0(),
+                tbid: tcr.tbid0(),
+                nfd: tcr.nfd0(),
+                e0pd: tcr.e0pd0(),
+                mtx: tcr.mtx0(),
+                disch: tcr2.disch0(),
+            },
+            high: Half {
+                ttbr: own.ttbr1,
+                txsz: tcr.t1sz(),
+                epd: tcr.epd1(),
+                sh: tcr.sh1(),
+                granule: tg1(tcr.tg1()),
+                tbi: tcr.tbi1(),
+                hpd: tcr.hpd1(),
+                tbid: tcr.tbid1(),
+                nfd: tcr.nfd1(),
+                e0pd: tcr.e0pd1(),
+                mtx: tcr.mtx1(),
+                disch: tcr2.disch1(),
+            },
+        }
+    }
+
+    /// Reads the form with one range; TCR_EL3 has the same fields in the same places.
+    const fn single(tcr: TcrEl2, own: &Stage1Registers, tcr2: Tcr2) -> Self {
+        let half = Half {
+            ttbr: own.ttbr0,
+            txsz: tcr.t0sz(),
+            epd: false,
+            sh: tcr.sh0(),
+            granule: tg0(tcr.tg0()),
+            tbi: tcr.tbi(),
+            hpd: tcr.hpd(),
+            tbid: tcr.tbid(),
+            nfd: false,
+            e0pd: false,
+            mtx: tcr.mtx(),
+            disch: tcr2.disch0(),
+        };
+        Self {
+            ips: tcr.ps(),
+            ds: tcr.ds(),
+            ha: tcr.ha(),
+            hd: tcr.hd(),
+            tcr2,
+            two_ranges: false,
+            low: half,
+            high: half,
+        }
+    }
+
+    fn range(&self, half: &Half, secure: bool, implementation: &Implementation) -> Range {
+        let granule = implementation.granule(half.granule);
+        let d128 = self.tcr2.d128();
+        let shape = Shape {
+            implementation,
+            granule,
+            ds: self.ds && !d128 && granule != Granule::Size64K,
+            d128,
+            txsz: half.txsz,
+            ps: self.ips,
+            ttbr: half.ttbr,
+        };
+        let depth = shape.natural_depth().checked_sub(shape.skipped());
+        let valid = shape.is_valid_at_stage_1(self.two_ranges) && depth.is_some();
+        let haft = self.tcr2.haft() && self.ha;
+        let range = shape.range(depth.unwrap_or(0), valid, haft);
+        Range {
+            fault: if half.epd { Some(FaultStatus::Translation(Level::L0)) } else { range.fault },
+            ignored: [if half.tbi { 8 } else { 0 }, if half.tbi && !half.tbid { 8 } else { 0 }],
+            tag: if half.mtx { 0xf << 56 } else { 0 },
+            e0pd: half.e0pd,
+            nfd: half.nfd,
+            hierarchy: if half.hpd || self.tcr2.pie() { 0 } else { 0b1111 << 59 },
+            ns_table: if secure { 1 << 63 } else { 0 },
+            discontiguous: if d128 { half.disch } else { self.tcr2.pnch() },
+            sh: Shareability::decode(u64::from(half.sh)),
+            ..range
+        }
+    }
 }
 
 impl Half {
-    /// Reads the half of VA bit 55 = 0.
-    const fn low(tcr: TcrEl1, ttbr: u64) -> Self {
+    /// Returns the half with the controls of missing features clear.
+    const fn implemented(self, implementation: &Implementation) -> Self {
         Self {
-            ttbr: TtbrEl1::from_bits(ttbr),
-            txsz: tcr.t0sz(),
-            epd: tcr.epd0(),
-            sh: tcr.sh0(),
-            granule: match tcr.tg0() {
-                0 => Some(Granule::Size4K),
-                1 => Some(Granule::Size64K),
-                2 => Some(Granule::Size16K),
-                _ => None,
-            },
-            tbi: tcr.tbi0(),
-            hpd: tcr.hpd0(),
-            tbid: tcr.tbid0(),
-            e0pd: tcr.e0pd0(),
+            hpd: self.hpd && implementation.hpds,
+            tbid: self.tbid && implementation.tbid,
+            nfd: self.nfd && implementation.nfd,
+            e0pd: self.e0pd && implementation.e0pd,
+            mtx: self.mtx && implementation.mtx,
+            ..self
         }
-    }
-
-    /// Reads the half of VA bit 55 = 1.
-    const fn high(tcr: TcrEl1, ttbr: u64) -> Self {
-        Self {
-            ttbr: TtbrEl1::from_bits(ttbr),
-            txsz: tcr.t1sz(),
-            epd: tcr.epd1(),
-            sh: tcr.sh1(),
-            granule: match tcr.tg1() {
-                1 => Some(Granule::Size16K),
-                2 => Some(Granule::Size4K),
-                3 => Some(Granule::Size64K),
-                _ => None,
-            },
-            tbi: tcr.tbi1(),
-            hpd: tcr.hpd1(),
-            tbid: tcr.tbid1(),
-            e0pd: tcr.e0pd1(),
-        }
-    }
-}
-
-impl Range {
-    fn of(half: &Half, tcr: TcrEl1, implementation: &Implementation) -> Self {
-        let granule = match half.granule {
-            Some(granule) if implementation.has(granule) => granule,
-            Some(_) | None => implementation.smallest_granule(),
-        };
-        let ds = tcr.ds() && granule != Granule::Size64K;
-        let iasize = 64u32.saturating_sub(u32::from(half.txsz));
-        let stride = granule.bits().wrapping_sub(3);
-        let start = s1_start_level(granule, iasize);
-        let first_shift = granule.bits().wrapping_add(stride.wrapping_mul(start.remaining()));
-        let output = output_size(tcr.ips(), granule, implementation);
-        let beyond = !mask(output);
-        let first_bits = iasize.saturating_sub(first_shift);
-        let base = table_base(half.ttbr, granule, ds, first_bits, tcr.ips(), implementation);
-        let fault = if half.epd || !txsz_is_valid(half.txsz, granule, ds, implementation) {
-            Some(FaultStatus::Translation(Level::L0))
-        } else if base & beyond != 0 {
-            Some(FaultStatus::AddressSize(Level::L0))
-        } else {
-            None
-        };
-        Self {
-            fault,
-            iasize,
-            ignored: [if half.tbi { 8 } else { 0 }, if half.tbi && !half.tbid { 8 } else { 0 }],
-            e0pd: half.e0pd,
-            base,
-            start,
-            remaining: start.remaining(),
-            table_address: mask(48) & !granule.offset_mask(),
-            first_shift,
-            first_mask: mask(first_bits),
-            granule,
-            form: match granule {
-                Granule::Size64K if implementation.lpa => AddressForm::Lpa,
-                Granule::Size4K | Granule::Size16K if ds => AddressForm::Lpa2,
-                Granule::Size4K | Granule::Size16K | Granule::Size64K => AddressForm::Bits48,
-            },
-            beyond,
-            blocks: block_levels(granule, ds, implementation),
-            hierarchy: if half.hpd { 0 } else { 0b1111 << 59 },
-            sh: Shareability::decode(u64::from(half.sh)),
-        }
-    }
-}
-
-/// Returns the level of the first table. Arm ARM, AArch64.S1StartLevel.
-const fn s1_start_level(granule: Granule, iasize: u32) -> Level {
-    let stride = granule.bits().wrapping_sub(3);
-    let above = iasize.saturating_sub(1).saturating_sub(granule.bits());
-    match above.checked_div(stride) {
-        Some(0) | None => Level::L3,
-        Some(1) => Level::L2,
-        Some(2) => Level::L1,
-        Some(3) => Level::L0,
-        Some(_) => Level::Minus1,
-    }
-}
-
-/// Whether TxSZ is within its limits. Arm ARM, AArch64.S1TxSZFaults.
-///
-/// CHOICE: out of range is a fault, never a clamp to the limit.
-const fn txsz_is_valid(txsz: u8, granule: Granule, ds: bool, implementation: &Implementation) -> bool {
-    let largest = match granule {
-        _ if !implementation.ttst => 39,
-        Granule::Size4K | Granule::Size16K => 48,
-        Granule::Size64K => 47,
-    };
-    let wide = ds || matches!(granule, Granule::Size64K) && implementation.lva;
-    txsz <= largest && txsz >= if wide { 12 } else { 16 }
-}
-
-/// Returns the output address bits. Arm ARM, AArch64.PhysicalAddressSize.
-fn output_size(ips: u8, granule: Granule, implementation: &Implementation) -> u32 {
-    let wanted = match ips {
-        0 => 32,
-        1 => 36,
-        2 => 40,
-        3 => 42,
-        4 => 44,
-        5 => 48,
-        _ => 52,
-    };
-    let wide = match granule {
-        Granule::Size64K => implementation.lpa,
-        Granule::Size4K | Granule::Size16K => implementation.lpa2,
-    };
-    wanted.min(if wide { 52 } else { 48 }).min(u32::from(implementation.pa_bits))
-}
-
-/// Returns the address of the first table: the low bits below its size are not looked at. Arm ARM,
-/// TTBR0_EL1.BADDR, AArch64.S1TTBaseAddress.
-fn table_base(
-    ttbr: TtbrEl1,
-    granule: Granule,
-    ds: bool,
-    first_bits: u32,
-    ips: u8,
-    implementation: &Implementation,
-) -> u64 {
-    let wide = ds || granule == Granule::Size64K && implementation.lpa && ips >= 6;
-    let size_log2 = first_bits.wrapping_add(3).max(if wide { 6 } else { 0 });
-    let low = ttbr.base() & !mask(size_log2);
-    // In the wide form bits 5:2 are address bits 51:48.
-    if wide { low | field(ttbr.into_bits(), 5, 2) << 48 } else { low }
-}
-
-/// Returns the levels at which blocks are allowed, a bit for each. Arm ARM, AArch64.BlocknTFaults and
-/// D8.3.1.
-const fn block_levels(granule: Granule, ds: bool, implementation: &Implementation) -> u8 {
-    match granule {
-        Granule::Size4K if ds => 0b111,
-        Granule::Size4K => 0b110,
-        Granule::Size16K if ds => 0b110,
-        Granule::Size16K => 0b100,
-        Granule::Size64K if implementation.lpa && implementation.pa_bits >= 52 => 0b110,
-        Granule::Size64K => 0b100,
     }
 }

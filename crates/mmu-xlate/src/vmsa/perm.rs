@@ -33,6 +33,12 @@ pub enum AccessKind {
     AtRead,
     /// AT ...W: checked as a store, changes nothing.
     AtWrite,
+    /// AT ...A: neither access flag nor permissions are checked. FEAT_ATS1A.
+    AtAddress,
+    /// A load from a guarded control stack. FEAT_GCS.
+    GcsRead,
+    /// A store to a guarded control stack. FEAT_GCS.
+    GcsWrite,
 }
 
 /// An access as translation sees it.
@@ -46,6 +52,8 @@ pub struct Access {
     pub pan: bool,
     /// The address is a multiple of the access size, or the kind has none.
     pub aligned: bool,
+    /// A non-fault or first-fault load of FEAT_SVE.
+    pub non_fault: bool,
 }
 
 impl Access {
@@ -53,7 +61,7 @@ impl Access {
     #[inline]
     #[must_use]
     pub const fn new(kind: AccessKind, privilege: Privilege) -> Self {
-        Self { kind, privilege, pan: false, aligned: true }
+        Self { kind, privilege, pan: false, aligned: true, non_fault: false }
     }
 
     /// Returns the access under a `PSTATE.PAN`.
@@ -70,6 +78,13 @@ impl Access {
         Self { aligned: false, ..self }
     }
 
+    /// Returns the access as a non-fault or first-fault load of FEAT_SVE.
+    #[inline]
+    #[must_use]
+    pub const fn non_fault(self) -> Self {
+        Self { non_fault: true, ..self }
+    }
+
     /// Whether it is an instruction fetch.
     #[inline]
     #[must_use]
@@ -80,7 +95,13 @@ impl Access {
     /// Whether a successful access makes the location dirty.
     #[inline]
     pub(super) const fn dirties(self) -> bool {
-        matches!(self.kind, AccessKind::Write | AccessKind::Atomic)
+        matches!(self.kind, AccessKind::Write | AccessKind::Atomic | AccessKind::GcsWrite)
+    }
+
+    /// Whether the location must be dirty, or be one that hardware makes dirty.
+    #[inline]
+    pub(super) const fn needs_dirty(self) -> bool {
+        self.dirties() || matches!(self.kind, AccessKind::AtWrite)
     }
 
     /// Whether hardware sets the access flag for it.
@@ -88,7 +109,14 @@ impl Access {
     /// CHOICE: AT sets none, which the architecture permits.
     #[inline]
     pub(super) const fn sets_access_flag(self) -> bool {
-        !matches!(self.kind, AccessKind::AtRead | AccessKind::AtWrite)
+        !self.is_address_translation()
+    }
+
+    /// Whether it is AT.
+    #[inline]
+    #[must_use]
+    pub const fn is_address_translation(self) -> bool {
+        matches!(self.kind, AccessKind::AtRead | AccessKind::AtWrite | AccessKind::AtAddress)
     }
 
     /// Whether the alignment rule of Device memory applies.
@@ -101,7 +129,7 @@ impl Access {
     /// maintenance and AT report 1. Arm ARM, ESR_EL1, "ISS encoding for an exception from a Data
     /// Abort".
     pub(super) const fn wnr(self) -> bool {
-        !matches!(self.kind, AccessKind::Read | AccessKind::Atomic | AccessKind::Fetch)
+        !matches!(self.kind, AccessKind::Read | AccessKind::Atomic | AccessKind::Fetch | AccessKind::GcsRead)
     }
 
     /// Whether `ESR_ELx.CM` is set: cache maintenance or AT.
@@ -112,15 +140,21 @@ impl Access {
             | AccessKind::Clean
             | AccessKind::CleanInvalidate
             | AccessKind::AtRead
-            | AccessKind::AtWrite => true,
-            AccessKind::Read | AccessKind::Write | AccessKind::Atomic | AccessKind::Fetch => false,
+            | AccessKind::AtWrite
+            | AccessKind::AtAddress => true,
+            AccessKind::Read
+            | AccessKind::Write
+            | AccessKind::Atomic
+            | AccessKind::Fetch
+            | AccessKind::GcsRead
+            | AccessKind::GcsWrite => false,
         }
     }
 }
 
 /// What a location permits, for both privileges at once, so that one walk fills a TLB entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Permissions(u8);
+pub struct Permissions(u16);
 
 impl Permissions {
     /// Nothing.
@@ -140,8 +174,16 @@ impl Permissions {
     /// `PSTATE.PAN` takes privileged reads and writes away here. Not a permission but a property of
     /// the location: EL0 can reach it (with EPAN also by execution only).
     pub const UNDER_PAN: Self = Self(0x40);
-    /// Everything, with stage 1 off.
+    /// Privileged guarded control stack. FEAT_GCS.
+    pub const PRIV_GCS: Self = Self(0x80);
+    /// Unprivileged guarded control stack. FEAT_GCS.
+    pub const USER_GCS: Self = Self(0x100);
+    /// Every read, write and execution, with stage 1 off.
     pub const ALL: Self = Self(0x3f);
+    /// Walks of stage 1 may write its tables here: stage 2 only.
+    pub(super) const WALK_WRITE: Self = Self(0x200);
+    /// All that an overlay or stage 2 can take away.
+    pub(super) const EVERY: Self = Self(0x3bf);
 
     /// Whether all of `other` is here.
     #[inline]
@@ -183,7 +225,7 @@ impl Permissions {
     }
 
     #[inline]
-    const fn when(self, condition: bool) -> Self {
+    pub(super) const fn when(self, condition: bool) -> Self {
         if condition { self } else { Self::NONE }
     }
 }
@@ -199,6 +241,8 @@ impl core::fmt::Debug for Permissions {
             ("w", Self::USER_WRITE),
             ("x", Self::USER_EXECUTE),
             (" pan", Self::UNDER_PAN),
+            (" gcs", Self::PRIV_GCS),
+            ("/gcs", Self::USER_GCS),
         ] {
             f.write_str(if self.contains(bit) { letter } else { "-" })?;
         }
@@ -210,20 +254,20 @@ impl core::fmt::Debug for Permissions {
 const AP1_SHIFT: u32 = 6;
 const AP2_SHIFT: u32 = 7;
 const PXN_SHIFT: u32 = 53;
+const AP1: u64 = 1 << AP1_SHIFT;
+const PXN: u64 = 1 << PXN_SHIFT;
 const UXN: u64 = 1 << 54;
 /// Lowest bit of the hierarchical permissions in a table descriptor: PXNTable, UXNTable, APTable.
 const TABLE_SHIFT: u32 = 59;
 const UXN_TABLE: u64 = 1 << 60;
 const AP2: u64 = 1 << AP2_SHIFT;
+const AP_TABLE0: u64 = 1 << 61;
 const AP_TABLE1: u64 = 1 << 62;
 
 /// Returns the direct permissions of a regime with two privileges: `leaf` is the descriptor, `tables`
 /// the OR of those above it as far as they count. Arm ARM D8.4, AArch64.S1DirectBasePermissions.
 #[inline]
 pub(super) fn direct(params: &Params, leaf: u64, tables: u64) -> Permissions {
-    if params.nv1 {
-        return direct_nv1(params, leaf, tables);
-    }
     let tables = tables >> TABLE_SHIFT;
     // APTable[0] takes EL0's access away, APTable[1] writes.
     let user = leaf >> AP1_SHIFT & !(tables >> 2) & 1;
@@ -260,15 +304,21 @@ const fn direct_of(user: bool, write: bool, pxn: bool, uxn: bool, wxn: bool, epa
         .union(Permissions::UNDER_PAN.when(user || epan && !uxn))
 }
 
-/// The same with `HCR_EL2.{NV,NV1}` 1: EL0 has no access, bit 54 is PXN, PAN does not apply.
-#[cold]
-fn direct_nv1(params: &Params, leaf: u64, tables: u64) -> Permissions {
+/// The same before WXN and PAN are looked at, for all regimes: single-privilege ones and EL1&0 with
+/// `HCR_EL2.{NV,NV1}` 1 have no EL0 access, and bit 54 for PXN.
+pub(super) fn direct_base(params: &Params, leaf: u64, tables: u64) -> Permissions {
     let write = leaf & AP2 == 0 && tables & AP_TABLE1 == 0;
+    if params.unprivileged && !params.nv1 {
+        let user = leaf & AP1 != 0 && tables & AP_TABLE0 == 0;
+        let uxn = (leaf | tables >> 6) & UXN != 0;
+        let pxn = (leaf | tables >> 6) & PXN != 0;
+        return direct_of(user, write, pxn, uxn, false, params.epan);
+    }
     let execute = leaf & UXN == 0 && tables & UXN_TABLE == 0;
     Permissions::PRIV_READ
         .union(Permissions::PRIV_WRITE.when(write))
-        .union(Permissions::PRIV_EXECUTE.when(execute && !(params.wxn && write)))
-        .union(Permissions::USER_EXECUTE)
+        .union(Permissions::PRIV_EXECUTE.when(execute))
+        .union(Permissions::USER_EXECUTE.when(params.nv1))
 }
 
 /// Why an access is denied: the operation that failed was the write.
@@ -277,31 +327,61 @@ pub(super) struct Denied {
     pub(super) write: bool,
 }
 
-/// Checks an access against the permissions of a location. Arm ARM, AArch64.S1CheckPermissions.
+/// What an access needs of a location: to read it and to write it, or to execute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Needs {
+    pub(super) read: Permissions,
+    pub(super) write: Permissions,
+}
+
+/// Returns what an access needs. `cmow`: cleaning with invalidation needs to write, too.
 ///
 /// CHOICE: IC IVAU at EL0 needs read permission, like a clean (IMPLEMENTATION DEFINED).
 #[inline]
-pub(super) fn check(params: &Params, permissions: Permissions, access: Access) -> Result<(), Denied> {
+pub(super) const fn needs(access: Access, cmow: bool) -> Needs {
     let user = matches!(access.privilege, Privilege::Unprivileged);
-    let (read, write, execute) = if user {
-        (Permissions::USER_READ, Permissions::USER_WRITE, Permissions::USER_EXECUTE)
+    let (r, w, x, gcs) = if user {
+        (Permissions::USER_READ, Permissions::USER_WRITE, Permissions::USER_EXECUTE, Permissions::USER_GCS)
     } else {
-        (Permissions::PRIV_READ, Permissions::PRIV_WRITE, Permissions::PRIV_EXECUTE)
+        (Permissions::PRIV_READ, Permissions::PRIV_WRITE, Permissions::PRIV_EXECUTE, Permissions::PRIV_GCS)
     };
-    let data = permissions.with_pan(access.pan);
-    let (held, read, write) = match access.kind {
-        AccessKind::Read | AccessKind::AtRead => (data, read, Permissions::NONE),
-        AccessKind::Write | AccessKind::AtWrite => (data, Permissions::NONE, write),
-        AccessKind::Atomic => (data, read, write),
-        AccessKind::Fetch => (permissions, execute, Permissions::NONE),
-        AccessKind::Invalidate => (permissions, Permissions::NONE, write),
-        AccessKind::Clean => (permissions, read.when(user), Permissions::NONE),
-        AccessKind::CleanInvalidate => (permissions, read.when(user), write.when(user && params.cmow)),
+    let none = Permissions::NONE;
+    let (read, write) = match access.kind {
+        AccessKind::Read | AccessKind::AtRead => (r, none),
+        AccessKind::Write | AccessKind::AtWrite => (none, w),
+        AccessKind::Atomic => (r, w),
+        AccessKind::Fetch => (x, none),
+        AccessKind::Invalidate => (none, w),
+        AccessKind::Clean => (r.when(user), none),
+        AccessKind::CleanInvalidate => (r.when(user), w.when(cmow)),
+        AccessKind::AtAddress => (none, none),
+        AccessKind::GcsRead => (gcs, none),
+        AccessKind::GcsWrite => (none, gcs),
     };
-    if !held.contains(read) {
+    Needs { read, write }
+}
+
+/// Whether `PSTATE.PAN` matters to an access.
+#[inline]
+pub(super) const fn is_under_pan(access: Access) -> bool {
+    access.pan
+        && matches!(
+            access.kind,
+            AccessKind::Read
+                | AccessKind::Write
+                | AccessKind::Atomic
+                | AccessKind::AtRead
+                | AccessKind::AtWrite
+        )
+}
+
+/// Checks what an access needs against what it has. Arm ARM, AArch64.S1CheckPermissions.
+#[inline]
+pub(super) fn check(held: Permissions, needs: Needs, access: Access) -> Result<(), Denied> {
+    if !held.contains(needs.read) {
         return Err(Denied { write: access.is_maintenance() });
     }
-    if !held.contains(write) {
+    if !held.contains(needs.write) {
         return Err(Denied { write: true });
     }
     Ok(())

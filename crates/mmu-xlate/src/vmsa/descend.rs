@@ -1,0 +1,166 @@
+//! The walk: from level to level, down to a leaf or a fault. The same for both stages.
+
+use super::explain::{DescriptorKind, Recorder, Step};
+use super::fault::Stage;
+use super::format::Descriptor;
+use super::geometry::{ACCESS_FLAG, Range, level};
+use super::registers::Space;
+use super::source::{Hardware, HardwareError, Source, Stop};
+use arm_arch::bits::{mask, zext32};
+use arm_arch::{FaultStatus, Level};
+
+/// How often a walk starts again because a descriptor changed under its update.
+///
+/// CHOICE: after so many lost races the update counts as unsupported, so that every walk ends.
+pub(super) const ATTEMPTS: u32 = 64;
+
+/// A leaf descriptor and how the walk came to it.
+pub(super) struct Leaf<E> {
+    pub(super) entry: E,
+    pub(super) at: u64,
+    pub(super) remaining: u32,
+    /// Lowest bit of the input address that the leaf resolves.
+    pub(super) shift: u32,
+    /// What tables passed on.
+    pub(super) tables: E,
+    /// The leaf is in the first table.
+    pub(super) first: bool,
+    /// All descriptors are protected, in mostly read-only memory.
+    pub(super) assured: bool,
+    /// Where the leaf was read from.
+    pub(super) space: Space,
+}
+
+/// What a walk needs beside the range.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) stage: Stage,
+    /// Space of the tables.
+    pub(super) space: Space,
+    /// Space after NSTable.
+    pub(super) ns_space: Space,
+    /// The access flag of tables is set, where it is managed.
+    pub(super) updates: bool,
+    /// Bit 52 is Protected.
+    pub(super) pnch: bool,
+}
+
+/// Follows table descriptors from the first table on. Arm ARM, AArch64.S1Walk, AArch64.S2Walk.
+#[inline]
+pub(super) fn descend<E: Descriptor, S: Source>(
+    range: &Range,
+    input: u64,
+    way: Way,
+    source: &mut S,
+) -> Result<Leaf<E>, Stop<HardwareError<S>>> {
+    let stride = range.granule.bits().wrapping_sub(E::LOG2);
+    let mut remaining = range.remaining;
+    let mut shift = range.first_shift;
+    let mut at = range.base | (input.wrapping_shr(shift) & range.first_mask) << E::LOG2;
+    let mut tables = E::NO_TABLES;
+    let mut first = true;
+    let mut assured = S::NESTED;
+    if <S::Hardware as Hardware>::Recorder::ACTIVE {
+        start(range, input, way, source.recorder());
+    }
+    // Only tables larger than a granule can reach beyond the output size.
+    if E::WIDE && at & range.beyond != 0 {
+        return Err(Stop::Status(FaultStatus::AddressSize(Level::L0)));
+    }
+    loop {
+        let space = if E::is_ns_table(tables, range) { way.ns_space } else { way.space };
+        let fetched = source.fetch::<E>(at, space, first)?;
+        let Some(entry) = fetched.entry else {
+            return Err(Stop::Status(FaultStatus::ExternalOnWalk(level(remaining))));
+        };
+        if S::NESTED {
+            assured = assured && fetched.mostly_read_only && entry.is_protected(way.pnch);
+        }
+        if <S::Hardware as Hardware>::Recorder::ACTIVE {
+            read(range, entry, (remaining, shift), at, way, source.recorder());
+        }
+        let ready = entry.is_ready_table(range, remaining);
+        if !ready && !entry.is_table(range, remaining) {
+            if !entry.is_leaf(range, remaining) {
+                return Err(Stop::Status(FaultStatus::Translation(level(remaining))));
+            }
+            return Ok(Leaf { entry, at, remaining, shift, tables, first, assured, space });
+        }
+        let bits = stride.wrapping_mul(entry.steps());
+        shift = shift.wrapping_sub(bits);
+        let next = entry.next_table(range) | (input.wrapping_shr(shift) & mask(bits)) << E::LOG2;
+        if next & range.beyond != 0 {
+            return Err(Stop::Status(FaultStatus::AddressSize(level(remaining))));
+        }
+        if !ready && way.updates {
+            // FEAT_HAFT: hardware sets the access flag of tables.
+            source.swap(at, space, entry, entry.with_low(entry.low() | ACCESS_FLAG))?;
+        }
+        tables = entry.accumulate(tables);
+        remaining = remaining.wrapping_sub(entry.steps());
+        at = next;
+        first = false;
+    }
+}
+
+/// Tells the recorder where a walk starts.
+#[cold]
+fn start<R: Recorder>(range: &Range, input: u64, way: Way, recorder: &mut R) {
+    recorder.record(Step::Start {
+        stage: way.stage,
+        input,
+        input_bits: range.iasize,
+        level: range.start,
+        base: range.base,
+    });
+}
+
+/// Tells the recorder of a descriptor.
+#[cold]
+fn read<E: Descriptor, R: Recorder>(
+    range: &Range,
+    entry: E,
+    (remaining, shift): (u32, u32),
+    at: u64,
+    way: Way,
+    recorder: &mut R,
+) {
+    let kind = if entry.is_table(range, remaining) {
+        DescriptorKind::Table
+    } else if !entry.is_leaf(range, remaining) {
+        DescriptorKind::Invalid
+    } else if remaining == 0 {
+        DescriptorKind::Page
+    } else {
+        DescriptorKind::Block
+    };
+    let bits = if shift == range.first_shift {
+        64u32.wrapping_sub(range.first_mask.leading_zeros())
+    } else {
+        range.granule.bits().wrapping_sub(E::LOG2)
+    };
+    let value = entry.wide();
+    let index = (shift.wrapping_add(bits).wrapping_sub(1), shift);
+    recorder.record(Step::Descriptor { stage: way.stage, level: level(remaining), at, index, value, kind });
+}
+
+/// Returns the output address of a leaf and whether it is part of a contiguous group; `None` beyond
+/// the output size.
+#[inline]
+pub(super) fn output<E: Descriptor>(range: &Range, leaf: &Leaf<E>, input: u64) -> Option<(u64, bool)> {
+    let contiguous = leaf.entry.is_contiguous(range, leaf.tables, leaf.first);
+    // Within a contiguous group the address comes from the group, not from the single entry.
+    let span = if contiguous {
+        leaf.shift.wrapping_add(E::contiguous_bits(range.granule, level(leaf.remaining)))
+    } else {
+        leaf.shift
+    };
+    let output = leaf.entry.output(range, span) | input & mask(span);
+    (output & range.beyond == 0).then_some((output, contiguous))
+}
+
+/// Returns the size of a leaf as [`Mapping::size_log2`] has it.
+#[inline]
+pub(super) const fn size_log2(shift: u32) -> u8 {
+    arm_arch::bits::low8(zext32(shift))
+}

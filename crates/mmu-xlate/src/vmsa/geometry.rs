@@ -1,0 +1,279 @@
+//! The shape of tables: where a walk starts, what its descriptors can say, how far addresses reach.
+
+use super::attr::Shareability;
+use super::implementation::Implementation;
+use arm_arch::bits::{field, mask, trunc64};
+use arm_arch::{FaultStatus, Granule, Level};
+
+/// How a descriptor spells an output address beyond 48 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AddressForm {
+    /// Not at all.
+    Bits48,
+    /// 64 KiB granule with FEAT_LPA: bits 15:12 are OA\[51:48\].
+    Lpa,
+    /// `TCR_ELx.DS`: bits 49:48 are OA\[49:48\], bits 9:8 are OA\[51:50\].
+    Lpa2,
+}
+
+/// One range of input addresses, and the tables that translate it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    /// Every walk ends in this: TxSZ out of range, EPD, or a table base beyond the output size.
+    pub(super) fault: Option<FaultStatus>,
+    /// Input address bits, 64 − TxSZ.
+    pub(super) iasize: u32,
+    /// Top bits that are not looked at, 0 or 8: \[data, fetch\].
+    pub(super) ignored: [u32; 2],
+    /// Bits that are not looked at in data addresses: 59:56 with `TCR_ELx.MTX`.
+    pub(super) tag: u64,
+    /// EL0 has no access (`TCR_ELx.E0PD`).
+    pub(super) e0pd: bool,
+    /// Non-fault accesses of EL0 do not walk (`TCR_ELx.NFD`).
+    pub(super) nfd: bool,
+    /// Descriptors have 128 bits.
+    pub(super) d128: bool,
+    /// Address of the first table.
+    pub(super) base: u64,
+    /// Level of the first table.
+    pub(super) start: Level,
+    /// Levels below it.
+    pub(super) remaining: u32,
+    /// Address bits of a table descriptor, as far as they are in place.
+    pub(super) table_address: u64,
+    /// Lowest input address bit that the first table resolves.
+    pub(super) first_shift: u32,
+    /// Index bits of the first table.
+    pub(super) first_mask: u64,
+    /// The granule.
+    pub(super) granule: Granule,
+    /// Address form of descriptors.
+    pub(super) form: AddressForm,
+    /// Address bits beyond the output size.
+    pub(super) beyond: u64,
+    /// Levels above 3 at which a block is allowed, a bit for each level number.
+    pub(super) blocks: u8,
+    /// Bits of a 64-bit descriptor that are 1 in a table on which hardware has nothing to do: what it
+    /// is, and the access flag where hardware sets that of tables.
+    pub(super) table: u64,
+    /// Bits of table descriptors that count for permissions; 0 with `TCR_ELx.HPD`.
+    pub(super) hierarchy: u64,
+    /// Bits of table descriptors that make the next tables Non-secure; 0 outside Secure state.
+    pub(super) ns_table: u64,
+    /// Contiguous is ignored: always, or for leaves in the first table (D128).
+    pub(super) discontiguous: bool,
+    /// Shareability where the descriptor has no SH field (`TCR_ELx.DS`).
+    pub(super) sh: Shareability,
+}
+
+/// What the geometry of a range follows from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape<'i> {
+    pub(super) implementation: &'i Implementation,
+    pub(super) granule: Granule,
+    /// 52-bit addresses in descriptors; 0 with the 64 KiB granule.
+    pub(super) ds: bool,
+    pub(super) d128: bool,
+    pub(super) txsz: u8,
+    /// IPS or PS.
+    pub(super) ps: u8,
+    pub(super) ttbr: u128,
+}
+
+/// Bits 1:0 of a 64-bit table or page descriptor.
+const TABLE: u64 = 3;
+/// Access flag.
+pub(super) const ACCESS_FLAG: u64 = 1 << 10;
+
+impl Shape<'_> {
+    /// Returns the binary logarithm of entries in a table of one granule.
+    pub(super) const fn stride(&self) -> u32 {
+        self.granule.bits().wrapping_sub(if self.d128 { 4 } else { 3 })
+    }
+
+    /// Returns the levels below the first of a stage 1 walk, before tables are skipped; 6 or more where
+    /// no walk is possible. Arm ARM, AArch64.S1StartLevel.
+    pub(super) const fn natural_depth(&self) -> u32 {
+        let above = self.iasize().saturating_sub(1).saturating_sub(self.granule.bits());
+        match above.checked_div(self.stride()) {
+            Some(depth) => depth,
+            None => 0,
+        }
+    }
+
+    /// Returns the input address bits.
+    pub(super) const fn iasize(&self) -> u32 {
+        64u32.saturating_sub(self.txsz as u32)
+    }
+
+    /// Returns the table levels that the base register skips. Arm ARM, TTBR0_EL1.SKL.
+    pub(super) fn skipped(&self) -> u32 {
+        if self.d128 { arm_arch::bits::trunc32(field(trunc64(self.ttbr), 2, 1)) } else { 0 }
+    }
+
+    /// Returns the range with tables from `remaining` levels above level 3 on; `valid` is false where
+    /// TxSZ or the start level is not.
+    pub(super) fn range(&self, remaining: u32, valid: bool, haft: bool) -> Range {
+        let first_shift = self.granule.bits().wrapping_add(self.stride().wrapping_mul(remaining));
+        let beyond = !mask(self.output_size());
+        let first_bits = self.iasize().saturating_sub(first_shift);
+        let base = self.base(first_bits);
+        let fault = if !valid || remaining > 5 {
+            Some(FaultStatus::Translation(Level::L0))
+        } else if base & beyond != 0 {
+            Some(FaultStatus::AddressSize(Level::L0))
+        } else {
+            None
+        };
+        Range {
+            fault,
+            iasize: self.iasize(),
+            ignored: [0, 0],
+            tag: 0,
+            e0pd: false,
+            nfd: false,
+            d128: self.d128,
+            base,
+            start: level(remaining),
+            remaining,
+            table_address: mask(48) & !self.granule.offset_mask(),
+            first_shift,
+            first_mask: mask(first_bits),
+            granule: self.granule,
+            form: match self.granule {
+                Granule::Size64K if self.implementation.lpa => AddressForm::Lpa,
+                Granule::Size4K | Granule::Size16K if self.ds => AddressForm::Lpa2,
+                Granule::Size4K | Granule::Size16K | Granule::Size64K => AddressForm::Bits48,
+            },
+            beyond,
+            blocks: self.block_levels(),
+            table: if haft { TABLE | ACCESS_FLAG } else { TABLE },
+            hierarchy: 0,
+            ns_table: 0,
+            discontiguous: false,
+            sh: Shareability::NonShareable,
+        }
+    }
+
+    /// Returns the largest TxSZ. Arm ARM, AArch64.MaxTxSZ.
+    pub(super) const fn largest_txsz(&self) -> u8 {
+        match self.granule {
+            _ if !self.implementation.ttst => 39,
+            Granule::Size4K | Granule::Size16K => 48,
+            Granule::Size64K => 47,
+        }
+    }
+
+    /// Whether a stage 1 TxSZ is within its limits. Arm ARM, AArch64.S1TxSZFaults.
+    ///
+    /// CHOICE: out of range is a fault, never a clamp to the limit.
+    pub(super) const fn is_valid_at_stage_1(&self, two_ranges: bool) -> bool {
+        let smallest = match self.granule {
+            _ if self.d128 && self.implementation.lva3 && two_ranges => 9,
+            _ if self.d128 && self.implementation.lva3 => 8,
+            _ if self.ds || self.d128 => 12,
+            Granule::Size64K if self.implementation.lva => 12,
+            Granule::Size4K | Granule::Size16K | Granule::Size64K => 16,
+        };
+        self.txsz >= smallest && self.txsz <= self.largest_txsz()
+    }
+
+    /// Whether a stage 2 TxSZ is within its limits. Arm ARM, AArch64.S2MinTxSZ.
+    pub(super) fn is_valid_at_stage_2(&self) -> bool {
+        let pa_bits = u32::from(self.implementation.pa_bits);
+        let largest_input = match self.granule {
+            _ if self.d128 => pa_bits,
+            Granule::Size64K if self.implementation.lpa => pa_bits.min(52),
+            Granule::Size64K => pa_bits.min(48),
+            Granule::Size4K | Granule::Size16K if self.ds => pa_bits.min(52),
+            Granule::Size4K | Granule::Size16K => pa_bits.min(48),
+        };
+        self.iasize() <= largest_input && self.txsz <= self.largest_txsz()
+    }
+
+    /// Returns the output address bits. Arm ARM, AArch64.PhysicalAddressSize.
+    fn output_size(&self) -> u32 {
+        let pa_bits = u32::from(self.implementation.pa_bits);
+        let wanted = match self.ps {
+            0 => 32,
+            1 => 36,
+            2 => 40,
+            3 => 42,
+            4 => 44,
+            5 => 48,
+            6 => 52,
+            _ => 56,
+        };
+        let cap = match self.granule {
+            _ if self.d128 => pa_bits,
+            Granule::Size64K if self.implementation.lpa => 52,
+            Granule::Size4K | Granule::Size16K if self.implementation.lpa2 => 52,
+            Granule::Size4K | Granule::Size16K | Granule::Size64K => 48,
+        };
+        wanted.min(cap).min(pa_bits)
+    }
+
+    /// Returns the address of the first table: the low bits below its size are not looked at. Arm ARM,
+    /// TTBR0_EL1.BADDR, AArch64.S1TTBaseAddress.
+    fn base(&self, first_bits: u32) -> u64 {
+        let ttbr = trunc64(self.ttbr);
+        let low = ttbr & mask(48) & !1;
+        if self.d128 {
+            let high = trunc64(self.ttbr >> 80) & 0xff;
+            return (low | high << 48) & !mask(first_bits.wrapping_add(4).max(5));
+        }
+        let wide =
+            self.ds || matches!(self.granule, Granule::Size64K) && self.implementation.lpa && self.ps >= 6;
+        let size_log2 = first_bits.wrapping_add(3).max(if wide { 6 } else { 0 });
+        let low = low & !mask(size_log2);
+        // In the wide form bits 5:2 are address bits 51:48.
+        if wide { low | field(ttbr, 5, 2) << 48 } else { low }
+    }
+
+    /// Returns the levels at which blocks are allowed, a bit for each. Arm ARM, AArch64.BlocknTFaults
+    /// and D8.3.1.
+    const fn block_levels(&self) -> u8 {
+        match self.granule {
+            Granule::Size4K if self.ds || self.d128 => 0b111,
+            Granule::Size4K => 0b110,
+            Granule::Size16K if self.ds || self.d128 => 0b110,
+            Granule::Size16K => 0b100,
+            Granule::Size64K if self.d128 => 0b110,
+            Granule::Size64K if self.implementation.lpa && self.implementation.pa_bits >= 52 => 0b110,
+            Granule::Size64K => 0b100,
+        }
+    }
+}
+
+/// The level that has so many below it.
+#[inline]
+pub(super) const fn level(remaining: u32) -> Level {
+    match remaining {
+        0 => Level::L3,
+        1 => Level::L2,
+        2 => Level::L1,
+        3 => Level::L0,
+        4 => Level::Minus1,
+        _ => Level::Minus2,
+    }
+}
+
+/// Returns the granule that a TG0 field means; `None` for the reserved encoding.
+pub(super) const fn tg0(field: u8) -> Option<Granule> {
+    match field {
+        0 => Some(Granule::Size4K),
+        1 => Some(Granule::Size64K),
+        2 => Some(Granule::Size16K),
+        _ => None,
+    }
+}
+
+/// Returns the granule that a TG1 field means; `None` for the reserved encoding.
+pub(super) const fn tg1(field: u8) -> Option<Granule> {
+    match field {
+        1 => Some(Granule::Size16K),
+        2 => Some(Granule::Size4K),
+        3 => Some(Granule::Size64K),
+        _ => None,
+    }
+}

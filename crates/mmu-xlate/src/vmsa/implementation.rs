@@ -1,0 +1,203 @@
+//! What a processing element has of the translation system.
+
+use arm_arch::Granule;
+
+/// Hardware management of the access flag and dirty state. Arm ARM, ID_AA64MMFR1_EL1.HAFDBS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HardwareUpdates {
+    /// Neither.
+    None,
+    /// The access flag.
+    AccessFlag,
+    /// The access flag and dirty state.
+    DirtyState,
+    /// The access flag, of tables too, and dirty state. FEAT_HAFT.
+    TableAccessFlag,
+}
+
+/// What the implementation has of the translation system, as its ID registers announce it.
+///
+/// A control bit of something that is not there is RES0, and reads as 0 here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Implementation {
+    /// Physical address bits, ID_AA64MMFR0_EL1.PARange: 32 to 56.
+    pub pa_bits: u8,
+    /// EL2.
+    pub el2: bool,
+    /// EL3.
+    pub el3: bool,
+    /// 4 KiB granule.
+    pub granule_4k: bool,
+    /// 16 KiB granule.
+    pub granule_16k: bool,
+    /// 64 KiB granule.
+    pub granule_64k: bool,
+    /// FEAT_TTST: small translation tables.
+    pub ttst: bool,
+    /// FEAT_LVA: 52-bit virtual addresses with the 64 KiB granule.
+    pub lva: bool,
+    /// FEAT_LVA3: 56-bit virtual addresses with 128-bit descriptors.
+    pub lva3: bool,
+    /// FEAT_LPA: 52-bit physical addresses with the 64 KiB granule.
+    pub lpa: bool,
+    /// FEAT_LPA2: 52-bit addresses with the 4 KiB and 16 KiB granules.
+    pub lpa2: bool,
+    /// FEAT_D128: 128-bit descriptors.
+    pub d128: bool,
+    /// FEAT_HPDS: hierarchical permissions can be disabled.
+    pub hpds: bool,
+    /// FEAT_HAFDBS, FEAT_HAFT.
+    pub hafdbs: HardwareUpdates,
+    /// FEAT_VHE: `HCR_EL2.E2H`.
+    pub vhe: bool,
+    /// FEAT_SEL2: Secure EL2.
+    pub sel2: bool,
+    /// FEAT_RME: Root and Realm.
+    pub rme: bool,
+    /// FEAT_NV: `HCR_EL2.NV1`.
+    pub nv: bool,
+    /// FEAT_PAN3: `SCTLR_EL1.EPAN`.
+    pub pan3: bool,
+    /// FEAT_E0PD.
+    pub e0pd: bool,
+    /// FEAT_SVE: `TCR_EL1.NFD0`.
+    pub nfd: bool,
+    /// FEAT_PAuth: `TCR_EL1.TBID`.
+    pub tbid: bool,
+    /// FEAT_MTE_NO_ADDRESS_TAGS: `TCR_EL1.MTX0`.
+    pub mtx: bool,
+    /// FEAT_MTE_PERM: NoTagAccess of stage 2.
+    pub mte_perm: bool,
+    /// FEAT_CMOW: `SCTLR_EL1.CMOW`, `HCRX_EL2.CMOW`.
+    pub cmow: bool,
+    /// FEAT_XNX: execution control of EL0 and EL1 apart at stage 2.
+    pub xnx: bool,
+    /// FEAT_S2FWB: `HCR_EL2.FWB`.
+    pub fwb: bool,
+    /// FEAT_XS: attribute XS.
+    pub xs: bool,
+    /// FEAT_TCR2: `TCR2_ELx`.
+    pub tcr2: bool,
+    /// FEAT_S1PIE.
+    pub s1pie: bool,
+    /// FEAT_S2PIE.
+    pub s2pie: bool,
+    /// FEAT_S1POE.
+    pub s1poe: bool,
+    /// FEAT_S2POE.
+    pub s2poe: bool,
+    /// FEAT_AIE.
+    pub aie: bool,
+    /// FEAT_THE.
+    pub the: bool,
+}
+
+impl Implementation {
+    /// Armv8.0 with all granules and 48-bit addresses.
+    pub const ARMV8_0: Self = Self {
+        pa_bits: 48,
+        el2: true,
+        el3: true,
+        granule_4k: true,
+        granule_16k: true,
+        granule_64k: true,
+        ttst: false,
+        lva: false,
+        lva3: false,
+        lpa: false,
+        lpa2: false,
+        d128: false,
+        hpds: false,
+        hafdbs: HardwareUpdates::None,
+        vhe: false,
+        sel2: false,
+        rme: false,
+        nv: false,
+        pan3: false,
+        e0pd: false,
+        nfd: false,
+        tbid: false,
+        mtx: false,
+        mte_perm: false,
+        cmow: false,
+        xnx: false,
+        fwb: false,
+        xs: false,
+        tcr2: false,
+        s1pie: false,
+        s2pie: false,
+        s1poe: false,
+        s2poe: false,
+        aie: false,
+        the: false,
+    };
+
+    /// Everything that Armv9.4 has but FEAT_RME and FEAT_MTE_PERM, with 52-bit addresses.
+    pub const ALL: Self = Self {
+        pa_bits: 52,
+        el2: true,
+        el3: true,
+        granule_4k: true,
+        granule_16k: true,
+        granule_64k: true,
+        ttst: true,
+        lva: true,
+        lva3: true,
+        lpa: true,
+        lpa2: true,
+        d128: true,
+        hpds: true,
+        hafdbs: HardwareUpdates::TableAccessFlag,
+        vhe: true,
+        sel2: true,
+        rme: false,
+        nv: true,
+        pan3: true,
+        e0pd: true,
+        nfd: true,
+        tbid: true,
+        mtx: true,
+        mte_perm: false,
+        cmow: true,
+        xnx: true,
+        fwb: true,
+        xs: true,
+        tcr2: true,
+        s1pie: true,
+        s2pie: true,
+        s1poe: true,
+        s2poe: true,
+        aie: true,
+        the: true,
+    };
+
+    /// Returns the granule that a TG field means; `wanted` is `None` for its reserved encodings.
+    ///
+    /// CHOICE: reserved and unimplemented ones mean the smallest implemented granule (the
+    /// architecture: some implemented granule).
+    pub(super) const fn granule(&self, wanted: Option<Granule>) -> Granule {
+        match wanted {
+            Some(Granule::Size4K) if self.granule_4k => Granule::Size4K,
+            Some(Granule::Size16K) if self.granule_16k => Granule::Size16K,
+            Some(Granule::Size64K) if self.granule_64k => Granule::Size64K,
+            Some(_) | None if self.granule_4k => Granule::Size4K,
+            Some(_) | None if self.granule_16k => Granule::Size16K,
+            Some(_) | None => Granule::Size64K,
+        }
+    }
+
+    /// Whether `TCR_ELx.HA` exists.
+    pub(super) const fn has_access_flag(&self) -> bool {
+        !matches!(self.hafdbs, HardwareUpdates::None)
+    }
+
+    /// Whether `TCR_ELx.HD` exists.
+    pub(super) const fn has_dirty_state(&self) -> bool {
+        matches!(self.hafdbs, HardwareUpdates::DirtyState | HardwareUpdates::TableAccessFlag)
+    }
+
+    /// Whether `TCR2_ELx.HAFT` exists.
+    pub(super) const fn has_haft(&self) -> bool {
+        matches!(self.hafdbs, HardwareUpdates::TableAccessFlag)
+    }
+}

@@ -1,0 +1,363 @@
+//! Stage 1: from a virtual address to the output of the regime, and its judgement.
+
+use super::attr::{Attributes, Shareability};
+use super::descend::{self, ATTEMPTS, Leaf, Way};
+use super::explain::{Recorder, Step};
+use super::fault::{Fault, Qualifiers, Stage};
+use super::format::{Descriptor, NOT_GLOBAL, NS, READ_ONLY};
+use super::geometry::{ACCESS_FLAG, AddressForm, Range, level};
+use super::indirect::{self, Rights};
+use super::mapping::{Mapping, OutputAddress, Translation, Update};
+use super::params::Params;
+use super::perm::{self, Access, AccessKind, Permissions, Privilege};
+use super::registers::{Regime, Space};
+use super::source::{Direct, Hardware, HardwareError, Probe, Source, Stop, Writer};
+use crate::memory::{TableMemory, TableUpdate};
+use arm_arch::bits::{low8, mask, trunc32};
+use arm_arch::{FaultStatus, Level, Va};
+
+/// Dirty Bit Modifier of a 64-bit leaf.
+const DBM: u64 = 1 << 51;
+
+/// Translates one address of stage 1, and writes nothing. Arm ARM D8.2, AArch64.S1Translate.
+///
+/// # Errors
+///
+/// Only the memory's own: then there is neither a mapping nor a fault to report.
+#[inline]
+pub fn walk<A: OutputAddress, M: TableMemory<A>>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    memory: &M,
+) -> Result<Translation<A>, M::Error> {
+    let mut nobody = ();
+    let mut hardware = Probe::<A, _, _>::new(memory, &mut nobody);
+    alone(params, va, access, &mut hardware)
+}
+
+/// Translates one address of stage 1, writes nothing, and tells a recorder each step.
+///
+/// # Errors
+///
+/// As [`walk`].
+pub fn walk_recorded<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    memory: &M,
+    recorder: &mut R,
+) -> Result<Translation<A>, M::Error> {
+    alone(params, va, access, &mut Probe::<A, _, _>::new(memory, recorder))
+}
+
+/// Translates one address of stage 1, and writes what hardware writes: access flag and dirty state.
+///
+/// # Errors
+///
+/// As [`walk`].
+pub fn walk_updating<A: OutputAddress, M: TableUpdate<A>, R: Recorder>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    memory: &M,
+    recorder: &mut R,
+) -> Result<Translation<A>, M::Error> {
+    alone(params, va, access, &mut Writer::<A, _, _>::new(memory, recorder))
+}
+
+/// Walks stage 1 where nothing is behind it.
+#[inline]
+fn alone<A: OutputAddress, H: Hardware>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    hardware: &mut H,
+) -> Result<Translation<A>, H::Error> {
+    let mut source = Direct { hardware, big_endian: params.big_endian };
+    match resolve(params, va, access, &mut source) {
+        Ok(mapping) => Ok(Translation::Mapped(mapping)),
+        Err(stop) => finish(stop, access, source.recorder()).map(Translation::Fault),
+    }
+}
+
+/// Makes a fault of what stopped a stage 1 walk.
+#[inline]
+pub(super) fn finish<E, R: Recorder>(stop: Stop<E>, access: Access, recorder: &mut R) -> Result<Fault, E> {
+    let fault = match stop {
+        Stop::Host(error) => return Err(error),
+        Stop::Fault(fault) => fault,
+        Stop::Status(status) => Fault::stage_1(status, access.wnr()),
+        Stop::Lost => Fault::stage_1(FaultStatus::UnsupportedAtomicUpdate, access.wnr()),
+    };
+    if R::ACTIVE {
+        recorder.record(Step::Fault(fault));
+    }
+    Ok(fault)
+}
+
+/// Walks stage 1, again for each lost race with another writer of its tables.
+#[inline]
+pub(super) fn resolve<A: OutputAddress, S: Source>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    source: &mut S,
+) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
+    if !S::Hardware::WRITES {
+        return attempt(params, va, access, source);
+    }
+    for _ in 0..ATTEMPTS {
+        match attempt(params, va, access, source) {
+            Err(Stop::Lost) => {}
+            done => return done,
+        }
+    }
+    Err(Stop::Lost)
+}
+
+#[inline]
+fn attempt<A: OutputAddress, S: Source>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    source: &mut S,
+) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
+    let [low, high] = &params.ranges;
+    let (range, sign) = if va.bits() & 1 << 55 == 0 { (low, 0) } else { (high, params.high_sign) };
+    let [data, fetch] = range.ignored;
+    let (ignored, tag) = if access.is_fetch() { (fetch, 0) } else { (data, range.tag) };
+    if !params.on {
+        return flat(params, va, ignored, access);
+    }
+    // The bits above the input size all equal bit 55, apart from an ignored top byte or tag.
+    let out_of_range =
+        (va.bits() ^ sign).wrapping_shl(ignored).wrapping_shr(ignored) & !mask(range.iasize) & !tag;
+    let user = matches!(access.privilege, Privilege::Unprivileged);
+    let barred = user && (range.e0pd || range.nfd && access.non_fault);
+    if out_of_range != 0 || barred {
+        return Err(Stop::Status(FaultStatus::Translation(Level::L0)));
+    }
+    if let Some(status) = range.fault {
+        return Err(Stop::Status(status));
+    }
+    if range.d128 {
+        return wide(params, range, va.bits(), access, source);
+    }
+    translate::<u64, A, S>(params, range, va.bits(), access, source)
+}
+
+/// Walks tables of 128-bit descriptors.
+#[cold]
+#[inline(never)]
+fn wide<A: OutputAddress, S: Source>(
+    params: &Params,
+    range: &Range,
+    va: u64,
+    access: Access,
+    source: &mut S,
+) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
+    translate::<u128, A, S>(params, range, va, access, source)
+}
+
+#[inline]
+fn translate<E: Descriptor, A: OutputAddress, S: Source>(
+    params: &Params,
+    range: &Range,
+    va: u64,
+    access: Access,
+    source: &mut S,
+) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
+    let way = Way {
+        stage: Stage::One,
+        space: params.space,
+        ns_space: Space::NonSecure,
+        updates: access.sets_access_flag(),
+        pnch: params.pnch,
+    };
+    let leaf = descend::descend::<E, S>(range, va, way, source)?;
+    judge(params, range, va, &leaf, access, source)
+}
+
+/// Judges a leaf: output size, access flag, alignment, permissions, in this order. Arm ARM D8.15.
+#[inline]
+fn judge<E: Descriptor, A: OutputAddress, S: Source>(
+    params: &Params,
+    range: &Range,
+    va: u64,
+    leaf: &Leaf<E>,
+    access: Access,
+    source: &mut S,
+) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
+    let entry = leaf.entry;
+    let low = entry.low();
+    let at_level = level(leaf.remaining);
+    let Some((output, contiguous)) = descend::output(range, leaf, va) else {
+        return Err(Stop::Status(FaultStatus::AddressSize(at_level)));
+    };
+    if low & ACCESS_FLAG == 0 && !params.ha && !matches!(access.kind, AccessKind::AtAddress) {
+        return Err(Stop::Status(FaultStatus::AccessFlag(at_level)));
+    }
+    let attributes = attributes(params, range, entry, access);
+    if attributes.is_device() && !access.aligned && access.wants_alignment() {
+        return Err(Stop::Status(FaultStatus::Alignment));
+    }
+    let space = space(params, E::is_ns_table(leaf.tables, range), low);
+    // A page that hardware may make dirty counts as writable. Arm ARM D8.5.2.
+    let managed = params.hd && low & READ_ONLY != 0 && (params.pie || low & DBM != 0);
+    let counted = if managed { low & !READ_ONLY } else { low };
+    let hierarchy = E::hierarchy(leaf.tables, range);
+    let needs = perm::needs(access, params.cmow && matches!(access.privilege, Privilege::Unprivileged));
+    let permissions = if params.extended {
+        let mut rights = indirect::rights(params, entry, counted, hierarchy);
+        if params.sif && space != params.space {
+            rights.base = rights.base.without(Permissions::PRIV_EXECUTE.union(Permissions::USER_EXECUTE));
+        }
+        judge_extended(params, counted, rights, needs, access, at_level).map_err(Stop::Fault)?;
+        rights.held()
+    } else {
+        let permissions = perm::direct(params, counted, hierarchy);
+        let held = permissions.with_pan(perm::is_under_pan(access));
+        if let Err(denied) = perm::check(held, needs, access) {
+            return Err(Stop::Fault(Fault::stage_1(FaultStatus::Permission(at_level), denied.write)));
+        }
+        permissions
+    };
+    let dirtied = managed && access.dirties();
+    let mut new = if dirtied { low & !READ_ONLY } else { low };
+    if access.sets_access_flag() {
+        new |= ACCESS_FLAG;
+    }
+    let mut update = None;
+    if new != low {
+        source.swap(leaf.at, leaf.space, entry, entry.with_low(new))?;
+        if !S::Hardware::WRITES {
+            let big_endian = params.big_endian;
+            let at = A::located(E::low_at(leaf.at, big_endian), leaf.space);
+            update = Some(Update { at, old: low, new, big_endian });
+        }
+    }
+    let clean = !dirtied && (managed || params.pie && low & READ_ONLY != 0);
+    let mapping = Mapping {
+        output: A::located(output, space),
+        level: Some(at_level),
+        size_log2: descend::size_log2(leaf.shift),
+        contiguous,
+        attributes,
+        permissions,
+        not_global: params.unprivileged && (low & NOT_GLOBAL != 0 || E::is_ns_table(leaf.tables, range)),
+        guarded: entry.is_guarded(),
+        clean,
+        assured: leaf.assured,
+        space,
+        ipa: None,
+        update,
+    };
+    done(&mapping, source);
+    Ok(mapping)
+}
+
+/// Tells the recorder where stage 1 leads.
+#[inline]
+fn done<A: OutputAddress, S: Source>(mapping: &Mapping<A>, source: &mut S) {
+    if <S::Hardware as Hardware>::Recorder::ACTIVE {
+        let output = mapping.output.number();
+        source.recorder().record(Step::Output { stage: Stage::One, output });
+    }
+}
+
+/// Checks the overlay before the base permissions, and dirty state last. Arm ARM,
+/// AArch64.S1CheckPermissions.
+fn judge_extended(
+    params: &Params,
+    low: u64,
+    rights: Rights,
+    needs: perm::Needs,
+    access: Access,
+    level: Level,
+) -> Result<(), Fault> {
+    let fault = |write, why| Fault::stage_1(FaultStatus::Permission(level), write).because(why);
+    if matches!(access.kind, AccessKind::AtAddress) {
+        return Ok(());
+    }
+    if let Err(denied) = perm::check(rights.overlay, needs, access) {
+        return Err(fault(denied.write, Qualifiers::OVERLAY));
+    }
+    let base = rights.base.with_pan(perm::is_under_pan(access) && !params.nv1);
+    if let Err(denied) = perm::check(base, needs, access) {
+        return Err(fault(denied.write, Qualifiers::NONE));
+    }
+    if params.pie && access.needs_dirty() && low & READ_ONLY != 0 {
+        return Err(fault(true, Qualifiers::DIRTY_BIT));
+    }
+    Ok(())
+}
+
+/// Returns the attributes that a leaf names, for this kind of access.
+#[inline]
+fn attributes<E: Descriptor>(params: &Params, range: &Range, entry: E, access: Access) -> Attributes {
+    let sh = match range.form {
+        AddressForm::Lpa2 => range.sh,
+        AddressForm::Bits48 | AddressForm::Lpa => Shareability::decode(entry.sh()),
+    };
+    let index = entry.attribute_index();
+    let [data, fetch] = match params.mair2 {
+        Some(mair2) if index & 8 != 0 => mair2,
+        Some(_) | None => params.mair,
+    };
+    let mair = if access.is_fetch() { fetch } else { data };
+    Attributes::of(low8(mair.wrapping_shr(trunc32(index & 7) << 3)), sh)
+}
+
+/// Returns the address space of a leaf's output: NS, and NSE in Root. Arm ARM D8.3, "Stage 1 attribute
+/// fields".
+#[inline]
+fn space(params: &Params, ns_table: bool, low: u64) -> Space {
+    let ns = low & NS != 0;
+    match params.space {
+        Space::NonSecure => Space::NonSecure,
+        Space::Secure if ns || ns_table => Space::NonSecure,
+        Space::Secure => Space::Secure,
+        Space::Realm if ns && params.regime != Regime::El1And0 => Space::NonSecure,
+        Space::Realm => Space::Realm,
+        Space::Root => match (low & NOT_GLOBAL != 0, ns) {
+            (false, false) => Space::Secure,
+            (false, true) => Space::NonSecure,
+            (true, false) => Space::Root,
+            (true, true) => Space::Realm,
+        },
+    }
+}
+
+/// The mapping with stage 1 off: the address itself. Arm ARM, AArch64.S1DisabledOutput.
+#[cold]
+fn flat<A: OutputAddress, E>(
+    params: &Params,
+    va: Va,
+    ignored: u32,
+    access: Access,
+) -> Result<Mapping<A>, Stop<E>> {
+    let address = va.bits().wrapping_shl(ignored).wrapping_shr(ignored);
+    if address & !mask(params.pa_bits) != 0 {
+        return Err(Stop::Status(FaultStatus::AddressSize(Level::L0)));
+    }
+    let attributes = if access.is_fetch() { params.flat_fetch } else { params.flat_data };
+    if attributes.is_device() && !access.aligned && access.wants_alignment() {
+        return Err(Stop::Status(FaultStatus::Alignment));
+    }
+    Ok(Mapping {
+        output: A::located(address, params.space),
+        level: None,
+        size_log2: 12,
+        contiguous: false,
+        attributes,
+        permissions: Permissions::ALL,
+        not_global: false,
+        guarded: false,
+        clean: false,
+        assured: false,
+        space: params.space,
+        ipa: None,
+        update: None,
+    })
+}

@@ -1,0 +1,230 @@
+//! Both stages: what an access of any regime meets. Arm ARM, AArch64.FullTranslate.
+
+use super::explain::Recorder;
+use super::fault::Fault;
+use super::implementation::Implementation;
+use super::mapping::{Mapping, OutputAddress, Translation};
+use super::params::Params;
+use super::perm::{Access, Permissions};
+use super::registers::{Regime, Registers, Space};
+use super::source::{Bits, Fetched, Hardware, HardwareError, Place, Probe, Source, Stop, Writer, swap};
+use super::stage1;
+use super::stage2::{self, Answer, OnBehalf, Question};
+use super::stage2_params::Stage2;
+use crate::memory::{TableMemory, TableUpdate};
+use arm_arch::{Ipa, Va};
+
+/// A translation regime whole: stage 1, and stage 2 where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translator {
+    /// Stage 1.
+    pub stage1: Params,
+    /// Stage 2, of the EL1&0 regime with `HCR_EL2.VM` or `DC`.
+    pub stage2: Option<Stage2>,
+}
+
+impl Translator {
+    /// Reads the parameters of a regime.
+    #[must_use]
+    pub fn new(regime: Regime, registers: &Registers, implementation: &Implementation) -> Self {
+        let stage2 = match regime {
+            Regime::El1And0 => Stage2::new(registers, implementation),
+            Regime::El2And0 | Regime::El2 | Regime::El3 => None,
+        };
+        Self { stage1: Params::new(regime, registers, implementation), stage2 }
+    }
+
+    /// Translates an access, and writes nothing: what hardware would write goes to the recorder.
+    ///
+    /// # Errors
+    ///
+    /// Only the memory's own: then there is neither a mapping nor a fault to report.
+    pub fn translate<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
+        &self,
+        va: Va,
+        access: Access,
+        memory: &M,
+        recorder: &mut R,
+    ) -> Result<Translation<A>, M::Error> {
+        self.run(va, access, Extent::Whole, &mut Probe::<A, _, _>::new(memory, recorder))
+    }
+
+    /// Translates an access, and writes what hardware writes: access flags and dirty state.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::translate`].
+    pub fn translate_updating<A: OutputAddress, M: TableUpdate<A>, R: Recorder>(
+        &self,
+        va: Va,
+        access: Access,
+        memory: &M,
+        recorder: &mut R,
+    ) -> Result<Translation<A>, M::Error> {
+        self.run(va, access, Extent::Whole, &mut Writer::<A, _, _>::new(memory, recorder))
+    }
+
+    /// Translates by stage 1 alone; stage 2 translates only the addresses of descriptors. The output
+    /// address is an intermediate one. This is what AT S1* asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::translate`].
+    pub fn translate_stage_1<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
+        &self,
+        va: Va,
+        access: Access,
+        memory: &M,
+        recorder: &mut R,
+    ) -> Result<Translation<A>, M::Error> {
+        self.run(va, access, Extent::Stage1, &mut Probe::<A, _, _>::new(memory, recorder))
+    }
+
+    fn run<A: OutputAddress, H: Hardware>(
+        &self,
+        va: Va,
+        access: Access,
+        extent: Extent,
+        hardware: &mut H,
+    ) -> Result<Translation<A>, H::Error> {
+        let found = match (&self.stage2, extent) {
+            (Some(stage2), Extent::Whole) => self.both(stage2, va, access, hardware),
+            (Some(_), Extent::Stage1) | (None, _) => self.first(va, access, hardware),
+        };
+        match found {
+            Ok(mapping) => Ok(Translation::Mapped(mapping)),
+            Err(stop) => fault(stop, access, hardware.recorder()).map(Translation::Fault),
+        }
+    }
+
+    fn first<A: OutputAddress, H: Hardware>(
+        &self,
+        va: Va,
+        access: Access,
+        hardware: &mut H,
+    ) -> Result<Mapping<A>, Stop<H::Error>> {
+        let mut source = Nested {
+            stage2: self.stage2.as_ref(),
+            hardware,
+            big_endian: self.stage1.big_endian,
+            access,
+            high: va.bits() & 1 << 55 != 0,
+        };
+        stage1::resolve(&self.stage1, va, access, &mut source)
+    }
+
+    fn both<A: OutputAddress, H: Hardware>(
+        &self,
+        stage2: &Stage2,
+        va: Va,
+        access: Access,
+        hardware: &mut H,
+    ) -> Result<Mapping<A>, Stop<H::Error>> {
+        let first: Mapping<Ipa> = self.first(va, access, hardware)?;
+        let question = Question {
+            ipa: first.output.bits(),
+            space: first.space,
+            access,
+            on_behalf: OnBehalf::Access { attributes: first.attributes, assured: first.assured },
+        };
+        let second = stage2::resolve(stage2, question, hardware)?;
+        Ok(combine(&first, &second))
+    }
+}
+
+/// How far a translation goes.
+#[derive(Clone, Copy)]
+enum Extent {
+    Stage1,
+    Whole,
+}
+
+/// Makes a fault of what stopped a translation.
+fn fault<E, R: Recorder>(stop: Stop<E>, access: Access, recorder: &mut R) -> Result<Fault, E> {
+    stage1::finish(stop, access, recorder)
+}
+
+/// Returns the mapping of both stages: the meet of permissions, the smaller size.
+fn combine<A: OutputAddress>(first: &Mapping<Ipa>, second: &Answer) -> Mapping<A> {
+    let flat = first.level.is_none();
+    let second_held = second.permissions.union(Permissions::UNDER_PAN);
+    Mapping {
+        output: A::located(second.output, second.space),
+        level: first.level.or(Some(second.level)),
+        size_log2: if flat { second.size_log2 } else { first.size_log2.min(second.size_log2) },
+        contiguous: second.contiguous && (flat || first.contiguous),
+        attributes: second.attributes,
+        permissions: first.permissions.intersection(second_held),
+        not_global: first.not_global,
+        guarded: first.guarded,
+        clean: first.clean || second.clean,
+        assured: first.assured,
+        space: second.space,
+        ipa: Some(first.output),
+        update: None,
+    }
+}
+
+/// Descriptors of stage 1 behind stage 2.
+struct Nested<'p, 'h, H> {
+    stage2: Option<&'p Stage2>,
+    hardware: &'h mut H,
+    big_endian: bool,
+    access: Access,
+    /// The upper range of stage 1 is walked.
+    high: bool,
+}
+
+impl<H: Hardware> Nested<'_, '_, H> {
+    /// Translates the address of a descriptor.
+    #[inline]
+    fn locate(&mut self, at: u64, space: Space, on_behalf: OnBehalf) -> Result<Located, Stop<H::Error>> {
+        let Some(stage2) = self.stage2 else {
+            return Ok(Located { at, space, mostly_read_only: false });
+        };
+        let question = Question { ipa: at, space, access: self.access, on_behalf };
+        let answer = stage2::resolve(stage2, question, self.hardware)?;
+        Ok(Located { at: answer.output, space: answer.space, mostly_read_only: answer.mostly_read_only })
+    }
+}
+
+struct Located {
+    at: u64,
+    space: Space,
+    mostly_read_only: bool,
+}
+
+impl<H: Hardware> Source for Nested<'_, '_, H> {
+    type Hardware = H;
+    const NESTED: bool = true;
+
+    #[inline]
+    fn fetch<E: Bits>(
+        &mut self,
+        at: u64,
+        space: Space,
+        first: bool,
+    ) -> Result<Fetched<E>, Stop<HardwareError<Self>>> {
+        let top = first.then_some(self.high);
+        let Located { at, space, mostly_read_only } = self.locate(at, space, OnBehalf::Read { top })?;
+        let entry = E::load(self.hardware, at, space, self.big_endian).map_err(Stop::Host)?;
+        Ok(Fetched { entry, mostly_read_only })
+    }
+
+    #[inline]
+    fn swap<E: Bits>(
+        &mut self,
+        at: u64,
+        space: Space,
+        old: E,
+        new: E,
+    ) -> Result<(), Stop<HardwareError<Self>>> {
+        let Located { at, space, .. } = self.locate(at, space, OnBehalf::Write)?;
+        swap(self.hardware, Place { at, space, big_endian: self.big_endian }, old, new)
+    }
+
+    #[inline]
+    fn recorder(&mut self) -> &mut H::Recorder {
+        self.hardware.recorder()
+    }
+}
