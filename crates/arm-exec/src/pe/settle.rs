@@ -21,6 +21,8 @@ impl Pe<'_> {
             }
             Stop::Abort(at) => {
                 self.rewind(at);
+                // It looked a translation up, too; the block's count is only taken where the block ends well.
+                self.statistics.accesses = self.statistics.accesses.wrapping_add(1);
                 match self.abort.take() {
                     Some(abort) => self.report(abort).map_or(Ok(true), Err),
                     None => Ok(true),
