@@ -134,7 +134,11 @@ impl fmt::Display for Report {
         row(f, "memory accesses", accesses)?;
         row(f, "TLB misses", misses)?;
         #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "figures for a person")]
-        let hit_rate = 100.0 * (1.0 - ratio(misses, accesses as f64));
+        let hit_rate = if accesses == 0 {
+            100.0
+        } else {
+            100.0 * ratio(accesses.saturating_sub(misses), accesses as f64)
+        };
         writeln!(f, "  {:<38} {hit_rate:>15.3}%", "TLB hit rate")?;
         row(f, "blocks decoded", self.sum(|vcpu| vcpu.model.engine.decoded))?;
         row(f, "blocks executed", self.sum(|vcpu| vcpu.model.engine.blocks))?;

@@ -90,7 +90,7 @@ fn guests_that_loop_on_exits_are_ended() {
         &[smc(3)],
         &[ldr_w(1, 27, 0x18)],
         &[str_w(ZR, 27, 0x24)],
-        &[mrs(1, MIDR_EL1)],
+        &[mrs(1, ID_AA64PFR0_EL1)],
         &[msr(TLBI_VMALLE1, ZR), DSB],
         &[msr(IC_IALLU, ZR), ISB],
         &[svc(0)],

@@ -11,11 +11,13 @@
 
 mod aborts;
 mod boot;
+mod device_tree;
 mod firmware;
 mod guest;
 mod interrupts;
 mod loops;
 mod session;
 mod soup;
+mod stats;
 mod sweep;
 mod wrong_input;

@@ -118,7 +118,7 @@ fn expect(outcomes: &[Outcome], want: Outcome, registers: &[(&str, u32)]) {
 const READABLE: &[(&str, u32)] = &[
     ("MIDR_EL1", MIDR_EL1),
     ("MPIDR_EL1", MPIDR_EL1),
-    ("ID_AA64PFR0_EL1", encoding(3, 0, 0, 4, 0)),
+    ("ID_AA64PFR0_EL1", ID_AA64PFR0_EL1),
     ("the last reserved ID register, which reads as zero", encoding(3, 0, 0, 7, 7)),
     ("CCSIDR_EL1", encoding(3, 1, 0, 0, 0)),
     ("CLIDR_EL1", encoding(3, 1, 0, 0, 1)),

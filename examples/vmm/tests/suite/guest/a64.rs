@@ -22,6 +22,7 @@ registers! {
     MDSCR_EL1 2 0 0 2 2;
     MIDR_EL1 3 0 0 0 0;
     MPIDR_EL1 3 0 0 0 5;
+    ID_AA64PFR0_EL1 3 0 0 4 0;
     SCTLR_EL1 3 0 1 0 0;
     CPACR_EL1 3 0 1 0 2;
     TTBR0_EL1 3 0 2 0 0;

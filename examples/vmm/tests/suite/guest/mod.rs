@@ -151,7 +151,11 @@ impl Program {
             self.to("hex", bl);
         }
         self.say("\n");
+        // An SVC has its return address behind it already.
+        self.ops(&[mov(24, 21), ubfx(25, 20, 26, 6), cmp_i(25, 0x15)]);
+        self.to("report-behind", |o| b_cond(EQ, o));
         self.op(add_i(24, 21, 4));
+        self.label("report-behind");
         self.to("report-next", |o| cbz(RESUME, o));
         self.op(mov(24, RESUME));
         self.label("report-next");
