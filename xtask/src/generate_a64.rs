@@ -185,9 +185,8 @@ mod complete {
         let mut lists = Lists::default();
         let mut index = format!("//! The instructions, by group.\n{BANNER}\n");
         for (group, (name, title)) in GROUPS.iter().enumerate() {
-            let members: Vec<usize> = (0..rows.len())
-                .filter(|&at| rows[at].group.split('/').next() == Some(name))
-                .collect();
+            let members: Vec<usize> =
+                (0..rows.len()).filter(|&at| rows[at].group.split('/').next() == Some(name)).collect();
             if members.len() > 0x7ff {
                 return Err(format!("{name}: too many rows"));
             }
@@ -477,9 +476,10 @@ mod access {
     const SUBKEY: u32 = 0x0000_fc00;
     /// The field that some forms fix.
     const RS: u32 = 0x001f_0000;
-    /// Instead of a value of \[20:16\]: any; Rs and Rt both even.
+    /// Instead of a value of \[20:16\]: any; Rs and Rt both even; neither Rt nor Rt2 31.
     const ANY: u32 = 32;
     const BOTH_EVEN: u32 = 33;
+    const NEITHER_31: u32 = 34;
     /// No form here.
     const NOTHING: u16 = 0x3ff;
     /// A system instruction: code looks at the rest.
@@ -756,6 +756,7 @@ mod access {
             let fixed = row.mask & RS & !row.should_be;
             let rule = match row.class() {
                 "comswappr" | "comswappr_unpriv" => Some(BOTH_EVEN),
+                "memop_128" if !row.name.starts_with("RCW") => Some(NEITHER_31),
                 _ => (fixed == RS).then_some((row.value & RS) >> 16),
             };
             // The more specific of two rows wins where bits of the key tell them apart.
@@ -920,7 +921,8 @@ mod access {
         }
         let _ = write!(
             text,
-            "];\n\n/// Forms that \\[20:16\\] tells apart: its value, 32 for any, or 33 for \\[16\\] and \\[0\\] clear, and number of the form.\n\
+            "];\n\n/// Forms that \\[20:16\\] tells apart: its value, 32 for any, 33 for \\[16\\] and \\[0\\] clear, 34 for neither it\n\
+             /// nor \\[4:0\\] 31, and number of the form.\n\
              #[rustfmt::skip]\npub(super) static ALTERNATIVES: [&[(u32, u16)]; {}] = [\n",
             alternatives.len()
         );

@@ -273,6 +273,7 @@ fn decode_further(word: u32, entry: u16) -> Option<Access> {
     let &(_, form) = list.iter().find(|(rule, _)| match rule {
         32 => true,
         33 => word & 0x1_0001 == 0,
+        34 => rs != 31 && field(word, 0) != 31,
         value => *value == u32::from(rs),
     })?;
     Some(Access { word, form: *table::FORMS.get(usize::from(form))? })

@@ -1,0 +1,190 @@
+//! Any word to its instruction: name, group and fields, with unallocated words told apart.
+//!
+//! The tables are made from `data/a64_insns.tsv`, all variants of the base, Advanced SIMD and floating-point, SVE and
+//! SME sets, and from `data/a64_reserved.tsv`, the operands that those rows leave open but the manual reserves. A
+//! word is looked up in a tree whose leaves list at most a few rows; of several that match, the most specific wins.
+//!
+//! Register numbers whose use together is CONSTRAINED UNPREDICTABLE do not make a word unallocated. Nor do should-be
+//! bits: [`Instruction::is_as_should_be`]. Nor is it told which feature an instruction belongs to.
+//!
+//! ```
+//! use arm_arch::a64::decode::decode;
+//!
+//! let ldr = decode(0xf940_0441).unwrap(); // ldr x1, [x2, #8]
+//! assert_eq!((ldr.mnemonic(), ldr.name(), ldr.class()), ("LDR", "LDR_64_ldst_pos", "ldst_pos"));
+//! assert_eq!((ldr.field("Rt"), ldr.field("Rn"), ldr.field("imm12")), (Some(1), Some(2), Some(1)));
+//! assert!(decode(0x8bec_6ea7).is_none()); // add with a rotated register
+//! ```
+
+mod lists;
+mod rows;
+mod tree;
+
+use core::fmt;
+
+/// One variant.
+#[derive(PartialEq, Eq, Debug)]
+struct Row {
+    /// Bits that select it, and their values.
+    mask: u32,
+    value: u32,
+    /// Those of them that need not match.
+    should_be: u32,
+    name: &'static str,
+    /// Numbers in `lists`.
+    group: u16,
+    fields: u16,
+}
+
+const fn row(mask: u32, value: u32, should_be: u32, name: &'static str, group: u16, fields: u16) -> Row {
+    Row { mask, value, should_be, name, group, fields }
+}
+
+/// What a field holds, as far as its name tells.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FieldKind {
+    /// Number of a general-purpose or, in the groups of `simd_dp`, a SIMD register.
+    Register,
+    /// Number of a SIMD register.
+    Vector,
+    /// Number of a scalable vector or tile.
+    Scalable,
+    /// Number of a predicate.
+    Predicate,
+    /// A number, or part of one.
+    Immediate,
+    /// A condition, or flags.
+    Condition,
+    /// Width of operands or elements.
+    Size,
+    /// Anything else.
+    Other,
+}
+
+/// A named range of bits of an instruction word.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Field {
+    /// As the manual names it.
+    pub name: &'static str,
+    /// Highest bit.
+    pub high: u8,
+    /// Lowest bit.
+    pub low: u8,
+    /// What it holds.
+    pub kind: FieldKind,
+}
+
+const fn field(name: &'static str, high: u8, low: u8, kind: FieldKind) -> Field {
+    Field { name, high, low, kind }
+}
+
+impl Field {
+    /// Returns the field's value in a word.
+    #[must_use]
+    pub fn of(&self, word: u32) -> u32 {
+        let above = 31u32.saturating_sub(self.high.into());
+        word.wrapping_shl(above).wrapping_shr(above.wrapping_add(self.low.into()))
+    }
+}
+
+/// An allocated instruction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Instruction {
+    word: u32,
+    row: &'static Row,
+}
+
+/// Returns the instruction a word is, or `None` if it is unallocated.
+#[must_use]
+pub fn decode(word: u32) -> Option<Instruction> {
+    const LEAF: u32 = 1 << 31;
+    let mut node = *tree::NODES.get(index(word >> 21))?;
+    while node & LEAF == 0 {
+        let window = u32::MAX.wrapping_shl(node >> 25);
+        let below = word.wrapping_shr(node >> 20) & !window;
+        node = *tree::NODES.get(index((node & 0xf_ffff).wrapping_add(below)))?;
+    }
+    let start = index(node & 0xf_ffff);
+    let length = index(node >> 20 & 0xff);
+    for entry in tree::CHAINS.get(start..)?.iter().take(length) {
+        if entry & 0x8000 != 0 {
+            let (mask, value) = *tree::RESERVED.get(usize::from(entry & 0x7fff))?;
+            if word & mask == value {
+                return None;
+            }
+            continue;
+        }
+        let row = rows::GROUPS.get(usize::from(entry >> 11 & 7))?.get(usize::from(entry & 0x7ff))?;
+        let ignored = if entry & 0x4000 == 0 { 0 } else { row.should_be };
+        if (word ^ row.value) & row.mask & !ignored == 0 {
+            return Some(Instruction { word, row });
+        }
+    }
+    None
+}
+
+/// Widens an index; a value that does not fit an address finds no entry.
+fn index(value: u32) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+impl Instruction {
+    /// Returns the word.
+    #[must_use]
+    pub const fn word(&self) -> u32 {
+        self.word
+    }
+
+    /// Returns the variant's name, as `LDR_64_ldst_pos`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.row.name
+    }
+
+    /// Returns the part of the name before the first underscore: the mnemonic, without aliases.
+    #[must_use]
+    pub fn mnemonic(&self) -> &'static str {
+        self.row.name.split('_').next().unwrap_or(self.row.name)
+    }
+
+    /// Returns the path in the manual's decode tree, as `ldst/ldst_pos`.
+    #[must_use]
+    pub fn group(&self) -> &'static str {
+        lists::GROUPS.get(usize::from(self.row.group)).copied().unwrap_or_default()
+    }
+
+    /// Returns the last part of the group.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        self.group().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Returns the fields, most significant first, each with its value.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static Field, u32)> + Clone + use<> {
+        let word = self.word;
+        let list = lists::LISTS.get(usize::from(self.row.fields)).copied().unwrap_or_default();
+        list.iter()
+            .filter_map(|&number| lists::FIELDS.get(usize::from(number)))
+            .map(move |field| (field, field.of(word)))
+    }
+
+    /// Returns the value of the field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<u32> {
+        self.fields().find(|(field, _)| field.name == name).map(|(_, value)| value)
+    }
+
+    /// Is false if should-be-zero or should-be-one bits have the other value: CONSTRAINED UNPREDICTABLE.
+    #[must_use]
+    pub const fn is_as_should_be(&self) -> bool {
+        (self.word ^ self.row.value) & self.row.should_be == 0
+    }
+}
+
+impl fmt::Debug for Instruction {
+    /// Name and fields, as `LDR_64_ldst_pos imm12=1 Rn=2 Rt=1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.row.name)?;
+        self.fields().try_for_each(|(field, value)| write!(f, " {}={value}", field.name))
+    }
+}
