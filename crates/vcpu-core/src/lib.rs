@@ -23,7 +23,7 @@
 //!    default), size of the guest-physical address space as the back end maps it.
 //! 2. For each vCPU [`Vcpu::new`], and a register file from the back end. On the vCPU's thread, or before the
 //!    threads start: [`Guest::reset`](xarch_abi::Guest::reset). vCPU 0 is then on, the others off.
-//! 3. Optionally lower what the guest sees: [`Vm::set_identification`].
+//! 3. Optionally lower what the guest sees: [`Vm::set_identification`], and reset again.
 //! 4. For vCPU 0 write the boot state with [`Vcpu::boot`]: entry address and X0 to X3 (device tree address, zeros).
 //! 5. Each thread calls the back end's `run` in a loop and obeys the `Outcome`: on `Wait` sleep until a kick or the
 //!    deadline, then run again. vCPUs that are off wait without a deadline until `CPU_ON` kicks them.

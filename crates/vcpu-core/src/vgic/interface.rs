@@ -1,10 +1,10 @@
 //! The vCPU's side of the list registers: carries them between the distributor and the hardware.
 
-use super::Interface;
 use super::lists::{Filled, Fold, LIST_REGISTERS, Listed};
-use crate::state::{Lists, Shared, Vcpu};
+use super::{Gic, Interface};
+use crate::state::{Lists, Shared, Vcpu, VcpuSet};
 use arm_arch::sysreg::{IchHcr, IchLr, IchVmcr, IchVtr, LrState, SysRegId, names};
-use xarch_abi::{Lock, RegId, RegisterError, Registers};
+use xarch_abi::{Lock, RegId, RegisterError, Registers, VcpuIndex};
 
 const fn interrupt(id: SysRegId) -> RegId {
     RegId::interrupt(id.into_bits())
@@ -142,14 +142,10 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     }
 }
 
-fn fold<const N: usize>(
-    gic: &mut super::Gic<N>,
-    vcpu: xarch_abi::VcpuIndex,
-    gathered: &Gathered,
-) -> crate::state::VcpuSet {
+/// Gives everything back; returns other vCPUs that have to look.
+fn fold<const N: usize>(gic: &mut Gic<N>, vcpu: VcpuIndex, gathered: &Gathered) -> VcpuSet {
     let folds = gathered.folds.iter().flatten();
-    let concerned =
-        folds.fold(Default::default(), |set: crate::state::VcpuSet, one| set.union(gic.fold(vcpu, *one)));
+    let concerned = folds.fold(VcpuSet::EMPTY, |set, one| set.union(gic.fold(vcpu, *one)));
     concerned.union(gic.end_unlisted(vcpu, gathered.ended))
 }
 

@@ -10,7 +10,6 @@ use xarch_abi::{AccessSize, VcpuIndex};
 const SGI_FRAME: u32 = 0x1_0000;
 const IIDR: u32 = 0x0004;
 const TYPER: u32 = 0x0008;
-const TYPER_HIGH: u32 = 0x000c;
 const WAKER: u32 = 0x0014;
 /// `GICR_WAKER`.ProcessorSleep.
 const PROCESSOR_SLEEP: u32 = 1 << 1;
@@ -84,4 +83,4 @@ impl<const N: usize> Gic<N> {
     }
 }
 
-const _: () = assert!(TYPER_HIGH == TYPER + 4 && PRIVATE_EDGES == bit(16) - 1);
+const _: () = assert!(PRIVATE_EDGES == bit(16) - 1);
