@@ -78,6 +78,11 @@ impl Shadow {
     }
 }
 
+/// `OSLAR_EL1`: only written.
+pub(crate) const OSLAR: SystemRegisterNumber = SystemRegisterNumber(0x8084);
+/// `OSLSR_EL1`: only read.
+pub(crate) const OSLSR: SystemRegisterNumber = SystemRegisterNumber(0x808c);
+
 /// System registers of the guest that the series reaches by SASR and EASR. OSLAR_EL1 is only
 /// written and OSLSR_EL1 only read.
 const SAVE_AREA: [u16; 38] = [
@@ -134,6 +139,25 @@ const CONTROL: [u16; 10] = [
     0xe64d, // ICC_SRE_EL2
     0xe708, // CNTHCTL_EL2
 ];
+
+/// Everything that the driver gives to SASR and EASR.
+#[cfg(target_arch = "s390x")]
+pub(crate) const SASR_AND_EASR: [SystemRegisterNumber; SAVE_AREA.len() + CONTROL.len() + Shadow::ALL.len()] = {
+    let mut all = [SystemRegisterNumber(0); SAVE_AREA.len() + CONTROL.len() + Shadow::ALL.len()];
+    let mut next = 0;
+    while next < all.len() {
+        let (saved, control) = (SAVE_AREA.len(), SAVE_AREA.len() + CONTROL.len());
+        all[next] = if next < saved {
+            SystemRegisterNumber(SAVE_AREA[next])
+        } else if next < control {
+            SystemRegisterNumber(CONTROL[next - saved])
+        } else {
+            Shadow::ALL[next - control].number()
+        };
+        next += 1;
+    }
+    all
+};
 
 /// Returns where the register lives, `None` if this host has no such register.
 pub(crate) fn home(id: RegId) -> Option<Home> {

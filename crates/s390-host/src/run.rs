@@ -2,7 +2,7 @@
 
 use crate::block::Block;
 use crate::gmap::{Resolved, Wanted};
-use crate::registers::{Home, Shadow, home};
+use crate::registers::{self, Home, Shadow, home};
 use crate::vm::{HostError, Tables, Vm};
 use s390_arch::pgm::{AccessException, FetchStoreIndication, ProgramCode};
 use s390_arch::sae::{
@@ -135,6 +135,8 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
         match home(id).ok_or(RegisterError::Unknown(id))? {
             Home::Block(offset) => self.block().load(offset).map_err(lost),
             Home::BlockWord(offset) => self.block().load_word(offset).map(u64::from).map_err(lost),
+            // What the machine does then is not known.
+            Home::SaveArea(registers::OSLAR) => Err(RegisterError::Unknown(id)),
             Home::SaveArea(register) => {
                 self.facility.easr(self.area, register, m4).map_err(|error| rejected(id, error.code))
             }
@@ -154,6 +156,7 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
                 let word = u32::try_from(value).map_err(|_| RegisterError::Value(id, value))?;
                 self.block().store_word(offset, word).map_err(lost)
             }
+            Home::SaveArea(registers::OSLSR) => Err(RegisterError::ReadOnly(id)),
             Home::SaveArea(register) => {
                 self.facility.sasr(self.area, register, m4, value).map_err(|error| rejected(id, error.code))
             }

@@ -118,6 +118,8 @@ fn the_os_lock_is_written_by_one_register_and_read_by_the_other() {
         let mut vcpu = parts.vcpu(&vm, 0, RAM);
         // OSLSR_EL1: OSLM says that the lock is there, OSLK is its state.
         assert_eq!(vcpu.read(oslsr), Ok(0x8));
+        assert_eq!(vcpu.write(oslsr, 0xa), Err(RegisterError::ReadOnly(oslsr)));
+        assert_eq!(vcpu.read(oslar), Err(RegisterError::Unknown(oslar)));
         vcpu.write(oslar, 1).unwrap();
         assert_eq!(vcpu.read(oslsr), Ok(0xa));
         while_loaded(&mut vcpu, &parts.platform, |registers| {

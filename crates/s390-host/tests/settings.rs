@@ -188,7 +188,7 @@ fn storage_that_is_too_small_or_not_there_is_refused() {
             ),
         ] {
             let config = Config { storage: (Absolute::new(start), bytes), vcpus, ..config };
-            let made = Vm::<_, _, spin::Mutex<Tables>>::new(&mut cpu, rig.machine, rig.storage, config);
+            let made = Vm::<_, _, TestLock<Tables>>::new(&mut cpu, rig.machine, rig.storage, config);
             assert_eq!(made.err(), want, "{name}");
         }
         assert!(rig.storage.load(Absolute::new(0)).is_ok());

@@ -14,7 +14,7 @@ use std::time::Duration;
 use xarch_abi::{Backend, BackendVcpu, GuestRange, Outcome, RegId, Registers, VcpuIndex, Writable};
 
 const VCPUS: u16 = 4;
-const ROUNDS: u64 = 24;
+const ROUNDS: u64 = 12;
 /// What the guests store to: 4 MiB from here, behind the segment of their code.
 const TARGET: u64 = RAM + (1 << 20);
 const TARGET_BYTES: u64 = 4 << 20;
@@ -173,7 +173,7 @@ fn no_store_is_lost_from_the_log_while_the_tables_change_under_four_vcpus() {
                 vm.unmap(range(TARGET, TARGET_BYTES)).unwrap();
             }
             go();
-            for _ in 0..24 {
+            for _ in 0..16 {
                 let part = random.part();
                 match random.below(6) {
                     0 => vm.protect(part).unwrap(),

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use xarch_abi::{
     Backend, BackendVcpu, CompletionError, DeviceAccess, DeviceAnswer, Exit, Guest, GuestPa, GuestRange,
-    HostPa, Next, Outcome, Platform, RegId, RegisterError, Registers, Slot, StopReason, Token, TraceEvent,
-    VcpuIndex, Writable,
+    HostPa, Lock, Next, Outcome, Platform, RegId, RegisterError, Registers, Slot, StopReason, Token,
+    TraceEvent, VcpuIndex, Writable,
 };
 
 /// Where guest RAM begins for the guest, and on the host.
@@ -84,10 +84,24 @@ impl Clock for TestClock {
     }
 }
 
+/// The lock of an embedder with threads: who waits sleeps.
+#[derive(Debug)]
+pub struct TestLock<T>(Mutex<T>);
+
+impl<T: Send> Lock<T> for TestLock<T> {
+    fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    fn with<R>(&self, section: impl FnOnce(&mut T) -> R) -> R {
+        section(&mut self.0.lock().unwrap())
+    }
+}
+
 pub type Model<'a> = Machine<'a, TestClock>;
-pub type HostVm<'a> = s390_host::Vm<&'a Model<'a>, Storage<'a>, spin::Mutex<Tables>>;
+pub type HostVm<'a> = s390_host::Vm<&'a Model<'a>, Storage<'a>, TestLock<Tables>>;
 pub type HostVcpu<'a, 'vm> =
-    s390_host::Vcpu<'vm, Cpu<'a, TestClock>, &'a Model<'a>, Storage<'a>, spin::Mutex<Tables>>;
+    s390_host::Vcpu<'vm, Cpu<'a, TestClock>, &'a Model<'a>, Storage<'a>, TestLock<Tables>>;
 
 struct CacheMemory {
     maps: Vec<MapMemory>,
