@@ -79,8 +79,17 @@ pub(super) fn descend<E: Descriptor, S: Source>(
         if <S::Hardware as Hardware>::Recorder::ACTIVE {
             read(range, entry, (remaining, shift), at, way, source.recorder());
         }
-        let ready = entry.is_ready_table(range, remaining);
-        if !ready && !entry.is_table(range, remaining) {
+        if remaining != 0 && entry.is_quick_table(range) {
+            shift = shift.wrapping_sub(stride);
+            remaining = remaining.wrapping_sub(1);
+            // The index, already times the size of an entry.
+            let offset = input.wrapping_shr(shift.wrapping_sub(E::LOG2)) & range.offset_mask;
+            at = entry.low() & range.table_address | offset;
+            tables = entry.accumulate(tables);
+            first = false;
+            continue;
+        }
+        if !entry.is_table(range, remaining) {
             if !entry.is_leaf(range, remaining) {
                 return Err(Stop::Status(FaultStatus::Translation(level(remaining))));
             }
@@ -92,7 +101,7 @@ pub(super) fn descend<E: Descriptor, S: Source>(
         if next & range.beyond != 0 {
             return Err(Stop::Status(FaultStatus::AddressSize(level(remaining))));
         }
-        if !ready && way.updates {
+        if range.haft && way.updates && entry.low() & ACCESS_FLAG == 0 {
             // FEAT_HAFT: hardware sets the access flag of tables.
             source.swap(at, space, entry, entry.with_low(entry.low() | ACCESS_FLAG))?;
         }
@@ -155,8 +164,14 @@ pub(super) fn output<E: Descriptor>(range: &Range, leaf: &Leaf<E>, input: u64) -
     } else {
         leaf.shift
     };
-    let output = leaf.entry.output(range, span) | input & mask(span);
+    let output = leaf.entry.output(range, span) | input & below(span);
     (output & range.beyond == 0).then_some((output, contiguous))
+}
+
+/// Returns ones in the bits below one that is within 64.
+#[inline]
+pub(super) const fn below(bit: u32) -> u64 {
+    1u64.wrapping_shl(bit).wrapping_sub(1)
 }
 
 /// Returns the size of a leaf as [`Mapping::size_log2`] has it.

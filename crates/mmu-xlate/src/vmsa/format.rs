@@ -1,6 +1,7 @@
 //! The two formats of descriptors, VMSAv8-64 and VMSAv9-128. Arm ARM D8.3.
 
-use super::geometry::{ACCESS_FLAG, AddressForm, Range, level};
+use super::descend::below;
+use super::geometry::{AddressForm, Range, level};
 use super::source::Bits;
 use arm_arch::bits::{field, low8, mask, trunc32, trunc64};
 use arm_arch::{Granule, Level};
@@ -25,8 +26,8 @@ pub(super) trait Descriptor: Bits {
     /// What [`Self::accumulate`] starts from.
     const NO_TABLES: Self;
 
-    /// Whether this is a table on which hardware has nothing to do; `remaining` levels lie below.
-    fn is_ready_table(self, range: &Range, remaining: u32) -> bool;
+    /// Whether this, above level 3, is a table that leads one level on, and nothing more.
+    fn is_quick_table(self, range: &Range) -> bool;
     /// Whether this is a table.
     fn is_table(self, range: &Range, remaining: u32) -> bool;
     /// Whether this maps memory.
@@ -96,7 +97,7 @@ const fn block_bit(level: Level) -> u8 {
 /// Returns the address in a 64-bit descriptor, without the bits below `low`.
 #[inline]
 const fn address(form: AddressForm, entry: u64, low: u32) -> u64 {
-    let plain = entry & mask(48) & !mask(low);
+    let plain = entry & mask(48) & !below(low);
     match form {
         AddressForm::Bits48 => plain,
         AddressForm::Lpa => plain | (entry & 0xf000) << 36,
@@ -109,8 +110,8 @@ impl Descriptor for u64 {
     const NO_TABLES: Self = 0;
 
     #[inline]
-    fn is_ready_table(self, range: &Range, remaining: u32) -> bool {
-        self & range.table == range.table && remaining != 0
+    fn is_quick_table(self, range: &Range) -> bool {
+        self & range.quick_mask == range.quick
     }
 
     #[inline]
@@ -253,9 +254,8 @@ impl Descriptor for u128 {
     const NO_TABLES: Self = 0;
 
     #[inline]
-    fn is_ready_table(self, range: &Range, remaining: u32) -> bool {
-        self.is_table(range, remaining)
-            && (range.table & self.low() & ACCESS_FLAG == range.table & ACCESS_FLAG)
+    fn is_quick_table(self, _: &Range) -> bool {
+        false
     }
 
     #[inline]

@@ -23,10 +23,14 @@ pub(super) struct Range {
     pub(super) fault: Option<FaultStatus>,
     /// Input address bits, 64 − TxSZ.
     pub(super) iasize: u32,
+    /// Something comes before the walk, or the walk is not a plain one: stage 1 off, `fault`, `e0pd`,
+    /// `nfd`, `d128`.
+    pub(super) special: bool,
     /// Top bits that are not looked at, 0 or 8: \[data, fetch\].
     pub(super) ignored: [u32; 2],
-    /// Bits that are not looked at in data addresses: 59:56 with `TCR_ELx.MTX`.
-    pub(super) tag: u64,
+    /// Bits that must all be as bit 55 is, \[data, fetch\]: those above the input size but for TBI and,
+    /// in data addresses, the tag of `TCR_ELx.MTX`.
+    pub(super) checked: [u64; 2],
     /// EL0 has no access (`TCR_ELx.E0PD`).
     pub(super) e0pd: bool,
     /// Non-fault accesses of EL0 do not walk (`TCR_ELx.NFD`).
@@ -45,6 +49,8 @@ pub(super) struct Range {
     pub(super) first_shift: u32,
     /// Index bits of the first table.
     pub(super) first_mask: u64,
+    /// Index bits of a table of one granule, times the size of a descriptor.
+    pub(super) offset_mask: u64,
     /// The granule.
     pub(super) granule: Granule,
     /// Address form of descriptors.
@@ -53,9 +59,14 @@ pub(super) struct Range {
     pub(super) beyond: u64,
     /// Levels above 3 at which a block is allowed, a bit for each level number.
     pub(super) blocks: u8,
-    /// Bits of a 64-bit descriptor that are 1 in a table on which hardware has nothing to do: what it
-    /// is, and the access flag where hardware sets that of tables.
-    pub(super) table: u64,
+    /// Hardware sets the access flag of tables (`TCR2_ELx.HAFT`).
+    pub(super) haft: bool,
+    /// How to know at once a 64-bit table that leads on without more ado: these bits of it are
+    /// [`Self::quick`]. They say what it is, that its address is within the output size and, with
+    /// HAFT, that the access flag is set.
+    pub(super) quick_mask: u64,
+    /// See [`Self::quick_mask`]; what never matches where addresses are not plain.
+    pub(super) quick: u64,
     /// Bits of table descriptors that count for permissions; 0 with `TCR_ELx.HPD`.
     pub(super) hierarchy: u64,
     /// Bits of table descriptors that make the next tables Non-secure; 0 outside Secure state.
@@ -125,11 +136,22 @@ impl Shape<'_> {
         } else {
             None
         };
+        let form = match self.granule {
+            Granule::Size64K if self.implementation.lpa => AddressForm::Lpa,
+            Granule::Size4K | Granule::Size16K if self.ds => AddressForm::Lpa2,
+            Granule::Size4K | Granule::Size16K | Granule::Size64K => AddressForm::Bits48,
+        };
+        let table = if haft { TABLE | ACCESS_FLAG } else { TABLE };
+        let (quick_mask, quick) = match form {
+            AddressForm::Bits48 => (table | beyond & mask(48), table),
+            AddressForm::Lpa | AddressForm::Lpa2 => (0, 1),
+        };
         Range {
             fault,
             iasize: self.iasize(),
+            special: true,
             ignored: [0, 0],
-            tag: 0,
+            checked: [!mask(self.iasize()); 2],
             e0pd: false,
             nfd: false,
             d128: self.d128,
@@ -139,15 +161,14 @@ impl Shape<'_> {
             table_address: mask(48) & !self.granule.offset_mask(),
             first_shift,
             first_mask: mask(first_bits),
+            offset_mask: mask(self.granule.bits()) & !mask(self.granule.bits().wrapping_sub(self.stride())),
             granule: self.granule,
-            form: match self.granule {
-                Granule::Size64K if self.implementation.lpa => AddressForm::Lpa,
-                Granule::Size4K | Granule::Size16K if self.ds => AddressForm::Lpa2,
-                Granule::Size4K | Granule::Size16K | Granule::Size64K => AddressForm::Bits48,
-            },
+            form,
             beyond,
             blocks: self.block_levels(),
-            table: if haft { TABLE | ACCESS_FLAG } else { TABLE },
+            haft,
+            quick_mask,
+            quick,
             hierarchy: 0,
             ns_table: 0,
             discontiguous: false,

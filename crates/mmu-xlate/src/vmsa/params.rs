@@ -4,7 +4,7 @@ use super::attr::{self, Attributes, Shareability};
 use super::geometry::{Range, Shape, tg0, tg1};
 use super::implementation::Implementation;
 use super::registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
-use arm_arch::bits::bit;
+use arm_arch::bits::{bit, mask};
 use arm_arch::sysreg::{HcrEl2, HcrxEl2, SctlrEl1, Tcr2, TcrEl1, TcrEl2, TcrEl3};
 use arm_arch::{FaultStatus, Granule, Level};
 
@@ -106,9 +106,10 @@ impl Params {
         let mair = |value| [attr::data(value, sctlr.c()), attr::fetch(value, sctlr.i())];
         let secure = space == Space::Secure;
         let halves = [&control.low, &control.high];
+        let on = sctlr.m() && !(guest && (dc || effective.hcr.tge()));
         Self {
-            on: sctlr.m() && !(guest && (dc || effective.hcr.tge())),
-            ranges: halves.map(|half| control.range(half, secure, implementation)),
+            on,
+            ranges: halves.map(|half| control.range(half, on, secure, implementation)),
             high_sign: if unprivileged { u64::MAX } else { 0 },
             mair: mair(own.mair),
             mair2: control.tcr2.aie().then(|| mair(own.mair2)),
@@ -387,7 +388,7 @@ impl Control {
         }
     }
 
-    fn range(&self, half: &Half, secure: bool, implementation: &Implementation) -> Range {
+    fn range(&self, half: &Half, on: bool, secure: bool, implementation: &Implementation) -> Range {
         let granule = implementation.granule(half.granule);
         let d128 = self.tcr2.d128();
         let shape = Shape {
@@ -403,10 +404,16 @@ impl Control {
         let valid = shape.is_valid_at_stage_1(self.two_ranges) && depth.is_some();
         let haft = self.tcr2.haft() && self.ha;
         let range = shape.range(depth.unwrap_or(0), valid, haft);
+        let fault = if half.epd { Some(FaultStatus::Translation(Level::L0)) } else { range.fault };
+        let ignored @ [data, fetch] =
+            [if half.tbi { 8 } else { 0 }, if half.tbi && !half.tbid { 8 } else { 0 }];
+        let seen = |ignored: u32| !mask(range.iasize) & u64::MAX.wrapping_shr(ignored);
+        let tag = if half.mtx { 0xf << 56 } else { 0 };
         Range {
-            fault: if half.epd { Some(FaultStatus::Translation(Level::L0)) } else { range.fault },
-            ignored: [if half.tbi { 8 } else { 0 }, if half.tbi && !half.tbid { 8 } else { 0 }],
-            tag: if half.mtx { 0xf << 56 } else { 0 },
+            fault,
+            special: !on || fault.is_some() || half.e0pd || half.nfd || d128,
+            ignored,
+            checked: [seen(data) & !tag, seen(fetch)],
             e0pd: half.e0pd,
             nfd: half.nfd,
             hierarchy: if half.hpd || self.tcr2.pie() { 0 } else { 0b1111 << 59 },

@@ -41,6 +41,45 @@ pub enum AccessKind {
     GcsWrite,
 }
 
+impl AccessKind {
+    /// Returns the place in the declaration.
+    #[inline]
+    const fn code(self) -> u8 {
+        match self {
+            Self::Read => 0,
+            Self::Write => 1,
+            Self::Atomic => 2,
+            Self::Fetch => 3,
+            Self::Invalidate => 4,
+            Self::Clean => 5,
+            Self::CleanInvalidate => 6,
+            Self::AtRead => 7,
+            Self::AtWrite => 8,
+            Self::AtAddress => 9,
+            Self::GcsRead => 10,
+            Self::GcsWrite => 11,
+        }
+    }
+
+    /// Returns the kind of a place in the declaration.
+    const fn of_code(code: u8) -> Self {
+        match code {
+            0 => Self::Read,
+            1 => Self::Write,
+            2 => Self::Atomic,
+            3 => Self::Fetch,
+            4 => Self::Invalidate,
+            5 => Self::Clean,
+            6 => Self::CleanInvalidate,
+            7 => Self::AtRead,
+            8 => Self::AtWrite,
+            9 => Self::AtAddress,
+            10 => Self::GcsRead,
+            _ => Self::GcsWrite,
+        }
+    }
+}
+
 /// An access as translation sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Access {
@@ -335,25 +374,50 @@ pub(super) struct Needs {
 }
 
 /// Returns what an access needs. `cmow`: cleaning with invalidation needs to write, too.
+#[inline]
+pub(super) fn needs(access: Access, cmow: bool) -> Needs {
+    let at =
+        u64::from(access.kind.code()) << 1 | u64::from(matches!(access.privilege, Privilege::Unprivileged));
+    let needs = NEEDS.get(index(at)).copied().unwrap_or(NEEDS_NOTHING);
+    if matches!(access.kind, AccessKind::CleanInvalidate) && !cmow {
+        return Needs { write: Permissions::NONE, ..needs };
+    }
+    needs
+}
+
+const NEEDS_NOTHING: Needs = Needs { read: Permissions::NONE, write: Permissions::NONE };
+
+/// What [`needs`] finds: by kind of access and, in bit 0, privilege.
+const NEEDS: [Needs; 24] = {
+    let mut table = [NEEDS_NOTHING; 24];
+    let mut rest: &mut [Needs] = &mut table;
+    let mut kind = 0;
+    while let Some(([privileged, user], others)) = rest.split_first_chunk_mut::<2>() {
+        *privileged = needs_of(AccessKind::of_code(kind), false);
+        *user = needs_of(AccessKind::of_code(kind), true);
+        rest = others;
+        kind = kind.wrapping_add(1);
+    }
+    table
+};
+
+/// Returns what a kind of access needs.
 ///
 /// CHOICE: IC IVAU at EL0 needs read permission, like a clean (IMPLEMENTATION DEFINED).
-#[inline]
-pub(super) const fn needs(access: Access, cmow: bool) -> Needs {
-    let user = matches!(access.privilege, Privilege::Unprivileged);
+const fn needs_of(kind: AccessKind, user: bool) -> Needs {
     let (r, w, x, gcs) = if user {
         (Permissions::USER_READ, Permissions::USER_WRITE, Permissions::USER_EXECUTE, Permissions::USER_GCS)
     } else {
         (Permissions::PRIV_READ, Permissions::PRIV_WRITE, Permissions::PRIV_EXECUTE, Permissions::PRIV_GCS)
     };
     let none = Permissions::NONE;
-    let (read, write) = match access.kind {
+    let (read, write) = match kind {
         AccessKind::Read | AccessKind::AtRead => (r, none),
-        AccessKind::Write | AccessKind::AtWrite => (none, w),
+        AccessKind::Write | AccessKind::AtWrite | AccessKind::Invalidate => (none, w),
         AccessKind::Atomic => (r, w),
         AccessKind::Fetch => (x, none),
-        AccessKind::Invalidate => (none, w),
         AccessKind::Clean => (r.when(user), none),
-        AccessKind::CleanInvalidate => (r.when(user), w.when(cmow)),
+        AccessKind::CleanInvalidate => (r.when(user), w),
         AccessKind::AtAddress => (none, none),
         AccessKind::GcsRead => (gcs, none),
         AccessKind::GcsWrite => (none, gcs),

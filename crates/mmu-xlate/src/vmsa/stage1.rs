@@ -125,39 +125,50 @@ fn attempt<A: OutputAddress, S: Source>(
 ) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
     let [low, high] = &params.ranges;
     let (range, sign) = if va.bits() & 1 << 55 == 0 { (low, 0) } else { (high, params.high_sign) };
-    let [data, fetch] = range.ignored;
-    let (ignored, tag) = if access.is_fetch() { (fetch, 0) } else { (data, range.tag) };
-    if !params.on {
-        return flat(params, va, ignored, access);
+    if range.special {
+        return special(params, range, sign, va, access, source);
     }
-    // The bits above the input size all equal bit 55, apart from an ignored top byte or tag.
-    let out_of_range =
-        (va.bits() ^ sign).wrapping_shl(ignored).wrapping_shr(ignored) & !mask(range.iasize) & !tag;
+    if is_out_of_range(range, sign, va, access) {
+        return Err(Stop::Status(FaultStatus::Translation(Level::L0)));
+    }
+    translate::<u64, A, S>(params, range, va.bits(), access, source)
+}
+
+/// Whether the bits above the input size are not all as bit 55 is, apart from an ignored top byte or
+/// tag.
+#[inline]
+const fn is_out_of_range(range: &Range, sign: u64, va: Va, access: Access) -> bool {
+    let [data, fetch] = range.checked;
+    (va.bits() ^ sign) & if access.is_fetch() { fetch } else { data } != 0
+}
+
+/// Looks at what may come before a walk, then walks. Kept apart so that the plain walk is short.
+#[cold]
+#[inline(never)]
+fn special<A: OutputAddress, S: Source>(
+    params: &Params,
+    range: &Range,
+    sign: u64,
+    va: Va,
+    access: Access,
+    source: &mut S,
+) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
+    let [data, fetch] = range.ignored;
+    if !params.on {
+        return flat(params, va, if access.is_fetch() { fetch } else { data }, access);
+    }
     let user = matches!(access.privilege, Privilege::Unprivileged);
     let barred = user && (range.e0pd || range.nfd && access.non_fault);
-    if out_of_range != 0 || barred {
+    if barred || is_out_of_range(range, sign, va, access) {
         return Err(Stop::Status(FaultStatus::Translation(Level::L0)));
     }
     if let Some(status) = range.fault {
         return Err(Stop::Status(status));
     }
     if range.d128 {
-        return wide(params, range, va.bits(), access, source);
+        return translate::<u128, A, S>(params, range, va.bits(), access, source);
     }
     translate::<u64, A, S>(params, range, va.bits(), access, source)
-}
-
-/// Walks tables of 128-bit descriptors.
-#[cold]
-#[inline(never)]
-fn wide<A: OutputAddress, S: Source>(
-    params: &Params,
-    range: &Range,
-    va: u64,
-    access: Access,
-    source: &mut S,
-) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
-    translate::<u128, A, S>(params, range, va, access, source)
 }
 
 #[inline]
@@ -202,7 +213,10 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
     if attributes.is_device() && !access.aligned && access.wants_alignment() {
         return Err(Stop::Status(FaultStatus::Alignment));
     }
-    let space = space(params, E::is_ns_table(leaf.tables, range), low);
+    let space = match params.space {
+        Space::NonSecure => Space::NonSecure,
+        Space::Secure | Space::Root | Space::Realm => space(params, E::is_ns_table(leaf.tables, range), low),
+    };
     // A page that hardware may make dirty counts as writable. Arm ARM D8.5.2.
     let managed = params.hd && low & READ_ONLY != 0 && (params.pie || low & DBM != 0);
     let counted = if managed { low & !READ_ONLY } else { low };
@@ -311,7 +325,7 @@ fn attributes<E: Descriptor>(params: &Params, range: &Range, entry: E, access: A
 
 /// Returns the address space of a leaf's output: NS, and NSE in Root. Arm ARM D8.3, "Stage 1 attribute
 /// fields".
-#[inline]
+#[cold]
 fn space(params: &Params, ns_table: bool, low: u64) -> Space {
     let ns = low & NS != 0;
     match params.space {

@@ -79,7 +79,7 @@ impl Question {
 
     /// Returns what it needs of the permissions. GCS accesses are loads and stores here; stage 1
     /// writes its tables after reading them. Arm ARM, AArch64.S2CheckPermissions.
-    const fn needs(&self, params: &Stage2) -> Needs {
+    fn needs(&self, params: &Stage2) -> Needs {
         let none = Permissions::NONE;
         let read = Permissions::PRIV_READ;
         match self.on_behalf {
