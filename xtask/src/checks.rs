@@ -198,17 +198,46 @@ pub fn no_std() -> Result<(), String> {
         if !read(&source.join("lib.rs"))?.lines().any(|line| line.trim() == "#![no_std]") {
             found.push(format!("{package} is not unconditionally no_std"));
         }
-        let is_tests = |file: &PathBuf| {
-            file.components().any(|c| c.as_os_str() == "tests") || file.ends_with("tests.rs")
-        };
-        for file in rust_files(&source).into_iter().filter(|file| !is_tests(file)) {
-            let text = read(&file)?;
+        let files = rust_files(&source);
+        let tests = test_modules(&files)?;
+        for file in files.iter().filter(|file| !tests.iter().any(|test| file.starts_with(test))) {
+            let text = read(file)?;
             found.extend(
                 std_lines(&text).into_iter().map(|n| format!("{}:{n}: std or alloc", file.display())),
             );
         }
     }
     if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
+}
+
+/// Files and directories of modules that exist in tests only: `#[cfg(test)]` before `mod name;`.
+fn test_modules(files: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut modules = Vec::new();
+    for file in files {
+        let stem = file.file_stem().unwrap_or_default();
+        let parent = file.parent().unwrap_or(Path::new(""));
+        let own = stem == "lib" || stem == "main" || stem == "mod";
+        let directory = if own { parent.to_path_buf() } else { parent.join(stem) };
+        for name in test_module_names(&read(file)?) {
+            modules.extend([directory.join(&name), directory.join(format!("{name}.rs"))]);
+        }
+    }
+    Ok(modules)
+}
+
+fn test_module_names(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut after_cfg_test = false;
+    for line in code_lines(text).map(|(_, line)| line.trim()).filter(|line| !line.is_empty()) {
+        let declared = line.rsplit_once("mod ").and_then(|(_, rest)| rest.strip_suffix(';'));
+        match declared {
+            Some(name) if after_cfg_test => names.push(name.to_string()),
+            _ => {}
+        }
+        // Other attributes may stand between.
+        after_cfg_test = line == "#[cfg(test)]" || (after_cfg_test && line.starts_with("#["));
+    }
+    names
 }
 
 /// Lines that bring in `std` or `alloc` outside of tests. A test module is what follows `#[cfg(test)]`.
@@ -266,7 +295,7 @@ fn read(path: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{RULES, architecture_words, judge, std_lines, unsafe_lines};
+    use super::{RULES, architecture_words, judge, std_lines, test_module_names, unsafe_lines};
 
     fn broken(package: &str, reached: &str, direct: &str) -> Vec<String> {
         judge(RULES.iter().find(|rule| rule.package == package).unwrap(), reached, direct)
@@ -329,6 +358,13 @@ xarch-abi v0.1.0 (/x/crates/xarch-abi)|
     fn unsafe_code_is_found_and_words_about_it_are_not() {
         let text = "#![forbid(unsafe_code)]\n// unsafe { }\nlet x = unsafe { 1 };\nunsafe impl Send for X {}\nlet s = \"unsafe\";";
         assert_eq!(unsafe_lines(text), [3, 4]);
+    }
+
+    #[test]
+    fn modules_of_tests_are_known_by_their_attribute() {
+        let text =
+            "mod a;\n#[cfg(test)]\n// why\n#[allow(x)]\npub(crate) mod b;\nmod c;\n#[cfg(test)]\nmod d {\n}";
+        assert_eq!(test_module_names(text), ["b"]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub fn test_s390x() -> Result<(), String> {
     test.args(["test", "--release", "--tests", "--no-fail-fast", "--target", "s390x-unknown-linux-gnu"]);
     test.arg("-Zbuild-std=std,panic_abort,panic_unwind,test");
     packages(&mut test);
-    shell::run(&mut test)
+    shell::run_tests(&mut test)
 }
 
 /// Builds the published crates with `core` alone: neither `std` nor `alloc` exists there.

@@ -11,6 +11,7 @@ mod generate_a64;
 mod md5;
 mod msrv;
 mod oracle;
+mod oracle_a64;
 mod shell;
 mod steps;
 mod test;
@@ -28,6 +29,7 @@ usage: cargo xtask COMMAND
   generate      make source files from data/ (--check: only say whether they are up to date)
   bench         speed against QEMU in one run (engine, exit, boot; --json FILE)
   oracle insn   compare single instructions with QEMU (--help for options)
+  oracle a64    compare the decoder with objdump and LLVM (--help for options)
 ";
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         "doc" => test::doc(),
         "rules" => test::rules(),
         "generate" => generate::run(rest),
+        "oracle" if rest.first().is_some_and(|kind| kind == "a64") => oracle_a64::run(&rest[1..]),
         "oracle" => oracle::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -1,5 +1,6 @@
 //! Running other programs, and finding one's way around the workspace.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -40,6 +41,31 @@ pub fn run(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{}: {status}", line(command))) }
 }
 
+/// Runs a test command as [`run`] does, and prints the sum of the summaries of its test programs.
+pub fn run_tests(command: &mut Command) -> Result<(), String> {
+    println!("$ {}", line(command));
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| cannot_start(command, &e))?;
+    let mut sum = [0; 3];
+    let output = child.stdout.take().map(BufReader::new);
+    for text in output.into_iter().flat_map(BufRead::lines).map_while(Result::ok) {
+        println!("{text}");
+        for (total, count) in sum.iter_mut().zip(summary(&text).unwrap_or_default()) {
+            *total += count;
+        }
+    }
+    let status = child.wait().map_err(|e| cannot_start(command, &e))?;
+    let [passed, failed, ignored] = sum;
+    println!("all test programs: {passed} passed, {failed} failed, {ignored} ignored");
+    if status.success() { Ok(()) } else { Err(format!("{failed} tests failed: {}: {status}", line(command))) }
+}
+
+/// Passed, failed and ignored, of a test program's last line.
+fn summary(line: &str) -> Option<[u64; 3]> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut counts = counts.split("; ").filter_map(|part| part.split(' ').next()?.parse().ok());
+    Some([counts.next()?, counts.next()?, counts.next()?])
+}
+
 /// Runs a command and returns what it prints on its standard output.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command
@@ -75,4 +101,16 @@ pub fn cargo() -> Command {
 
 fn cannot_start(command: &Command, error: &std::io::Error) -> String {
     format!("cannot run {}: {error}", command.get_program().to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summary;
+
+    #[test]
+    fn a_test_programs_summary_is_read() {
+        let line = "test result: FAILED. 13 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.62s";
+        assert_eq!(summary(line), Some([13, 1, 2]));
+        assert_eq!(summary("running 3 tests"), None);
+    }
 }

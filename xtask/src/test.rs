@@ -120,5 +120,5 @@ pub fn doc() -> Result<(), String> {
 }
 
 fn cargo_test(arguments: &[&str]) -> Result<(), String> {
-    shell::run(shell::cargo().args(["test", "--workspace"]).args(arguments))
+    shell::run_tests(shell::cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments))
 }
