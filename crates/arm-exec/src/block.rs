@@ -75,7 +75,7 @@ pub(crate) enum Code {
     Ldp64, Ldp32, Stp64, Stp32, LdpPost64, StpPre64,
     LdrS, LdrD, LdrQ, StrS, StrD, StrQ, LdpQ, StpQ, LdpD, StpD,
     // The rest: `imm[31:0]` is the instruction.
-    CheckSp, Fence, Rare, Memory, SimdData, SimdFlags, System, FpTrap, Undefined,
+    CheckSp, SpWritten, Fence, Rare, Memory, SimdData, SimdFlags, System, FpTrap, Undefined,
     // System instructions that are frequent and simple. Those that may leave the loop are followed by their address.
     MrsField, MsrField, MrsDaif, DaifSet, DaifClr, MsrDaif, DcZva,
 }

@@ -709,6 +709,15 @@ impl<'m> Pe<'m> {
                             break 'run Stop::SpAlignment(here!());
                         }
                     }
+                    Code::SpWritten => {
+                        let Some(data) = iter.next() else { break 'run Stop::Boundary };
+                        // The context that checks is entered if SCTLR_EL1 wants it.
+                        if self.state.x[usize::from(SP)] & 15 != 0 {
+                            counts += u64::from(op.d.get()) | u64::from(op.e.get()) << 32;
+                            self.state.pc = data.imm.get();
+                            break 'run Stop::System(Flow::Context);
+                        }
+                    }
                     Code::Fence => crate::ram::full_fence(),
                     Code::MrsField => {
                         let field = Field::from_number(op.imm.get());

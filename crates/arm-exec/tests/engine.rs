@@ -153,6 +153,35 @@ fn exceptions_of_the_engine_have_their_syndromes() {
 }
 
 #[test]
+fn the_stack_pointer_is_checked_where_it_is_used_not_where_it_is_written() {
+    const LDR_SP: u32 = 0xf940_03e0; // ldr x0, [sp]
+    // What comes before it, SP afterwards; whether the load is executed.
+    const CASES: &[(&str, [u32; 2], u64, bool)] = &[
+        ("mov sp, x1; mov sp, x1", [0x9100_003f, 0x9100_003f], DATA + 8, false),
+        ("add sp, sp, #8; sub sp, sp, #16", [0x9100_23ff, 0xd100_43ff], DATA - 8, false),
+        ("add sp, sp, #8; add sp, sp, #8", [0x9100_23ff, 0x9100_23ff], DATA + 16, true),
+        ("ldp x2, x3, [sp], #8; nop", [0xa8c0_8fe2, NOP], DATA + 8, false),
+        ("sub sp, sp, #16; nop", [0xd100_43ff, NOP], DATA - 16, true),
+    ];
+    for sa in [false, true] {
+        for (name, before, sp, aligned) in CASES {
+            let world = World::new();
+            world.code(CODE, &[before[0], before[1], LDR_SP, HVC]);
+            world.code(SAME_SYNC, &[HVC]);
+            let mut pe = world.pe(0);
+            pe.state.sys.sctlr_el1 |= u64::from(sa) << 3;
+            (pe.state.x[1], pe.state.x[32]) = (DATA + 8, DATA);
+            assert_eq!(run(&mut pe, world), Some(DONE), "{name}");
+            let want = if sa && !aligned { SAME_SYNC + 4 } else { CODE + 16 };
+            assert_eq!((pe.state.pc, pe.state.x[32]), (want, *sp), "{name}, SA {sa}");
+            if sa && !aligned {
+                assert_eq!((pe.state.sys.esr_el1, pe.state.sys.elr_el1), (0x9a00_0000, CODE + 8), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_fp_instruction_traps_and_an_unallocated_one_is_undefined() {
     for (word, want) in [(0x1e62_2820, 0x1fe0_0000), (0x1e60_f800, 0x0200_0000), (0x3dc0_0023, 0x1fe0_0000)] {
         let world = World::new();

@@ -161,7 +161,7 @@ impl Decoder<'_, '_> {
     }
 
     /// Emits an operation that may leave the executor's loop, and after it its address.
-    fn followed(&mut self, code: Code, b: u8, imm: u64) -> Go {
+    pub(super) fn followed(&mut self, code: Code, b: u8, imm: u64) -> Go {
         self.emit(Operation { code, b, imm, d: self.instructions, e: self.accesses, ..Operation::default() });
         self.emit(Operation { code: Code::Undefined, imm: self.pc, ..Operation::default() });
         self.fence = self.used;

@@ -44,7 +44,7 @@ impl Decoder<'_, '_> {
         let d = with_sp(w.rt());
         let addend = if subtract { imm.wrapping_neg() } else { imm };
         if d == SP && (n != SP || imm & 15 != 0 || !wide) {
-            self.sp_checked = false;
+            self.sp_is_written();
         }
         if imm == 0 {
             return self.simple(if wide { Code::Mov64 } else { Code::Mov32 }, d, n, 0);
@@ -76,7 +76,7 @@ impl Decoder<'_, '_> {
         }
         let d = with_sp(w.rt());
         if d == SP {
-            self.sp_checked = false;
+            self.sp_is_written();
         }
         let code = match (opc, wide) {
             (0, _) => Code::AndI,

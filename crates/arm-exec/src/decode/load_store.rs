@@ -26,12 +26,12 @@ impl Decoder<'_, '_> {
     /// Whether an encoding with V = 1 is allocated at all: UNDEFINED comes before the trap.
     fn is_vector_access(&mut self, w: Word) -> bool {
         // Decoded once more, as if there was no trap, and taken back.
-        let (used, accesses, fence, sp_checked, context) =
-            (self.used, self.accesses, self.fence, self.sp_checked, self.context);
+        let (used, accesses, fence, context) = (self.used, self.accesses, self.fence, self.context);
         self.context = Context(context.0 & !Context::FP_TRAP);
         let allocated = self.load_store(w) == Go::On;
-        (self.used, self.accesses, self.fence, self.sp_checked, self.context) =
-            (used, accesses, fence, sp_checked, context);
+        (self.used, self.accesses, self.fence, self.context) = (used, accesses, fence, context);
+        // Whether it is allocated or not, the block ends here.
+        self.sp_written = false;
         allocated
     }
 
@@ -49,7 +49,7 @@ impl Decoder<'_, '_> {
         self.accesses += 1;
         // It may write SP back.
         if w.rn() == 31 {
-            self.sp_checked = false;
+            self.sp_is_written();
         }
         self.word(Code::Memory, w)
     }
@@ -148,7 +148,7 @@ impl Decoder<'_, '_> {
         let op = Operation { code, a, b: base, c, d: 2, imm, ..Operation::default() };
         let step = |imm| Operation { code: Code::AddI64, a: base, b: base, imm, ..Operation::default() };
         if mode & 1 != 0 && base == SP && imm & 15 != 0 {
-            self.sp_checked = false;
+            self.sp_is_written();
         }
         // CHOICE: a load that also writes its base back leaves the address there. Arm ARM, LDP,
         // CONSTRAINED UNPREDICTABLE.
@@ -244,7 +244,7 @@ impl Decoder<'_, '_> {
         self.check_base(base);
         self.accesses += 1;
         if form != 0 && base == SP && imm & 15 != 0 {
-            self.sp_checked = false;
+            self.sp_is_written();
         }
         let op = Operation { code, a, b: base, d: 1, imm, ..Operation::default() };
         // CHOICE: as for pairs, the written-back address wins over the loaded value.

@@ -38,7 +38,8 @@ impl Context {
     pub(crate) const EL0: u32 = 1;
     /// FP and SIMD instructions trap.
     pub(crate) const FP_TRAP: u32 = 2;
-    /// The alignment of SP is checked.
+    /// SP is not a multiple of 16, and that matters: every use of it as a base is checked. Without
+    /// this bit a block checks SP where it is written instead.
     pub(crate) const CHECK_SP: u32 = 4;
 
     const fn has(self, bit: u32) -> bool {
@@ -65,6 +66,8 @@ pub(crate) struct Decoder<'a, 'f> {
     accesses: u8,
     /// SP is known to be a multiple of 16.
     sp_checked: bool,
+    /// The instruction may have made SP something else.
+    sp_written: bool,
     /// The last operation is this instruction's or may not be joined with the next.
     fence: usize,
     /// Branches, and where they go.
@@ -91,6 +94,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
             instructions: 0,
             accesses: 0,
             sp_checked: false,
+            sp_written: false,
             fence: 1,
             branches: [(0, 0); MAX_INSTRUCTIONS + 1],
             branch_count: 0,
@@ -112,6 +116,9 @@ impl<'a, 'f> Decoder<'a, 'f> {
             self.instructions += 1;
             let word = page.load32((self.pc & 0xfff) as usize);
             let go = self.instruction(Word(word));
+            if core::mem::take(&mut self.sp_written) && !self.context.has(Context::CHECK_SP) {
+                self.followed(Code::SpWritten, 0, 0);
+            }
             self.pc = self.pc.wrapping_add(4);
             if go == Go::End {
                 break;
@@ -172,6 +179,12 @@ impl<'a, 'f> Decoder<'a, 'f> {
     fn join(&mut self, op: Operation) {
         self.used -= 1;
         self.emit(op);
+    }
+
+    /// The instruction may leave SP anything.
+    fn sp_is_written(&mut self) {
+        self.sp_checked = false;
+        self.sp_written = true;
     }
 
     fn simple(&mut self, code: Code, a: u8, b: u8, imm: u64) -> Go {

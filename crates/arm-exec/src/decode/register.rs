@@ -140,7 +140,7 @@ impl Decoder<'_, '_> {
         let d = if flags { destination(w.rt()) } else { with_sp(w.rt()) };
         let (n, m) = (with_sp(w.rn()), w.rm() as u8);
         if d == SP {
-            self.sp_checked = false;
+            self.sp_is_written();
         }
         if wide && !subtract && !flags && (option == 2 || option == 6) {
             let code = if option == 2 { Code::AddUxtw } else { Code::AddSxtw };

@@ -5,6 +5,7 @@ use crate::decode::Context;
 use crate::domain::{Invalidation, request};
 use crate::flow::Host;
 use crate::ram::Map;
+use crate::state::SP;
 use crate::system;
 use mmu_xlate::vmsa::El1Registers;
 
@@ -45,7 +46,9 @@ impl<'m> Pe<'m> {
             self.translation_changed(&old, &registers);
         }
         let (sctlr, el0) = (registers.sctlr, self.state.mode.el == 0);
-        let check_sp = sctlr >> if el0 { 4 } else { 3 } & 1 != 0;
+        let misaligned = self.state.x[usize::from(SP)] & 15 != 0;
+        // SCTLR_EL1.SA0, SA.
+        let check_sp = misaligned && sctlr >> if el0 { 4 } else { 3 } & 1 != 0;
         let fp_trap = self.has_fp_trap();
         let context = if el0 { Context::EL0 } else { 0 }
             | if check_sp { Context::CHECK_SP } else { 0 }
