@@ -20,4 +20,5 @@ mod session;
 mod soup;
 mod stats;
 mod sweep;
+mod validity;
 mod wrong_input;

@@ -54,7 +54,7 @@ fn every_layer_has_its_rows() {
     guest.mmu_on(None);
     guest.say("hello\n");
     guest.set(2, 0x4100_0000);
-    guest.repeat(8, 100, |guest| guest.op(ldr(1, 2, 0)));
+    guest.repeat(8, 1_000_000, |guest| guest.op(ldr(1, 2, 0)));
     guest.power_off();
     let report = Report::of(&guest.image(), &[]);
     for row in [
