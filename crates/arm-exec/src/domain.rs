@@ -5,13 +5,17 @@
 //! is not running; a PE that starts to run serves its mailbox first. A PE that waits for others serves
 //! its own mailbox meanwhile, so two that invalidate at each other both get on.
 
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, array, constructor, fence};
 use arm_arch::{Pa, Va};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// PEs that one domain can hold.
-pub const MAX_PES: usize = 64;
+pub const MAX_PES: usize = if MODEL { 3 } else { 64 };
 
-const QUEUE: usize = 16;
+/// Invalidations that a mailbox holds in full.
+const QUEUE: usize = if MODEL { 2 } else { 16 };
+
+/// The models are of a domain that is small enough to explore.
+const MODEL: bool = cfg!(all(loom, test));
 
 /// Bits of a mailbox's request word.
 pub(crate) mod request {
@@ -84,13 +88,15 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    const fn new() -> Self {
-        Self {
-            request: AtomicU32::new(0),
-            running: AtomicBool::new(false),
-            posted: AtomicU64::new(0),
-            served: AtomicU64::new(0),
-            queue: [const { AtomicU64::new(0) }; QUEUE],
+    constructor! {
+        new {
+            Self {
+                request: AtomicU32::new(0),
+                running: AtomicBool::new(false),
+                posted: AtomicU64::new(0),
+                served: AtomicU64::new(0),
+                queue: array![AtomicU64::new(0); QUEUE],
+            }
         }
     }
 
@@ -103,8 +109,10 @@ impl Mailbox {
     /// The PE starts to run. What was posted before is seen by the next `serve`; who posts later
     /// sees the PE running.
     pub(crate) fn enter(&self) {
-        // Ordered before everything that follows, and after what it may have missed.
-        self.running.swap(true, Ordering::SeqCst);
+        self.running.store(true, Ordering::Relaxed);
+        // With the fence in `Domain::wait`: either the poster sees the PE running, or the PE's first look
+        // at its requests, which is without order of its own, sees what was posted.
+        fence(Ordering::SeqCst);
     }
 
     /// The PE stops running; it uses no translation until it enters again.
@@ -122,8 +130,10 @@ impl Mailbox {
         if self.request.load(Ordering::SeqCst) & (request::INVALIDATE | request::OVERFLOW) == 0 {
             return;
         }
-        let seen = self.request.fetch_and(!(request::INVALIDATE | request::OVERFLOW), Ordering::SeqCst);
+        // Tickets before bits: who has counted a ticket has set its bits before, so that the bits of every
+        // ticket acknowledged below are among those taken here or were taken earlier.
         let posted = self.posted.load(Ordering::SeqCst);
+        let seen = self.request.fetch_and(!(request::INVALIDATE | request::OVERFLOW), Ordering::SeqCst);
         for slot in &self.queue {
             let word = slot.swap(0, Ordering::SeqCst);
             if word != 0 {
@@ -177,10 +187,12 @@ impl Default for Domain {
 }
 
 impl Domain {
-    /// Returns a domain in which no PE runs.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { boxes: [const { Mailbox::new() }; MAX_PES], joined: AtomicUsize::new(0) }
+    constructor! {
+        /// Returns a domain in which no PE runs.
+        #[must_use]
+        pub new {
+            Self { boxes: array![Mailbox::new(); MAX_PES], joined: AtomicUsize::new(0) }
+        }
     }
 
     /// Returns the mailbox of a PE, which from now on is told of everything.
@@ -248,6 +260,8 @@ impl Domain {
 
     /// Waits until no PE but one can be using what was posted before.
     pub(crate) fn wait(&self, except: Option<usize>, mut relax: impl FnMut()) {
+        // See `Mailbox::enter`.
+        fence(Ordering::SeqCst);
         for (pe, mailbox) in self.joined() {
             if Some(pe) == except {
                 continue;

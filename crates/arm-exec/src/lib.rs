@@ -37,6 +37,7 @@ mod rare;
 pub mod simd;
 pub mod state;
 mod syndrome;
+mod sync;
 mod system;
 
 pub use block::{Block, Jump, Op};
