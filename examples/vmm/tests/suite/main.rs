@@ -20,5 +20,6 @@ mod session;
 mod soup;
 mod stats;
 mod sweep;
+mod terminal;
 mod validity;
 mod wrong_input;
