@@ -18,6 +18,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(all(feature = "dat", feature = "vmsa"))]
+pub mod combine;
 #[cfg(feature = "dat")]
 pub mod dat;
 pub mod memory;

@@ -206,7 +206,7 @@ fn check_at(
     let want = number(&query["expect"]["par"]);
     let mask: u128 = if want & 1 == 0 {
         // PA in either form, ATTR, SH, F and the mark of the 128-bit form.
-        let pa = if want >> 64 & 1 == 1 { 0xf_ffff_ffff_ff << 76 } else { 0xff_ffff_ffff << 12 };
+        let pa = if want >> 64 & 1 == 1 { 0xfff_ffff_ffff << 76 } else { 0xff_ffff_ffff << 12 };
         pa | 1 << 64 | 0xff << 56 | 0x180 | 1
     } else {
         let permission = if want >> 1 & 0x3c == 0xc { 0xf000 } else { 0 };

@@ -211,7 +211,7 @@ impl Stage2Attributes {
             Parts::Normal(..) if uncached => Parts::Normal(4, 4),
             // As in [`fetch`].
             Parts::Device(_) if fetch => Parts::Normal(4, 4),
-            other => other,
+            Parts::Device(_) | Parts::Normal(..) => parts,
         };
         Attributes::of(parts.encode(xs), stage_1.shareability.union(self.shareability))
     }

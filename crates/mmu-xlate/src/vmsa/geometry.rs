@@ -2,7 +2,7 @@
 
 use super::attr::Shareability;
 use super::implementation::Implementation;
-use arm_arch::bits::{field, mask, trunc64};
+use arm_arch::bits::{field, mask, trunc32, trunc64, zext8};
 use arm_arch::{FaultStatus, Granule, Level};
 
 /// How a descriptor spells an output address beyond 48 bits.
@@ -114,12 +114,12 @@ impl Shape<'_> {
 
     /// Returns the input address bits.
     pub(super) const fn iasize(&self) -> u32 {
-        64u32.saturating_sub(self.txsz as u32)
+        64u32.saturating_sub(trunc32(zext8(self.txsz)))
     }
 
     /// Returns the table levels that the base register skips. Arm ARM, TTBR0_EL1.SKL.
     pub(super) fn skipped(&self) -> u32 {
-        if self.d128 { arm_arch::bits::trunc32(field(trunc64(self.ttbr), 2, 1)) } else { 0 }
+        if self.d128 { trunc32(field(trunc64(self.ttbr), 2, 1)) } else { 0 }
     }
 
     /// Returns the range with tables from `remaining` levels above level 3 on; `valid` is false where

@@ -171,6 +171,12 @@ impl Access {
         !matches!(self.kind, AccessKind::Read | AccessKind::Atomic | AccessKind::Fetch | AccessKind::GcsRead)
     }
 
+    /// Whether `ESR_ELx.WnR` says write for a stage 2 abort: stores, atomics, maintenance and AT.
+    #[must_use]
+    pub const fn is_write(self) -> bool {
+        !matches!(self.kind, AccessKind::Read | AccessKind::Fetch | AccessKind::GcsRead)
+    }
+
     /// Whether `ESR_ELx.CM` is set: cache maintenance or AT.
     #[must_use]
     pub const fn is_maintenance(self) -> bool {

@@ -86,10 +86,20 @@ impl Question {
             OnBehalf::Read { .. } => Needs { read, write: none },
             OnBehalf::Write => Needs { read, write: Permissions::WALK_WRITE },
             OnBehalf::Access { .. } => {
-                let kind = match self.access.kind {
+                let kind = self.access.kind;
+                let kind = match kind {
                     AccessKind::GcsRead => AccessKind::Read,
                     AccessKind::GcsWrite => AccessKind::Write,
-                    kind => kind,
+                    AccessKind::Read
+                    | AccessKind::Write
+                    | AccessKind::Atomic
+                    | AccessKind::Fetch
+                    | AccessKind::Invalidate
+                    | AccessKind::Clean
+                    | AccessKind::CleanInvalidate
+                    | AccessKind::AtRead
+                    | AccessKind::AtWrite
+                    | AccessKind::AtAddress => kind,
                 };
                 perm::needs(Access { kind, ..self.access }, params.cmow)
             }
@@ -365,5 +375,5 @@ const fn may_be_top(params: &Stage2, marks: [bool; 2], high: bool) -> bool {
     } else {
         (params.tl0, low_mark, params.tl1, high_mark)
     };
-    own_mark || !own && !(other && other_mark)
+    own_mark || !(own || other && other_mark)
 }
