@@ -88,12 +88,20 @@ impl Memory {
         Storage::new(self.ram()).write_bytes(Absolute::new(at), bytes).map_err(|error| error.to_string())
     }
 
-    /// Fills everything with zeros, for a machine that starts again.
+    /// Fills everything with zeros, for a machine that starts again. Pages that never held anything are only looked
+    /// at: the host need not provide them.
+    ///
+    /// # Errors
+    /// In words, if a page is not there, which is a mistake of this program.
     pub fn clear(&self) -> Result<(), String> {
         let storage = Storage::new(self.ram());
-        let zeros = [0; 4096];
-        for page in 0..self.ram().bytes() / 4096 {
-            storage.write_bytes(Absolute::new(page * 4096), &zeros).map_err(|error| error.to_string())?;
+        let text = |error: s390_arch::OutsideStorage| error.to_string();
+        let (zeros, mut page) = ([0; 4096], [0; 4096]);
+        for at in (0..self.ram().bytes()).step_by(4096).map(Absolute::new) {
+            storage.read_bytes(at, &mut page).map_err(text)?;
+            if page != zeros {
+                storage.write_bytes(at, &zeros).map_err(text)?;
+            }
         }
         Ok(())
     }
@@ -338,12 +346,19 @@ fn core(cpus: u16) -> Result<CoreVm, String> {
 }
 
 /// Ends the machine when the thread of a vCPU panics: the others would wait for it forever.
-struct EndOnPanic<'a>(&'a Host<'a>);
+struct EndOnPanic<'a> {
+    host: &'a Host<'a>,
+    /// Where the others wait for it at the start, until it has been there.
+    ready: Option<&'a Barrier>,
+}
 
 impl Drop for EndOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.stop(End::Quit);
+            self.host.stop(End::Quit);
+            if let Some(ready) = self.ready {
+                ready.wait();
+            }
         }
     }
 }
@@ -357,7 +372,7 @@ fn run_vcpu(
     image: &Image,
     setup: &Setup<'_>,
 ) -> Result<VcpuReport, String> {
-    let _end = EndOnPanic(host);
+    let mut end = EndOnPanic { host, ready: Some(ready) };
     if let Some(thread) = host.threads.get(usize::from(index.0)) {
         // Set once, by this thread; nobody else writes it.
         let _ = thread.set(thread::current());
@@ -376,6 +391,7 @@ fn run_vcpu(
     });
     // Nobody runs before everybody is there: the first thing a guest may do is to start another CPU.
     ready.wait();
+    end.ready = None;
     let (mut vcpu, mut guest) = match made {
         Ok(made) => made,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! Guests that behave.
 
-use crate::guest::{BASE, PL011, Program, a64::*, numbers};
+use crate::guest::{BASE, GICD, PL011, PL031, Program, a64::*, numbers};
 use crate::session::{Session, TemporaryFile, boot};
 
 #[test]
@@ -150,4 +150,106 @@ fn exits_are_traced_on_demand() {
     assert_eq!(finished.out, "");
     let calls = finished.err.lines().filter(|line| line.contains("syndrome: 5a000000")).count();
     assert_eq!(calls, 2, "{}", finished.err);
+}
+
+/// The clock counts the seconds since 1970, and takes another time.
+#[test]
+fn the_clock_tells_the_time() {
+    let seconds = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let mut guest = Program::new();
+    guest.set(2, PL031);
+    guest.op(ldr_w(1, 2, 0));
+    guest.print(1);
+    guest.set(1, 1_000_000);
+    guest.ops(&[str_w(1, 2, 8), ldr_w(1, 2, 0)]);
+    guest.print(1);
+    guest.power_off();
+    let before = seconds();
+    let values = numbers(&boot(&guest.image(), &[]).out);
+    assert!((before..=seconds()).contains(&values[0]), "{values:?}");
+    assert!((1_000_000..1_000_100).contains(&values[1]), "{values:?}");
+}
+
+/// A key wakes a guest that waits, by interrupt 33; reading the character lowers the line.
+#[test]
+fn a_key_interrupts_a_waiting_guest() {
+    let mut guest = Program::with_handler("key");
+    guest.interrupts(0);
+    // GICD: SPI 33 in group 1, enabled. UART: receiver on, interrupts of RX and RT.
+    for (address, value) in
+        [(GICD + 0x84, 2), (GICD + 0x104, 2), (PL011 + 0x2c, 0x70), (PL011 + 0x30, 0x301), (PL011 + 0x38, 0x50)]
+    {
+        guest.set(2, address);
+        guest.set(1, value);
+        guest.op(str_w(1, 2, 0));
+    }
+    guest.say("ready\n");
+    guest.op(daif_clear(2));
+    guest.label("sleep");
+    guest.op(WFI);
+    guest.to("sleep", b);
+    guest.label("key");
+    guest.op(mrs(4, ICC_IAR1_EL1));
+    guest.print(4);
+    guest.op(ldr_w(5, 27, 0));
+    guest.print(5);
+    guest.ops(&[msr(ICC_EOIR1_EL1, 4), cmp_i(5, u32::from(b'q'))]);
+    guest.to("off", |o| b_cond(EQ, o));
+    guest.op(ERET);
+    guest.label("off");
+    guest.power_off();
+    let mut session = Session::boot(&guest.image(), &[]);
+    session.expect("ready\n").linger();
+    session.send(b"a").expect("0000000000000061");
+    session.linger().send(b"q");
+    assert_eq!(numbers(&session.finish().expect_code(0).out), [33, 0x61, 33, 0x71]);
+}
+
+/// Clock ticks of processor time that a child has used; 100 a second on Linux.
+fn processor_time(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // utime and stime are the fields 14 and 15; the name, field 2, ends with a parenthesis.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
+
+/// WFI blocks the threads: a machine that waits costs next to nothing.
+#[test]
+fn a_waiting_machine_uses_no_processor() {
+    let mut guest = Program::new();
+    guest.say("ready\n");
+    guest.label("sleep");
+    guest.op(WFI);
+    guest.to("sleep", b);
+    let mut session = Session::boot(&guest.image(), &["--cpus", "4"]);
+    session.expect("ready\n").linger();
+    let Some(before) = processor_time(session.id()) else {
+        println!("skipped: no /proc/PID/stat");
+        return;
+    };
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let used = processor_time(session.id()).unwrap() - before;
+    session.quit().expect_code(0);
+    assert!(used < 20, "{used} of 200 ticks");
+}
+
+/// A reader of the console that has gone does not stop the guest.
+#[test]
+fn a_closed_console_does_not_stop_the_guest() {
+    let mut guest = Program::new();
+    guest.repeat(8, 10_000, |guest| guest.ops(&[movz(1, 0x2e, 0), str_w(1, 27, 0)]));
+    guest.power_off();
+    let kernel = TemporaryFile::new(&guest.image());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_vmm"))
+        .args(["--kernel", kernel.name(), "--memory", "64"])
+        .stdin(std::process::Stdio::null())
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let err = crate::session::Heard::to(child.stderr.take().unwrap());
+    err.end(crate::session::LIMIT);
+    assert_eq!((child.wait().unwrap().code(), err.text().as_str()), (Some(0), ""));
 }

@@ -121,6 +121,10 @@ impl Session {
         session
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the guest has said this.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> &mut Self {

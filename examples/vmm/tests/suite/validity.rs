@@ -318,3 +318,16 @@ fn a_guest_runs_on_a_machine_that_returns_for_no_reason() {
         assert_eq!(run(mischief(misbehaviour), 2, &image), Ok(End::PowerOff));
     }
 }
+
+/// A thread that breaks takes the machine with it, and not the program: wherever it is, nobody waits for it.
+#[test]
+fn a_vcpu_that_panics_ends_the_machine() {
+    let mut guest = Program::new();
+    guest.hang();
+    let image = image(guest);
+    for broken in [0, 3] {
+        let before_run = hook(move |_, _, vcpu| assert_ne!(vcpu.0, broken, "on purpose"));
+        let error = error(Setup { before_run, ..Setup::default() }, 4, &image);
+        assert_eq!((error.status(), error.to_string().as_str()), (1, "a vCPU's thread panicked"));
+    }
+}
