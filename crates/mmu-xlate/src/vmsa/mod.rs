@@ -27,6 +27,7 @@ mod source;
 mod stage1;
 mod stage2;
 mod stage2_params;
+mod tlbi;
 mod translate;
 
 pub use at::{AtContext, AtOperation, AtOutcome, at};
@@ -40,4 +41,5 @@ pub use perm::{Access, AccessKind, Permissions, Privilege};
 pub use registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
 pub use stage1::{walk, walk_recorded, walk_updating};
 pub use stage2_params::Stage2;
+pub use tlbi::{Cached, CachedEntry, Shared, Tlbi, TlbiContext};
 pub use translate::Translator;

@@ -1,0 +1,375 @@
+//! TLB maintenance: what each instruction must remove, by hand from Arm ARM D8.17 and the pages of the
+//! instructions in C5.5. Operands are spelt out: ASID\[63:48\], TTL\[47:44\], VA\[55:12\] in \[43:0\]; ranges
+//! TG\[47:46\], SCALE\[45:44\], NUM\[43:39\], TTL\[38:37\], BaseADDR\[36:0\].
+#![cfg(feature = "vmsa")]
+#![allow(missing_docs, clippy::panic, clippy::expect_used, reason = "a test")]
+
+use arm_arch::sysreg::instructions as ins;
+use arm_arch::{Granule, Level, SysRegId};
+use mmu_xlate::vmsa::{Cached, CachedEntry, Regime, Shared, Space, Tlbi, TlbiContext};
+
+const GUEST: TlbiContext =
+    TlbiContext { state: Space::NonSecure, e2h: false, tge: false, vmid: 7, asid_16: true, ds: false };
+/// A host with VHE: {E2H,TGE} = {1,1}.
+const HOST: TlbiContext = TlbiContext { e2h: true, tge: true, ..GUEST };
+
+/// The page at VA 0x7f12_3456_7000 of ASID 0x42 and VMID 7.
+const PAGE: CachedEntry = CachedEntry {
+    cached: Cached::Stage1,
+    regime: Regime::El1And0,
+    state: Space::NonSecure,
+    vmid: 7,
+    asid: Some(0x42),
+    start: 0x7f12_3456_7000,
+    size_log2: 12,
+    level: Level::L3,
+    granule: Granule::Size4K,
+    ipa_space: Space::NonSecure,
+};
+/// The 2 MiB block around it, global.
+const BLOCK: CachedEntry =
+    CachedEntry { asid: None, start: 0x7f12_3440_0000, size_log2: 21, level: Level::L2, ..PAGE };
+/// The table of level 3 that its page is in.
+const TABLE: CachedEntry = CachedEntry {
+    cached: Cached::Stage1Table,
+    start: 0x7f12_3440_0000,
+    size_log2: 21,
+    level: Level::L2,
+    ..PAGE
+};
+const KERNEL: CachedEntry = CachedEntry { asid: None, start: 0xffff_8000_1000_0000, ..PAGE };
+/// IPA 0x8_1234_5000.
+const STAGE2: CachedEntry = CachedEntry { cached: Cached::Stage2, asid: None, start: 0x8_1234_5000, ..PAGE };
+const COMBINED: CachedEntry = CachedEntry { cached: Cached::Combined, ..PAGE };
+const OTHER_VM: CachedEntry = CachedEntry { vmid: 8, ..PAGE };
+const OTHER_ASID: CachedEntry = CachedEntry { asid: Some(0x43), ..PAGE };
+const SECURE: CachedEntry = CachedEntry { state: Space::Secure, ..PAGE };
+const OF_HOST: CachedEntry = CachedEntry { regime: Regime::El2And0, vmid: 0, ..PAGE };
+const OF_EL2: CachedEntry = CachedEntry { regime: Regime::El2, vmid: 0, asid: None, ..PAGE };
+const OF_EL3: CachedEntry = CachedEntry { regime: Regime::El3, vmid: 0, asid: None, ..PAGE };
+
+/// VA 0x7f12_3456_7000 >> 12, with ASID 0x42.
+const OPERAND: u64 = 0x0042_0007_f123_4567;
+
+struct Case {
+    name: &'static str,
+    id: SysRegId,
+    operand: u64,
+    context: TlbiContext,
+    gone: &'static [CachedEntry],
+    kept: &'static [CachedEntry],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "VAE1: the address and ASID or global, tables too, current VMID",
+        id: ins::TLBI_VAE1,
+        operand: OPERAND,
+        context: GUEST,
+        gone: &[PAGE, BLOCK, TABLE, COMBINED],
+        kept: &[OTHER_ASID, OTHER_VM, KERNEL, STAGE2, SECURE, OF_HOST, OF_EL2, OF_EL3],
+    },
+    Case {
+        name: "VALE1: the last level only",
+        id: ins::TLBI_VALE1IS,
+        operand: OPERAND,
+        context: GUEST,
+        gone: &[PAGE, BLOCK, COMBINED],
+        kept: &[TABLE, OTHER_ASID],
+    },
+    Case {
+        name: "VAAE1: any ASID",
+        id: ins::TLBI_VAAE1OS,
+        operand: OPERAND,
+        context: GUEST,
+        gone: &[PAGE, OTHER_ASID, BLOCK, TABLE],
+        kept: &[OTHER_VM, KERNEL],
+    },
+    Case {
+        name: "VAALE1: any ASID, last level",
+        id: ins::TLBI_VAALE1,
+        operand: OPERAND,
+        context: GUEST,
+        gone: &[PAGE, OTHER_ASID],
+        kept: &[TABLE],
+    },
+    Case {
+        name: "VAE1 of the upper range: bit 55 is the sign",
+        id: ins::TLBI_VAE1,
+        operand: 0x0042_0ff8_0001_0000,
+        context: GUEST,
+        gone: &[KERNEL],
+        kept: &[PAGE],
+    },
+    Case {
+        name: "ASIDE1: what is not global",
+        id: ins::TLBI_ASIDE1,
+        operand: 0x42 << 48,
+        context: GUEST,
+        gone: &[PAGE, TABLE, COMBINED],
+        kept: &[BLOCK, KERNEL, OTHER_ASID, OTHER_VM, STAGE2],
+    },
+    Case {
+        name: "8-bit ASIDs: the high byte is 0",
+        id: ins::TLBI_ASIDE1,
+        operand: 0xff42 << 48,
+        context: TlbiContext { asid_16: false, ..GUEST },
+        gone: &[PAGE],
+        kept: &[OTHER_ASID],
+    },
+    Case {
+        name: "VMALLE1: stage 1 of the VMID",
+        id: ins::TLBI_VMALLE1,
+        operand: 0,
+        context: GUEST,
+        gone: &[PAGE, BLOCK, TABLE, COMBINED, KERNEL, OTHER_ASID],
+        kept: &[STAGE2, OTHER_VM, SECURE, OF_EL2, OF_HOST],
+    },
+    Case {
+        name: "VMALLE1 under {E2H,TGE} = {1,1}: the host's",
+        id: ins::TLBI_VMALLE1IS,
+        operand: 0,
+        context: HOST,
+        gone: &[OF_HOST],
+        kept: &[PAGE, OF_EL2],
+    },
+    Case {
+        name: "VAE1 under {E2H,TGE} = {1,1}: the host's",
+        id: ins::TLBI_VAE1,
+        operand: OPERAND,
+        context: HOST,
+        gone: &[OF_HOST],
+        kept: &[PAGE],
+    },
+    Case {
+        name: "VMALLS12E1: both stages of the VMID",
+        id: ins::TLBI_VMALLS12E1,
+        operand: 0,
+        context: GUEST,
+        gone: &[PAGE, STAGE2, COMBINED, TABLE],
+        kept: &[OTHER_VM, OF_EL2, SECURE],
+    },
+    Case {
+        name: "ALLE1: both stages, all VMIDs",
+        id: ins::TLBI_ALLE1,
+        operand: 0,
+        context: GUEST,
+        gone: &[PAGE, OTHER_VM, STAGE2, KERNEL],
+        kept: &[OF_EL2, OF_HOST, SECURE],
+    },
+    Case {
+        name: "IPAS2E1: stage 2 alone, by its own address",
+        id: ins::TLBI_IPAS2E1,
+        operand: 0x81_2345,
+        context: GUEST,
+        gone: &[STAGE2],
+        kept: &[COMBINED, PAGE],
+    },
+    Case {
+        name: "IPAS2E1 of another page",
+        id: ins::TLBI_IPAS2LE1OS,
+        operand: 0x81_2346,
+        context: GUEST,
+        gone: &[],
+        kept: &[STAGE2],
+    },
+    Case {
+        name: "ALLE2 without VHE",
+        id: ins::TLBI_ALLE2,
+        operand: 0,
+        context: GUEST,
+        gone: &[OF_EL2],
+        kept: &[OF_HOST, PAGE, OF_EL3],
+    },
+    Case {
+        name: "ALLE2 with E2H",
+        id: ins::TLBI_ALLE2,
+        operand: 0,
+        context: TlbiContext { e2h: true, ..GUEST },
+        gone: &[OF_HOST],
+        kept: &[OF_EL2, PAGE],
+    },
+    Case {
+        name: "VAE2 with E2H knows ASIDs",
+        id: ins::TLBI_VAE2,
+        operand: 0x0043_0007_f123_4567,
+        context: TlbiContext { e2h: true, ..GUEST },
+        gone: &[],
+        kept: &[OF_HOST],
+    },
+    Case {
+        name: "VAE2 without VHE",
+        id: ins::TLBI_VAE2,
+        operand: OPERAND,
+        context: GUEST,
+        gone: &[OF_EL2],
+        kept: &[PAGE, OF_EL3],
+    },
+    Case {
+        name: "VALE3",
+        id: ins::TLBI_VALE3,
+        operand: OPERAND,
+        context: GUEST,
+        gone: &[OF_EL3],
+        kept: &[OF_EL2, PAGE],
+    },
+    Case {
+        name: "TTL 0b0111: 4 KiB, level 3",
+        id: ins::TLBI_VAE1,
+        operand: OPERAND | 0b0111 << 44,
+        context: GUEST,
+        gone: &[PAGE, TABLE],
+        kept: &[BLOCK],
+    },
+    Case {
+        name: "TTL 0b0110: 4 KiB, level 2",
+        id: ins::TLBI_VAE1,
+        operand: OPERAND | 0b0110 << 44,
+        context: GUEST,
+        gone: &[BLOCK],
+        kept: &[PAGE],
+    },
+    Case {
+        name: "TTL 0b0011: no granule, no hint",
+        id: ins::TLBI_VAE1,
+        operand: OPERAND | 0b0011 << 44,
+        context: GUEST,
+        gone: &[PAGE, BLOCK],
+        kept: &[],
+    },
+    Case {
+        // TG 4 KiB, SCALE 0, NUM 0: (0 + 1) << (5*0 + 1) = 2 pages, from 0x7f12_3456_6000.
+        name: "RVAE1: two pages, of which the second",
+        id: ins::TLBI_RVAE1,
+        operand: 0x42 << 48 | 1 << 46 | 0x7_f123_4566,
+        context: GUEST,
+        gone: &[PAGE, BLOCK, TABLE],
+        kept: &[OTHER_ASID, KERNEL],
+    },
+    Case {
+        // The same two pages one page lower: they end where the page starts.
+        name: "RVAE1: ends before the page",
+        id: ins::TLBI_RVAE1,
+        operand: 0x42 << 48 | 1 << 46 | 0x7_f123_4565,
+        context: GUEST,
+        gone: &[],
+        kept: &[PAGE],
+    },
+    Case {
+        // SCALE 1, NUM 3: (3 + 1) << (5*1 + 1) = 256 pages = 0x10_0000 bytes, from 0x7f12_3446_8000 to
+        // 0x7f12_3456_8000.
+        name: "RVALE1: 256 pages, of which the last",
+        id: ins::TLBI_RVALE1IS,
+        operand: 0x42 << 48 | 1 << 46 | 1 << 44 | 3 << 39 | 0x7_f123_4468,
+        context: GUEST,
+        gone: &[PAGE],
+        kept: &[TABLE],
+    },
+    Case {
+        name: "RVAE1 of another granule",
+        id: ins::TLBI_RVAE1,
+        operand: 0x42 << 48 | 2 << 46 | 0x7_f123_4566 >> 2,
+        context: GUEST,
+        gone: &[],
+        kept: &[PAGE],
+    },
+    Case {
+        name: "RVAE1 with TTL 3: no block",
+        id: ins::TLBI_RVAE1,
+        operand: 0x42 << 48 | 1 << 46 | 3 << 37 | 0x7_f123_4566,
+        context: GUEST,
+        gone: &[PAGE],
+        kept: &[BLOCK],
+    },
+    Case {
+        // BaseADDR is VA[52:16] with DS: 0x7f12_3456 << 16, two pages of 4 KiB from 0x7f12_3456_0000.
+        name: "RVAE1 with DS: the base is in 64 KiB",
+        id: ins::TLBI_RVAE1,
+        operand: 0x42 << 48 | 1 << 46 | 2 << 39 | 0x7f12_3456,
+        context: TlbiContext { ds: true, ..GUEST },
+        gone: &[BLOCK],
+        kept: &[PAGE],
+    },
+    Case {
+        // BaseADDR[36] is VA[48], the sign: 0xffff_8000_1000_0000 >> 12 in 37 bits.
+        name: "RVAAE1 of the upper range",
+        id: ins::TLBI_RVAAE1,
+        operand: 1 << 46 | 0x18_0001_0000,
+        context: GUEST,
+        gone: &[KERNEL],
+        kept: &[PAGE],
+    },
+    Case {
+        name: "RIPAS2E1",
+        id: ins::TLBI_RIPAS2E1,
+        operand: 1 << 46 | 0x81_2344,
+        context: GUEST,
+        gone: &[STAGE2],
+        kept: &[COMBINED],
+    },
+    Case {
+        name: "VMALLWS2E1: what has dirty state of stage 2",
+        id: ins::TLBI_VMALLWS2E1,
+        operand: 0,
+        context: GUEST,
+        gone: &[STAGE2, COMBINED],
+        kept: &[PAGE, OTHER_VM],
+    },
+];
+
+#[test]
+fn each_instruction_removes_what_it_names() {
+    for Case { name, id, operand, context, gone, kept } in CASES {
+        let tlbi = Tlbi::decode(*id, *operand, context).expect(name);
+        for entry in *gone {
+            assert!(tlbi.removes(entry, context), "{name}: stays: {entry:x?}");
+        }
+        for entry in *kept {
+            assert!(!tlbi.removes(entry, context), "{name}: goes: {entry:x?}");
+        }
+    }
+}
+
+#[test]
+fn the_intermediate_space_is_named_in_secure_state() {
+    let context = TlbiContext { state: Space::Secure, ..GUEST };
+    let secure = CachedEntry { state: Space::Secure, ipa_space: Space::Secure, ..STAGE2 };
+    let other = CachedEntry { ipa_space: Space::NonSecure, ..secure };
+    let of = |ns: u64| Tlbi::decode(ins::TLBI_IPAS2E1IS, ns << 63 | 0x81_2345, &context).expect("a TLBI");
+    assert!(of(0).removes(&secure, &context) && !of(0).removes(&other, &context));
+    assert!(of(1).removes(&other, &context) && !of(1).removes(&secure, &context));
+}
+
+#[test]
+fn suffixes_say_who_and_what_to_wait_for() {
+    let of = |id| {
+        let tlbi = Tlbi::decode(id, 0, &GUEST).expect("a TLBI");
+        (tlbi.shared, tlbi.excludes_xs)
+    };
+    assert_eq!(of(ins::TLBI_VAE1), (Shared::Local, false));
+    assert_eq!(of(ins::TLBI_VAE1IS), (Shared::Inner, false));
+    assert_eq!(of(ins::TLBI_VAE1OSNXS), (Shared::Outer, true));
+    assert_eq!(of(ins::TLBI_RVAE1OS), (Shared::Outer, false));
+    assert_eq!(of(ins::TLBI_RIPAS2LE1ISNXS), (Shared::Inner, true));
+    assert_eq!(of(ins::TLBI_IPAS2E1OS), (Shared::Outer, false));
+    assert_eq!(of(ins::TLBI_PAALL), (Shared::Local, false));
+    assert_eq!(of(ins::TLBI_RPAOS), (Shared::Outer, false));
+}
+
+#[test]
+fn what_is_no_tlbi_decodes_as_none() {
+    for id in [ins::DC_IVAC, ins::AT_S1E1R, ins::IC_IALLU, SysRegId::new(1, 0, 8, 7, 4)] {
+        assert_eq!(Tlbi::decode(id, 0, &GUEST), None, "{id:?}");
+    }
+}
+
+#[test]
+fn the_wide_form_has_its_address_in_the_second_register() {
+    // TLBIP: VA[55:12] in bits 107:64, ASID and TTL as before.
+    let operand = 0x7_f123_4567_u128 << 64 | 0x42 << 48;
+    let tlbi = Tlbi::decode_pair(ins::TLBI_VAE1, operand, &GUEST).expect("a TLBI");
+    assert!(tlbi.removes(&PAGE, &GUEST) && !tlbi.removes(&KERNEL, &GUEST));
+    let range = 0x7_f123_4566_u128 << 64 | 0x42 << 48 | 1 << 46;
+    let tlbi = Tlbi::decode_pair(ins::TLBI_RVAE1, range, &GUEST).expect("a TLBI");
+    assert!(tlbi.removes(&PAGE, &GUEST) && !tlbi.removes(&OTHER_ASID, &GUEST));
+}
