@@ -1,4 +1,12 @@
 //! Kicks: none is lost, whenever it comes.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
 mod common;
 

@@ -1,4 +1,12 @@
 //! A machine that misbehaves: the driver says what it got, and goes on when the machine does.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
 mod common;
 

@@ -1,5 +1,13 @@
 //! The driver under every setting of what the sources leave open: where driver and machine mean the same it works, where
 //! they do not there is an error that says so.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
 mod common;
 

@@ -1,4 +1,12 @@
 //! Tables change under running vCPUs, and no store is lost from the log.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
 mod common;
 
@@ -145,7 +153,10 @@ fn in_rounds(
                     (0..VCPUS).for_each(|n| vm.request_exit(VcpuIndex(n)));
                     stop.wait();
                 };
-                round(number, vm, parts, &|| drop(start.wait()), &halt);
+                let go = || {
+                    start.wait();
+                };
+                round(number, vm, parts, &go, &halt);
             }
             over.store(true, SeqCst);
             start.wait();

@@ -1,5 +1,13 @@
 //! Single fields of the blocks are spoilt: the machine's reason arrives, nothing else happens, and when the field is put
 //! right the guest goes on.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
 mod common;
 

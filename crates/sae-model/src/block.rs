@@ -5,9 +5,9 @@ use arm_exec::state::{Flags, Mode, SP, State};
 use s390_arch::sae::InterceptionCode;
 use s390_arch::sae::block::field;
 
-/// A control block in storage: one page, so that nothing in it can be out of reach.
+/// A control block or save area in storage: one page, so that nothing in it can be out of reach.
 ///
-/// Only the thread that plays the CPU touches it during SAE, so plain accesses do.
+/// Only the thread that plays the CPU touches it during an instruction of the facility, so plain accesses do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'m>(PagePtr<'m>);
 
@@ -50,8 +50,8 @@ macro_rules! store {
     };
 }
 
-/// Returns the field offsets of consecutive doublewords from `first`.
-fn doublewords(first: u64) -> impl Iterator<Item = u64> {
+/// Returns the offsets of consecutive doublewords from `first`.
+pub(crate) fn doublewords(first: u64) -> impl Iterator<Item = u64> {
     (0..).map(move |n: u64| first.wrapping_add(n << 3))
 }
 
@@ -71,9 +71,15 @@ impl<'m> Block<'m> {
         self.0.load64(place(offset)).swap_bytes()
     }
 
+    /// Stores the big-endian doubleword at `offset`.
     #[inline]
-    fn store(self, offset: u64, value: u64) {
+    pub(crate) fn store(self, offset: u64, value: u64) {
         self.0.store64(place(offset), value.swap_bytes());
+    }
+
+    /// Fills the block with zeros.
+    pub(crate) fn clear(self) {
+        doublewords(0).take(512).for_each(|offset| self.store(offset, 0));
     }
 
     /// Records why SAE ends. The code comes last.
@@ -105,14 +111,19 @@ impl<'m> Block<'m> {
         state.fp.fpcr = low_word(self.load(field::FPCR));
         state.fp.fpsr = low_word(self.load(field::FPSR));
         set_pstate(state, self.load(field::PSTATE));
-        state.x[usize::from(SP)] = *bank(state);
+        let sp = *bank(state);
+        if let Some(in_use) = state.x.get_mut(usize::from(SP)) {
+            *in_use = sp;
+        }
         // Coming from EL2 is an exception return: it clears the local monitor. Arm ARM, AArch64.ExceptionReturn.
         state.monitor.open = false;
     }
 
     /// Puts the guest state back into the block.
     pub(crate) fn store_state(self, state: &mut State) {
-        *bank(state) = state.x[usize::from(SP)];
+        if let Some(sp) = state.x.get(usize::from(SP)).copied() {
+            *bank(state) = sp;
+        }
         doublewords!(self, state, store);
         for (offset, x) in doublewords(field::GPR).zip(state.x.iter().take(31)) {
             self.store(offset, *x);

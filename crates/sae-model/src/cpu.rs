@@ -1,6 +1,6 @@
 //! One CPU of the machine: the instructions of the facility.
 
-use crate::block::Block;
+use crate::block::{Block, doublewords};
 use crate::config::{Config, LimitForm, Mischief, PastLimit, TimerForm};
 use crate::identification;
 use crate::machine::{Clock, Machine, Reported};
@@ -89,14 +89,20 @@ impl<'a, K: Clock> Cpu<'a, K> {
         Statistics { entries: self.entries, dat_walks: self.dat_walks, engine: self.pe.statistics() }
     }
 
-    /// Returns the doubleword of format and status of an area that SASR, EASR and LASRM take.
-    fn valid_area(&self, area: Absolute) -> Result<u64, Rejected> {
-        if !area.is_aligned(BLOCK_BYTES) {
+    /// Returns the block of 4 KiB at `at`.
+    fn block(&self, at: Absolute) -> Result<Block<'a>, Rejected> {
+        if !at.is_aligned(BLOCK_BYTES) {
             return Err(SPECIFICATION);
         }
-        let header = self.machine.storage().load_u64(area).map_err(|_| ADDRESSING)?;
+        self.machine.ram.page(Pa::new(at.bits())).map(Block::new).ok_or(ADDRESSING)
+    }
+
+    /// Returns the save area at `at`, if it is one that SASR, EASR and LASRM take.
+    fn valid_area(&self, at: Absolute) -> Result<Block<'a>, Rejected> {
+        let area = self.block(at)?;
+        let header = area.load(save_area::field::SAF);
         // saf is 0, sas has VALID.
-        if header >> 56 == 0 && header & VALID != 0 { Ok(header) } else { Err(SPECIFICATION) }
+        if header >> 56 == 0 && header & VALID != 0 { Ok(area) } else { Err(SPECIFICATION) }
     }
 
     fn set_loaded(&mut self, number: SystemRegisterNumber, value: u64) -> Result<(), Rejected> {
@@ -113,10 +119,11 @@ impl<'a, K: Clock> Cpu<'a, K> {
         Ok(())
     }
 
-    fn in_area(&self, area: Absolute, number: SystemRegisterNumber) -> Result<Absolute, Rejected> {
+    /// Returns a save area with the offset of a register in it.
+    fn in_area(&self, at: Absolute, number: SystemRegisterNumber) -> Result<(Block<'a>, u64), Rejected> {
         let index = SAVED.iter().position(|saved| *saved == number).ok_or(SPECIFICATION)?;
-        self.valid_area(area)?;
-        slots(area).nth(index).flatten().ok_or(ADDRESSING)
+        let area = self.valid_area(at)?;
+        doublewords(save_area::field::REGS).nth(index).map(|offset| (area, offset)).ok_or(SPECIFICATION)
     }
 
     /// Checks a control block and gathers the machine around the guest.
@@ -172,18 +179,17 @@ impl<'a, K: Clock> Cpu<'a, K> {
         if held() && outputs(&self.pe.state.sys, world.counter()) != TimerReason::new() {
             let event = self.pe.run(world, 1);
             let due = outputs(&self.pe.state.sys, world.counter());
-            match event {
-                Event::Budget if due != TimerReason::new() => {
-                    return (Interception::Timer(due), Reported::Other);
-                }
-                Event::Budget => {}
-                event => return self.report(event),
+            if !matches!(event, Event::Budget) {
+                return self.report(event);
+            }
+            if due != TimerReason::new() {
+                return (Interception::Timer(due), Reported::Other);
             }
         }
         loop {
-            match self.pe.run(world, BUDGET) {
-                Event::Budget => {}
-                event => return self.report(event),
+            let event = self.pe.run(world, BUDGET);
+            if !matches!(event, Event::Budget) {
+                return self.report(event);
             }
         }
     }
@@ -269,11 +275,6 @@ fn window(config: &Config, origin: u64, limit: u64) -> Result<(u64, u64), Validi
     Ok((origin, last))
 }
 
-/// Returns where a save area keeps its registers, in the order of [`SAVED`].
-fn slots(area: Absolute) -> impl Iterator<Item = Option<Absolute>> {
-    (0..).map(move |n: u64| area.checked_add(save_area::field::REGS.wrapping_add(n << 3)))
-}
-
 /// Returns the timers whose output is high.
 fn outputs(sys: &SysRegs, count: u64) -> TimerReason {
     let on = |ctl, cval| Comparator { ctl: CntCtl::from_bits(ctl), cval };
@@ -308,12 +309,7 @@ impl<K: Clock> Facility for Cpu<'_, K> {
     fn sae(&mut self, at: Absolute) {
         self.entries = self.entries.wrapping_add(1);
         // A block that is misaligned or outside storage cannot hold a report about itself.
-        let Some(page) =
-            at.is_aligned(BLOCK_BYTES).then(|| self.machine.ram.page(Pa::new(at.bits()))).flatten()
-        else {
-            return;
-        };
-        let block = Block::new(page);
+        let Ok(block) = self.block(at) else { return };
         if self.misbehave(block).is_none() {
             let (code, data) = self.run_block(at, block).encode();
             block.record(code, &data);
@@ -325,18 +321,15 @@ impl<K: Clock> Facility for Cpu<'_, K> {
         if self.loaded.is_some() {
             return Err(SPECIFICATION);
         }
-        let header = self.valid_area(area)?;
-        let storage = self.machine.storage();
+        let block = self.valid_area(area)?;
         let mut steered = false;
-        let mut slots = slots(area);
+        let mut offsets = doublewords(save_area::field::REGS);
         for_each(&mut self.pe.state.sys, &mut self.inert, |number, register| {
-            // The area is a page, which is there as a whole.
-            let slot = slots.next().flatten().and_then(|at| storage.load_u64(at).ok());
-            let value = slot.unwrap_or_default();
+            let value = offsets.next().map_or(0, |offset| block.load(offset));
             steered |= *register != value && steers_translation(number);
             *register = value;
         });
-        storage.store_u64(area, header & !VALID).map_err(|_| ADDRESSING)?;
+        block.store(save_area::field::SAF, block.load(save_area::field::SAF) & !VALID);
         if steered {
             self.pe.invalidate(Invalidation::Translations);
         }
@@ -348,15 +341,9 @@ impl<K: Clock> Facility for Cpu<'_, K> {
         if self.loaded != Some(area) {
             return Err(SPECIFICATION);
         }
-        let storage = self.machine.storage();
-        let mut slots = slots(area);
-        let mut stored = Ok(());
-        for_each(&mut self.pe.state.sys, &mut self.inert, |_, register| {
-            let slot = slots.next().flatten().ok_or(OutsideStorage(area));
-            stored = stored.and(slot.and_then(|at| storage.store_u64(at, *register)));
-        });
-        let header = storage.load_u64(area).map_err(|_| ADDRESSING)?;
-        stored.and_then(|()| storage.store_u64(area, header | VALID)).map_err(|_| ADDRESSING)?;
+        let block = self.block(area)?;
+        store_registers(block, &mut self.pe.state.sys, &mut self.inert);
+        block.store(save_area::field::SAF, block.load(save_area::field::SAF) | VALID);
         self.loaded = None;
         Ok(())
     }
@@ -372,14 +359,10 @@ impl<K: Clock> Facility for Cpu<'_, K> {
             M4::Loaded if self.loaded == Some(area) => self.set_loaded(number, value),
             M4::Loaded => Err(SPECIFICATION),
             M4::SaveArea => {
-                let storage = self.machine.storage();
-                let (at, value) = if number == OSLAR {
-                    let at = self.in_area(area, OSLSR)?;
-                    (at, with_os_lock(storage.load_u64(at).map_err(|_| ADDRESSING)?, value))
-                } else {
-                    (self.in_area(area, number)?, value)
-                };
-                storage.store_u64(at, value).map_err(|_| ADDRESSING)
+                let (block, offset) = self.in_area(area, if number == OSLAR { OSLSR } else { number })?;
+                let value = if number == OSLAR { with_os_lock(block.load(offset), value) } else { value };
+                block.store(offset, value);
+                Ok(())
             }
         }
     }
@@ -390,26 +373,23 @@ impl<K: Clock> Facility for Cpu<'_, K> {
                 register(&mut self.pe.state.sys, &mut self.inert, number).copied().ok_or(SPECIFICATION)
             }
             M4::Loaded => Err(SPECIFICATION),
-            M4::SaveArea => {
-                let at = self.in_area(area, number)?;
-                self.machine.storage().load_u64(at).map_err(|_| ADDRESSING)
-            }
+            M4::SaveArea => self.in_area(area, number).map(|(block, offset)| block.load(offset)),
         }
     }
 
     fn qaaf(&mut self, gr0: u64, result: Absolute) -> Result<(), Rejected> {
-        if !result.is_aligned(BLOCK_BYTES) {
-            return Err(SPECIFICATION);
-        }
-        let storage = self.machine.storage();
-        let written = match QaafFunction::decode(gr0) {
+        let block = self.block(result)?;
+        match QaafFunction::decode(gr0) {
             Some(QaafFunction::QueryModelCapabilities) => {
-                identification::write_capabilities(storage, self.machine.config.qmc_base, result)
+                identification::write_capabilities(block, self.machine.config.qmc_base);
+                Ok(())
             }
-            Some(QaafFunction::InitialSaveArea { format: 0 }) => self.write_initial_area(result),
-            Some(QaafFunction::InitialSaveArea { .. }) | None => return Err(SPECIFICATION),
-        };
-        written.map_err(|_| ADDRESSING)
+            Some(QaafFunction::InitialSaveArea { format: 0 }) => {
+                write_initial_area(block);
+                Ok(())
+            }
+            Some(QaafFunction::InitialSaveArea { .. }) | None => Err(SPECIFICATION),
+        }
     }
 
     fn ptff(&mut self, code: u8, parameters: &mut [u64; 2]) -> Result<(), Rejected> {
@@ -439,23 +419,24 @@ impl<K: Clock> Facility for Cpu<'_, K> {
     }
 }
 
-impl<K: Clock> Cpu<'_, K> {
-    /// Writes a save area in the state of a reset: format 0, valid.
-    fn write_initial_area(&self, at: Absolute) -> Result<(), OutsideStorage> {
-        let storage = self.machine.storage();
-        let (mut reset, mut inert) = (State::reset().sys, Inert::NONE);
-        reset.midr_el1 = identification::midr();
-        reset.cntfrq_el0 = identification::CNTFRQ;
-        // OSLSR_EL1.OSLM is 0b10: the lock is implemented. Arm ARM, OSLSR_EL1.
-        reset.oslsr_el1 = 1 << 3;
-        storage.write_bytes(at, &[0; 0x1000])?;
-        storage.store_u64(at, VALID)?;
-        let mut slots = slots(at);
-        let mut stored = Ok(());
-        for_each(&mut reset, &mut inert, |_, register| {
-            let slot = slots.next().flatten().ok_or(OutsideStorage(at));
-            stored = stored.and(slot.and_then(|at| storage.store_u64(at, *register)));
-        });
-        stored
-    }
+/// Stores the registers of a save area.
+fn store_registers(area: Block<'_>, sys: &mut SysRegs, inert: &mut Inert) {
+    let mut offsets = doublewords(save_area::field::REGS);
+    for_each(sys, inert, |_, register| {
+        if let Some(offset) = offsets.next() {
+            area.store(offset, *register);
+        }
+    });
+}
+
+/// Writes a save area in the state of a reset: format 0, valid.
+fn write_initial_area(area: Block<'_>) {
+    let mut reset = State::reset().sys;
+    reset.midr_el1 = identification::midr();
+    reset.cntfrq_el0 = identification::CNTFRQ;
+    // OSLSR_EL1.OSLM is 0b10: the lock is implemented. Arm ARM, OSLSR_EL1.
+    reset.oslsr_el1 = 1 << 3;
+    area.clear();
+    area.store(save_area::field::SAF, VALID);
+    store_registers(area, &mut reset, &mut Inert::NONE.clone());
 }

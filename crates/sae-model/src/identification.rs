@@ -1,11 +1,10 @@
 //! What the machine says it is: the words of QAAF function 1.
 
-use crate::storage::Storage;
+use crate::block::Block;
 use arm_arch::SysRegId;
 use arm_arch::feature::model::MAX_MODELLED;
 use arm_arch::gic::IchState;
 use s390_arch::sae::{QmcBase, QmcIndex, qaaf};
-use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
 
 /// CNTFRQ_EL0: 1 GHz, the constant of the SAE sources.
 pub(crate) const CNTFRQ: u64 = 1_000_000_000;
@@ -39,22 +38,16 @@ pub(crate) fn word(index: QmcIndex) -> u64 {
 }
 
 /// Writes the block of function 1.
-pub(crate) fn write_capabilities(
-    storage: Storage<'_>,
-    base: QmcBase,
-    at: Absolute,
-) -> Result<(), OutsideStorage> {
-    let place = |offset: u64| at.checked_add(offset).ok_or(OutsideStorage(at));
-    storage.write_bytes(at, &[0; 0x1000])?;
+pub(crate) fn write_capabilities(block: Block<'_>, base: QmcBase) {
+    block.clear();
     // ssdf, ssaf and maxncpu share a doubleword: bytes 0, 2, and 6 to 7.
     let header = FORMAT_0 << 56 | FORMAT_0 << 40 | u64::from(HIGHEST_CPU);
-    storage.store_u64(place(qaaf::field::SSDF)?, header)?;
+    block.store(qaaf::field::SSDF, header);
     for index in QmcIndex::NAMED {
         if let Some(offset) = base.offset(*index) {
-            storage.store_u64(place(offset)?, word(*index))?;
+            block.store(offset, word(*index));
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -72,7 +65,7 @@ mod tests {
         for base in [QmcBase::FromBlockStart, QmcBase::FromRegs] {
             let pages = vec![Page::zeroed()];
             let ram = Ram::new(&pages);
-            write_capabilities(Storage::new(ram), base, Absolute::new(0)).unwrap();
+            write_capabilities(Block::new(ram.page(Pa::new(0)).unwrap()), base);
             let mut bytes = [0; 0x1000];
             ram.read(Pa::new(0), &mut bytes).unwrap();
             let block = QmcBlock::read_from_bytes(&bytes).unwrap();
