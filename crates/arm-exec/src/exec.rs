@@ -791,3 +791,69 @@ impl<'m> Pe<'m> {
         stop
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::state::Flags;
+
+    #[test]
+    fn conditions_hold_for_their_flags() {
+        // Condition, NZCV for which it holds, NZCV for which it does not.
+        const CASES: &[(&str, u8, &[u64], &[u64])] = &[
+            ("EQ", 0, &[0b0100, 0b1111], &[0b0000, 0b1011]),
+            ("NE", 1, &[0b0000, 0b1011], &[0b0100]),
+            ("CS", 2, &[0b0010], &[0b1101]),
+            ("CC", 3, &[0b1101], &[0b0010]),
+            ("MI", 4, &[0b1000], &[0b0111]),
+            ("PL", 5, &[0b0111], &[0b1000]),
+            ("VS", 6, &[0b0001], &[0b1110]),
+            ("VC", 7, &[0b1110], &[0b0001]),
+            ("HI", 8, &[0b0010, 0b1011], &[0b0110, 0b0000, 0b0100]),
+            ("LS", 9, &[0b0110, 0b0000, 0b0100], &[0b0010]),
+            ("GE", 10, &[0b0000, 0b1001, 0b1111], &[0b1000, 0b0001]),
+            ("LT", 11, &[0b1000, 0b0001], &[0b0000, 0b1001]),
+            ("GT", 12, &[0b0000, 0b1001], &[0b0100, 0b1101, 0b1000]),
+            ("LE", 13, &[0b0100, 0b1101, 0b1000], &[0b0000, 0b1001]),
+            ("AL", 14, &[0b0000, 0b1111], &[]),
+            ("NV", 15, &[0b0000, 0b1111], &[]),
+        ];
+        for (name, condition, holds, fails) in CASES {
+            for nzcv in *holds {
+                assert!(Flags::from_nzcv(nzcv << 28).hold(*condition), "{name} {nzcv:#06b}");
+            }
+            for nzcv in *fails {
+                assert!(!Flags::from_nzcv(nzcv << 28).hold(*condition), "{name} {nzcv:#06b}");
+            }
+        }
+    }
+
+    #[test]
+    fn sums_and_differences_set_the_flags_of_the_manual() {
+        // 64-bit operands, carry in; result, NZCV. Arm ARM, AddWithCarry.
+        const MIN: u64 = 1 << 63;
+        const CASES: &[(u64, u64, u64, u64, u64)] = &[
+            (1, 1, 0, 2, 0b0000),
+            (u64::MAX, 1, 0, 0, 0b0110),
+            (MIN - 1, 1, 0, MIN, 0b1001),
+            (MIN, MIN, 0, 0, 0b0111),
+            (5, !5, 1, 0, 0b0110),
+            (5, !6, 1, u64::MAX, 0b1000),
+            (MIN, !1, 1, MIN - 1, 0b0011),
+        ];
+        for (left, right, carry, result, nzcv) in CASES {
+            let (flags, sum) = Flags::add64(*left, *right, *carry);
+            assert_eq!((sum, flags.nzcv() >> 28), (*result, *nzcv), "{left:#x} {right:#x}");
+            if *carry == 1 {
+                let (flags, difference) = Flags::sub64(*left, !right);
+                assert_eq!((difference, flags.nzcv() >> 28), (*result, *nzcv), "{left:#x} {right:#x}");
+            }
+        }
+        // 32 bits, with something above them.
+        let (flags, sum) = Flags::add32(0xdead_beef_7fff_ffff, 0x1_0000_0001, 0);
+        assert_eq!((sum, flags.nzcv() >> 28), (0x8000_0000, 0b1001));
+        let (flags, difference) = Flags::sub32(0x1_0000_0000, 1);
+        assert_eq!((difference, flags.nzcv() >> 28), (0xffff_ffff, 0b1000));
+        let (flags, difference) = Flags::sub32(0xffff_ffff_8000_0000, 1);
+        assert_eq!((difference, flags.nzcv() >> 28), (0x7fff_ffff, 0b0011));
+    }
+}

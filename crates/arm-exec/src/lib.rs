@@ -15,6 +15,45 @@
 //!     decode → exec          simd, fp                system (arm-arch, mmu-xlate)
 //! ```
 //!
+//! A PE runs in memory that it is given, until something happens:
+//!
+//! ```
+//! use arm_arch::{Ipa, Pa};
+//! use arm_exec::ram::MapMemory;
+//! use arm_exec::{Block, Caches, Domain, Environment, Event, Function, Jump, Op, Page, Pe, Ram, Stage2Access, Stage2Page};
+//!
+//! /// Guest physical addresses are absolute ones.
+//! struct Flat<'m>(Ram<'m>);
+//!
+//! impl<'m> Environment<'m> for Flat<'m> {
+//!     type Fault = ();
+//!     fn stage2(&self, ipa: Ipa, _: Stage2Access) -> Result<Stage2Page<'m>, ()> {
+//!         let absolute = Pa::new(ipa.bits() & !0xfff);
+//!         let page = self.0.page(absolute).ok_or(())?;
+//!         Ok(Stage2Page { page, absolute, writable: true, executable: true })
+//!     }
+//!     fn counter(&self) -> u64 {
+//!         0
+//!     }
+//! }
+//!
+//! let pages = [Page::zeroed()];
+//! let world = Flat(Ram::new(&pages));
+//! // mul x0, x0, x1; hvc #0
+//! world.0.write(Pa::new(0), &[0x00, 0x7c, 0x01, 0x9b, 0x02, 0x00, 0x00, 0xd4]).unwrap();
+//!
+//! let mut maps: Vec<MapMemory> = (0..Caches::MAPS).map(|_| MapMemory::default()).collect();
+//! let (mut ops, mut blocks) = (vec![Op::default(); 4096], vec![Block::default(); 256]);
+//! let (mut jumps, mut functions) = (vec![Jump::default(); Caches::JUMPS], vec![Function::default(); 16]);
+//! let caches =
+//!     Caches { maps: &mut maps, ops: &mut ops, blocks: &mut blocks, jumps: &mut jumps, functions: &mut functions };
+//! let domain = Domain::new();
+//! let mut pe = Pe::new(caches, &domain, 0).unwrap();
+//! (pe.state.x[0], pe.state.x[1]) = (6, 7);
+//! assert_eq!(pe.run(&world, 100), Event::Trap { esr: 0x5a00_0000, far: 0 });
+//! assert_eq!(pe.state.x[0], 42);
+//! ```
+//!
 //! # Sources
 //!
 //! - "Arm ARM": Arm Architecture Reference Manual for A-profile architecture, DDI 0487, issue L.a.
@@ -36,8 +75,8 @@ pub mod ram;
 mod rare;
 pub mod simd;
 pub mod state;
-mod syndrome;
 mod sync;
+mod syndrome;
 mod system;
 
 pub use block::{Block, Jump, Op};

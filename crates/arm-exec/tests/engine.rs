@@ -6,6 +6,7 @@
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     reason = "a broken assumption is a failed test"
 )]
 

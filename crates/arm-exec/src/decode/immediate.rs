@@ -222,3 +222,33 @@ pub(crate) fn bit_mask(n: bool, imms: u32, immr: u32, wide: bool) -> Option<u64>
     }
     Some(if wide { mask } else { mask & 0xffff_ffff })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::bit_mask;
+
+    #[test]
+    fn logical_immediates_are_rotated_runs_of_ones() {
+        // N, imms, immr, 64-bit; the mask as assemblers write it.
+        const CASES: &[(bool, u32, u32, bool, Option<u64>)] = &[
+            (true, 0b00_0000, 0, true, Some(1)),
+            (true, 0b00_0111, 0, true, Some(0xff)),
+            (true, 0b00_0111, 8, true, Some(0xff00_0000_0000_0000)),
+            (true, 0b11_1110, 63, true, Some(0xffff_ffff_ffff_fffe)),
+            (false, 0b11_1100, 0, true, Some(0x5555_5555_5555_5555)),
+            (false, 0b11_1100, 1, true, Some(0xaaaa_aaaa_aaaa_aaaa)),
+            (false, 0b11_0000, 0, true, Some(0x0101_0101_0101_0101)),
+            (false, 0b10_0111, 4, true, Some(0xf00f_f00f_f00f_f00f)),
+            (false, 0b01_1110, 0, false, Some(0x7fff_ffff)),
+            (false, 0b00_0000, 1, false, Some(0x8000_0000)),
+            (true, 0b11_1111, 0, true, None),
+            (false, 0b01_1111, 0, true, None),
+            (false, 0b11_1111, 0, true, None),
+            (false, 0b11_1101, 0, true, None),
+            (true, 0b00_0000, 0, false, None),
+        ];
+        for (n, imms, immr, wide, want) in CASES {
+            assert_eq!(bit_mask(*n, *imms, *immr, *wide), *want, "{n} {imms:#08b} {immr} {wide}");
+        }
+    }
+}
