@@ -6,7 +6,9 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::as_conversions,
-    clippy::arithmetic_side_effects
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "an example: what goes wrong ends it"
 )]
 
 use arm_arch::{Ipa, Pa};
