@@ -1,4 +1,4 @@
-//! Everything about the facility that its sources leave open, in one place, and how the model may misbehave.
+//! Everything about the facility that its sources leave open, in one place, and how the model may misbehave. CHOICE: each row.
 //!
 //! | choice | settings | default, and why |
 //! | --- | --- | --- |
