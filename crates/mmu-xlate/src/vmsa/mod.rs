@@ -12,6 +12,7 @@
 
 mod at;
 mod attr;
+mod choices;
 mod descend;
 mod explain;
 mod fault;
@@ -32,6 +33,7 @@ mod translate;
 
 pub use at::{AtContext, AtOperation, AtOutcome, at};
 pub use attr::{Attributes, Cacheability, DeviceType, MemoryType, Shareability};
+pub use choices::{CHOICES, Choice};
 pub use explain::{DescriptorKind, Recorder, Step};
 pub use fault::{Fault, Qualifiers, Stage};
 pub use implementation::{HardwareUpdates, Implementation};

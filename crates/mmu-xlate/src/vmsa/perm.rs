@@ -158,6 +158,18 @@ impl Access {
         matches!(self.kind, AccessKind::AtRead | AccessKind::AtWrite | AccessKind::AtAddress)
     }
 
+    /// Whether a clear access flag is a fault, where hardware does not set it: not for AT ...A, and not
+    /// for cache maintenance.
+    ///
+    /// CHOICE: IMPLEMENTATION DEFINED for maintenance by address. Arm ARM D8.5.1.
+    #[inline]
+    pub(super) const fn wants_access_flag(self) -> bool {
+        !matches!(
+            self.kind,
+            AccessKind::AtAddress | AccessKind::Invalidate | AccessKind::Clean | AccessKind::CleanInvalidate
+        )
+    }
+
     /// Whether the alignment rule of Device memory applies.
     #[inline]
     pub(super) const fn wants_alignment(self) -> bool {

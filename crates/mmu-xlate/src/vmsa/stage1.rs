@@ -206,7 +206,7 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
     let Some((output, contiguous)) = descend::output(range, leaf, va) else {
         return Err(Stop::Status(FaultStatus::AddressSize(at_level)));
     };
-    if low & ACCESS_FLAG == 0 && !params.ha && !matches!(access.kind, AccessKind::AtAddress) {
+    if low & ACCESS_FLAG == 0 && !params.ha && access.wants_access_flag() {
         return Err(Stop::Status(FaultStatus::AccessFlag(at_level)));
     }
     let attributes = attributes(params, range, entry, access);

@@ -189,7 +189,8 @@ fn judge<E: Descriptor, H: Hardware>(
         return Err(Stop::Status(FaultStatus::AddressSize(at_level)));
     };
     let address_only = matches!(access.kind, AccessKind::AtAddress) && !question.is_walk();
-    if low & ACCESS_FLAG == 0 && !params.ha && !address_only {
+    let wants_access_flag = question.is_walk() || access.wants_access_flag();
+    if low & ACCESS_FLAG == 0 && !params.ha && wants_access_flag {
         return Err(Stop::Status(FaultStatus::AccessFlag(at_level)));
     }
     let own = memory(params, range, entry);
