@@ -82,13 +82,14 @@ fn word(
     offset: u64,
     mut register: impl FnMut(u64, DeviceOperation) -> u32,
 ) -> DeviceAnswer {
-    let shift = (offset & 3) * 8;
+    let shift = (offset & 3) << 3;
     let base = offset & !3;
+    let next = base.wrapping_add(4);
     match access.operation {
         DeviceOperation::Read => {
             let low = u64::from(register(base, DeviceOperation::Read));
             let high = match access.size {
-                AccessSize::Double => u64::from(register(base + 4, DeviceOperation::Read)) << 32,
+                AccessSize::Double => u64::from(register(next, DeviceOperation::Read)) << 32,
                 AccessSize::Byte | AccessSize::Half | AccessSize::Word => 0,
             };
             DeviceAnswer::Value(access.size.truncate((low | high) >> shift))
@@ -96,7 +97,7 @@ fn word(
         DeviceOperation::Write(value) => {
             register(base, DeviceOperation::Write((value << shift) & 0xffff_ffff));
             if access.size == AccessSize::Double {
-                register(base + 4, DeviceOperation::Write(value >> 32));
+                register(next, DeviceOperation::Write(value >> 32));
             }
             DeviceAnswer::Done
         }

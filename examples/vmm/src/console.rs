@@ -34,7 +34,7 @@ impl RawTerminal {
     /// Makes standard input raw if it is a terminal, and arranges that panics restore it and that signals only ask
     /// for the end ([`is_signalled`]). To be called once in a program.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn enter() -> Self {
         catch_signals();
         if stdin().is_terminal() {
             if let Ok(before) = tcgetattr(stdin()) {

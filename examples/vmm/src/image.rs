@@ -104,10 +104,10 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
     else {
         return Err("ends inside the header".into());
     };
-    if let Some(whole) = executable_bytes(bytes) {
-        if u64::try_from(bytes.len()).is_ok_and(|length| length < whole) {
-            return Err(format!("is truncated: {} bytes of {whole}", bytes.len()));
-        }
+    if let Some(whole) = executable_bytes(bytes)
+        && u64::try_from(bytes.len()).is_ok_and(|length| length < whole)
+    {
+        return Err(format!("is truncated: {} bytes of {whole}", bytes.len()));
     }
     // An image_size of 0 is a kernel before 3.17, whose text_offset is fixed.
     let text_offset = if image_bytes == 0 { 0x8_0000 } else { text_offset };

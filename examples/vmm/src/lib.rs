@@ -67,7 +67,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         return std::fs::write(path, dtb)
             .map_err(|error| Error::Request(format!("{}: {error}", path.display())));
     }
-    let terminal = console::RawTerminal::new();
+    let terminal = console::RawTerminal::enter();
     let result = run_image(options, &image, &Setup::default());
     drop(terminal);
     result

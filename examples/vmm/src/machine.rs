@@ -71,8 +71,9 @@ impl Memory {
     /// In words, if the host does not have it.
     pub fn new(bytes: u64) -> Result<Self, String> {
         // Control blocks, a segment table for each 2 GiB, a page table (1/512) for each MiB, and as much to spare.
-        let tables = (8 << 20) + bytes / 256;
-        let ram = (TABLES_START + tables).next_multiple_of(LARGE_PAGE);
+        let tables = (bytes / 256).saturating_add(8 << 20);
+        let ram = TABLES_START.checked_add(tables).and_then(|end| end.checked_next_multiple_of(LARGE_PAGE));
+        let ram = ram.ok_or("more memory than addresses")?;
         let all = ram.checked_add(bytes).ok_or("more memory than addresses")?;
         Ok(Self { pages: memory::take(all)?, ram, bytes })
     }
@@ -122,10 +123,10 @@ struct Host<'a> {
 
 impl Host<'_> {
     fn drive(&self, line: Option<(u32, bool)>) {
-        if let Some((intid, high)) = line {
-            if let Some(spi) = Spi::new(intid) {
-                self.core.set_spi_level(spi, if high { Line::High } else { Line::Low }, self);
-            }
+        if let Some((intid, high)) = line
+            && let Some(spi) = Spi::new(intid)
+        {
+            self.core.set_spi_level(spi, if high { Line::High } else { Line::Low }, self);
         }
     }
 
@@ -257,7 +258,7 @@ pub fn run(
     let config = s390_host::Config {
         address_bits: ADDRESS_BITS,
         vcpus: options.cpus,
-        storage: (Absolute::new(TABLES_START), memory.ram - TABLES_START),
+        storage: (Absolute::new(TABLES_START), memory.ram.saturating_sub(TABLES_START)),
         limit: setup.limit,
         qmc_base: setup.model.qmc_base,
     };
@@ -445,10 +446,10 @@ fn describe<R: Registers>(registers: &mut R, guest: &mut vcpu_core::Vcpu<'_, 8>,
     let mut get = |id| registers.read(id).unwrap_or(0);
     let (pc, status) = (get(RegId::PC), get(RegId::STATUS));
     eprintln!("vmm: vcpu {} at PC {pc:#018x}, PSTATE {status:#010x}\r", index.0);
-    for row in 0..8_u8 {
-        let line: Vec<String> = (row * 4..(row * 4 + 4).min(31))
-            .map(|n| format!("X{n:<2} {:#018x}", get(RegId::general(n))))
-            .collect();
+    let numbers: Vec<u8> = (0..31).collect();
+    for row in numbers.chunks(4) {
+        let line: Vec<String> =
+            row.iter().map(|n| format!("X{n:<2} {:#018x}", get(RegId::general(*n)))).collect();
         eprintln!("  {}\r", line.join("  "));
     }
 }

@@ -129,8 +129,8 @@ impl Pl011 {
             0x03c => self.ris,
             0x040 => self.ris & self.imsc,
             0x048 => self.dmacr,
-            0xfe0..=0xffc if offset % 4 == 0 => {
-                let index = usize::try_from((offset - 0xfe0) / 4).unwrap_or(usize::MAX);
+            0xfe0..=0xffc if offset.is_multiple_of(4) => {
+                let index = usize::try_from(offset.wrapping_sub(0xfe0) / 4).unwrap_or(usize::MAX);
                 ID.get(index).map_or(0, |byte| u32::from(*byte))
             }
             _ => 0,

@@ -176,9 +176,13 @@ fn a_key_interrupts_a_waiting_guest() {
     let mut guest = Program::with_handler("key");
     guest.interrupts(0);
     // GICD: SPI 33 in group 1, enabled. UART: receiver on, interrupts of RX and RT.
-    for (address, value) in
-        [(GICD + 0x84, 2), (GICD + 0x104, 2), (PL011 + 0x2c, 0x70), (PL011 + 0x30, 0x301), (PL011 + 0x38, 0x50)]
-    {
+    for (address, value) in [
+        (GICD + 0x84, 2),
+        (GICD + 0x104, 2),
+        (PL011 + 0x2c, 0x70),
+        (PL011 + 0x30, 0x301),
+        (PL011 + 0x38, 0x50),
+    ] {
         guest.set(2, address);
         guest.set(1, value);
         guest.op(str_w(1, 2, 0));

@@ -161,7 +161,7 @@ fn soup(seed: u64, tries: usize, el1: bool) -> Vec<u8> {
 
 /// Runs it; what does not come to an end by itself is ended by the person, which has to work.
 fn eat(seed: u64, tries: usize, el1: bool) -> (Finished, bool) {
-    let mut session = Session::boot(&soup(seed, tries, el1), &[]);
+    let session = Session::boot(&soup(seed, tries, el1), &[]);
     let limit = if el1 { LIMIT / 6 } else { LIMIT };
     let done = session.out.wait(limit, |heard| heard.contains("done"));
     let finished = if done { session.finish() } else { session.quit() };

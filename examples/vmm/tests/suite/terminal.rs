@@ -48,7 +48,9 @@ impl Terminal {
 
     fn is_raw(&self) -> bool {
         let modes = self.termios();
-        !modes.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN)
+        !modes
+            .local_modes
+            .intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN)
             && !modes.output_modes.contains(OutputModes::OPOST)
     }
 
@@ -222,7 +224,7 @@ fn panics_on_a_terminal() {
     if std::env::var_os("VMM_TESTS_PANIC").is_none() || !stdin().is_terminal() {
         return;
     }
-    std::mem::forget(vmm::console::RawTerminal::new());
+    std::mem::forget(vmm::console::RawTerminal::enter());
     let raw = !tcgetattr(stdin()).unwrap().local_modes.contains(LocalModes::ICANON);
     panic!("raw: {raw}");
 }
@@ -233,7 +235,14 @@ fn a_panic_restores_the_terminal() {
     let own = std::env::current_exe().unwrap();
     let side = || Stdio::from(terminal.program.try_clone().unwrap());
     let child = Command::new(own)
-        .args(["--ignored", "--exact", "terminal::panics_on_a_terminal", "--nocapture", "--test-threads", "1"])
+        .args([
+            "--ignored",
+            "--exact",
+            "terminal::panics_on_a_terminal",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ])
         .env("VMM_TESTS_PANIC", "1")
         .stdin(side())
         .stdout(side())

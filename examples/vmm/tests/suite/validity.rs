@@ -42,7 +42,9 @@ fn error(setup: Setup<'static>, cpus: u16, image: &Arc<Image>) -> Error {
 }
 
 /// Lends a hook for as long as a machine may be left behind.
-fn hook(before_run: impl Fn(&Storage<'_>, Absolute, VcpuIndex) + Sync + 'static) -> Option<&'static BeforeRun<'static>> {
+fn hook(
+    before_run: impl Fn(&Storage<'_>, Absolute, VcpuIndex) + Sync + 'static,
+) -> Option<&'static BeforeRun<'static>> {
     Some(Box::leak(Box::new(before_run)))
 }
 
@@ -73,11 +75,23 @@ const CASES: &[(&str, Spoil, &str)] = &[
     ("limit beyond 48 bits", Spoil::Block(field::MSL, |_| 1 << 48), "0x04 (MGPAS)"),
     ("limit of all ones", Spoil::Block(field::MSL, |_| u64::MAX), "0x04 (MGPAS)"),
     ("real-space ASCE", Spoil::Block(field::HBASCE, |asce| asce | 0x20), "0x06 (HOST_CONTROL)"),
-    ("ASCE outside storage", Spoil::Block(field::HBASCE, |asce| asce | 0x7fff_f000_0000_0000), "0x06 (HOST_CONTROL)"),
+    (
+        "ASCE outside storage",
+        Spoil::Block(field::HBASCE, |asce| asce | 0x7fff_f000_0000_0000),
+        "0x06 (HOST_CONTROL)",
+    ),
     ("no save area", Spoil::Block(field::SAVE_AREA, |_| 0), "0x06 (HOST_CONTROL)"),
-    ("the save area of nobody", Spoil::Block(field::SAVE_AREA, |area| area + 0x10_0000), "0x06 (HOST_CONTROL)"),
+    (
+        "the save area of nobody",
+        Spoil::Block(field::SAVE_AREA, |area| area + 0x10_0000),
+        "0x06 (HOST_CONTROL)",
+    ),
     ("a save area outside storage", Spoil::Block(field::SAVE_AREA, |_| 1 << 60), "0x06 (HOST_CONTROL)"),
-    ("a save area that points elsewhere", Spoil::Area(save_area::field::SDO, |sdo| sdo ^ 0x1000), "0x06 (HOST_CONTROL)"),
+    (
+        "a save area that points elsewhere",
+        Spoil::Area(save_area::field::SDO, |sdo| sdo ^ 0x1000),
+        "0x06 (HOST_CONTROL)",
+    ),
     ("interception controls", Spoil::Block(field::IC, |_| 1), "0x06 (HOST_CONTROL)"),
     ("execution controls", Spoil::Block(field::EC, |_| 1 << 63), "0x06 (HOST_CONTROL)"),
     ("system control area within a page", Spoil::Block(field::SCAD, |scad| scad + 8), "0x07 (SCA)"),
@@ -105,7 +119,8 @@ fn a_spoilt_control_block_is_an_error_with_its_reason() {
 #[test]
 fn a_limit_within_a_mib_is_refused_where_it_is_a_size() {
     let image = quiet();
-    let before_run = hook(|storage, block, _| spoil(storage, block, Spoil::Block(field::MSL, |limit| limit + 0x1000)));
+    let before_run =
+        hook(|storage, block, _| spoil(storage, block, Spoil::Block(field::MSL, |limit| limit + 0x1000)));
     let model = sae_model::Config { limit: sae_model::LimitForm::Size, ..sae_model::Config::default() };
     let setup = Setup { model, limit: LimitForm::Size, before_run };
     assert!(error(setup, 1, &image).to_string().ends_with("validity reason 0x03 (MSLA)"));
@@ -290,13 +305,16 @@ fn thorough() -> Arc<Image> {
 #[test]
 fn a_guest_runs_under_every_setting_of_the_model() {
     let image = thorough();
-    let limits =
-        [(sae_model::LimitForm::LastBlock, LimitForm::LastAddress), (sae_model::LimitForm::Size, LimitForm::Size)];
+    let limits = [
+        (sae_model::LimitForm::LastBlock, LimitForm::LastAddress),
+        (sae_model::LimitForm::Size, LimitForm::Size),
+    ];
     for (form, limit) in limits {
         for past_limit in [PastLimit::GuestAddressSize, PastLimit::HostAccess] {
             for timer in [TimerForm::Edge, TimerForm::Level] {
                 for qmc_base in [QmcBase::FromBlockStart, QmcBase::FromRegs] {
-                    let model = sae_model::Config { limit: form, qmc_base, past_limit, timer, misbehaviour: None };
+                    let model =
+                        sae_model::Config { limit: form, qmc_base, past_limit, timer, misbehaviour: None };
                     let setup = Setup { model, limit, before_run: None };
                     assert_eq!(run(setup, 2, &image), Ok(End::PowerOff), "{setup:?}");
                 }

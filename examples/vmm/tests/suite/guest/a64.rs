@@ -120,7 +120,7 @@ pub const fn ubfx(d: u32, n: u32, low: u32, bits: u32) -> u32 {
 }
 /// `lsl x, x, #by`
 pub const fn lsl(d: u32, n: u32, by: u32) -> u32 {
-    0xd340_0000 | (64 - by) % 64 << 16 | (63 - by) << 10 | n << 5 | d
+    0xd340_0000 | ((64 - by) % 64) << 16 | (63 - by) << 10 | n << 5 | d
 }
 /// `lsr x, x, #by`
 pub const fn lsr(d: u32, n: u32, by: u32) -> u32 {
