@@ -18,6 +18,41 @@
 //!
 //! This crate holds no rule of the Arm architecture: register numbers and syndromes are carried as plain values.
 //!
+//! A VM on a model of the machine, with 1 MiB of memory at 1 GiB:
+//!
+//! ```
+//! use arm_exec::{Caches, Page, Ram};
+//! use s390_arch::{Absolute, sae::QmcBase};
+//! use s390_host::{Config, LimitForm, Tables, Vm};
+//! use xarch_abi::{Backend, GuestPa, GuestRange, HostPa, Slot, Writable};
+//! # use std::iter::repeat_with;
+//! # struct Lock<T>(std::sync::Mutex<T>);
+//! # impl<T: Send> xarch_abi::Lock<T> for Lock<T> {
+//! #     fn new(value: T) -> Self { Self(std::sync::Mutex::new(value)) }
+//! #     fn with<R>(&self, section: impl FnOnce(&mut T) -> R) -> R { section(&mut self.0.lock().unwrap()) }
+//! # }
+//! # let mut maps: Vec<_> = repeat_with(Default::default).take(Caches::MAPS).collect();
+//! # let (mut ops, mut blocks) = (vec![Default::default(); 4096], vec![Default::default(); 256]);
+//! # let (mut jumps, mut functions) = (vec![Default::default(); Caches::JUMPS], vec![Default::default()]);
+//! # let caches = Caches {
+//! #     maps: &mut maps, ops: &mut ops, blocks: &mut blocks, jumps: &mut jumps, functions: &mut functions,
+//! # };
+//! let storage: Vec<Page> = (0..512).map(|_| Page::zeroed()).collect();
+//! let machine = sae_model::Machine::new(Ram::new(&storage), || 0, sae_model::Config::default());
+//! let mut cpu = machine.cpu(0, caches).unwrap();
+//! let config = Config {
+//!     address_bits: 40,
+//!     vcpus: 1,
+//!     storage: (Absolute::new(0x1000), 0xf_f000),
+//!     limit: LimitForm::LastAddress,
+//!     qmc_base: QmcBase::FromBlockStart,
+//! };
+//! let vm = Vm::<_, _, Lock<Tables>>::new(&mut cpu, &machine, machine.storage(), config).unwrap();
+//! let ram = GuestRange::new(GuestPa::new(0x4000_0000), 0x10_0000).unwrap();
+//! vm.add_slot(&Slot { guest: ram, host: HostPa::new(0x10_0000), writable: Writable::Yes }).unwrap();
+//! assert!(vm.add_slot(&Slot { guest: ram, host: HostPa::new(0), writable: Writable::Yes }).is_err());
+//! ```
+//!
 //! # Sources
 //! - PoP: z/Architecture Principles of Operation, SA22-7832.
 //! - The Linux series "KVM: s390: Introduce arm64 KVM" and its follow-ups; there is no public document of SAE.

@@ -17,6 +17,20 @@
 //! Nobody outside IBM can run the real facility and there is no public document of it. Every point that the sources
 //! leave open is a setting of [`Config`], marked and explained there; and the model misbehaves on demand.
 //!
+//! ```
+//! use arm_exec::{Page, Ram};
+//! use s390_arch::sae::HostControl;
+//! use s390_arch::{Absolute, AbsoluteStorage};
+//! use sae_model::{Config, Machine};
+//!
+//! let pages = [const { Page::zeroed() }; 2];
+//! let machine = Machine::new(Ram::new(&pages), || 0, Config::default());
+//! // A valid page-table entry becomes invalid, and no CPU uses it any more.
+//! machine.storage().store_u64(Absolute::new(0x808), 0x1000).unwrap();
+//! machine.ipte(Absolute::new(0x800), 0x1000, 0);
+//! assert_eq!(machine.storage().load_u64(Absolute::new(0x808)), Ok(0x1400));
+//! ```
+//!
 //! # Sources
 //! As [`s390_arch::sae`].
 #![no_std]
