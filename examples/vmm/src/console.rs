@@ -61,6 +61,12 @@ impl Drop for RawTerminal {
     }
 }
 
+/// Returns whether the terminal is raw, so that lines have to end with CR LF.
+#[must_use]
+pub fn is_raw() -> bool {
+    BEFORE.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
 /// Puts the terminal back.
 pub fn restore() {
     let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();

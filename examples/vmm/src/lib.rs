@@ -67,23 +67,24 @@ pub fn run(options: &Options) -> Result<(), Error> {
         return std::fs::write(path, dtb)
             .map_err(|error| Error::Request(format!("{}: {error}", path.display())));
     }
+    let memory = Memory::new(options.memory).map_err(Error::Request)?;
     let terminal = console::RawTerminal::enter();
-    let result = run_image(options, &image, &Setup::default());
+    let result = run_image(options, &image, &memory, &Setup::default());
     drop(terminal);
     result
 }
 
-/// Runs an Image until the machine ends, over resets.
+/// Runs an Image until the machine ends, over resets, in memory that is all zeros.
 ///
 /// # Errors
 /// [`Error`] has one line for the person.
-pub fn run_image(options: &Options, image: &Image, setup: &Setup<'_>) -> Result<(), Error> {
-    let memory = Memory::new(options.memory).map_err(Error::Request)?;
+pub fn run_image(options: &Options, image: &Image, memory: &Memory, setup: &Setup<'_>) -> Result<(), Error> {
     let mut typist = Typist::default();
     loop {
-        let (end, report) = machine::run(options, image, &memory, &mut typist, setup)?;
+        let (end, report) = machine::run(options, image, memory, &mut typist, setup)?;
         if let Some(report) = report {
-            eprint!("{}", report.to_string().replace('\n', "\r\n"));
+            let text = report.to_string();
+            eprint!("{}", if console::is_raw() { text.replace('\n', "\r\n") } else { text });
         }
         match end {
             End::Reset if !options.no_reboot => memory.clear().map_err(Error::Machine)?,

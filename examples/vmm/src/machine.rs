@@ -97,11 +97,13 @@ impl Memory {
     pub fn clear(&self) -> Result<(), String> {
         let storage = Storage::new(self.ram());
         let text = |error: s390_arch::OutsideStorage| error.to_string();
-        let (zeros, mut page) = ([0; 4096], [0; 4096]);
-        for at in (0..self.ram().bytes()).step_by(4096).map(Absolute::new) {
-            storage.read_bytes(at, &mut page).map_err(text)?;
-            if page != zeros {
-                storage.write_bytes(at, &zeros).map_err(text)?;
+        for page in (0..self.ram().bytes()).step_by(4096) {
+            let end = page.saturating_add(4096);
+            for at in (page..end).step_by(8) {
+                if storage.load_u64(Absolute::new(at)).map_err(text)? != 0 {
+                    storage.write_bytes(Absolute::new(page), &[0; 4096]).map_err(text)?;
+                    break;
+                }
             }
         }
         Ok(())

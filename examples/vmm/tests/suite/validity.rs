@@ -9,7 +9,7 @@ use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::LimitForm;
 use sae_model::{Mischief, PastLimit, Storage, TimerForm};
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use vmm::console::Typist;
 use vmm::image::{self, Image};
@@ -38,7 +38,8 @@ fn quiet() -> Arc<Image> {
 #[track_caller]
 fn error(setup: Setup<'static>, cpus: u16, image: &Arc<Image>) -> Error {
     let image = Arc::clone(image);
-    within_limit(move || run_image(&options(cpus), &image, &setup)).expect_err("the machine fails")
+    within_limit(move |memory| run_image(&options(cpus), &image, memory, &setup))
+        .expect_err("the machine fails")
 }
 
 /// Lends a hook for as long as a machine may be left behind.
@@ -230,17 +231,26 @@ fn payloads_of_nonsense_are_survived() {
 /// Runs the machine once. One that does not end is left behind, and the test with it.
 fn run(setup: Setup<'static>, cpus: u16, image: &Arc<Image>) -> Result<End, Error> {
     let image = Arc::clone(image);
-    within_limit(move || {
-        let memory = Memory::new(64 << 20).unwrap();
-        let (end, _) = machine::run(&options(cpus), &image, &memory, &mut Typist::default(), &setup)?;
+    within_limit(move |memory| {
+        let (end, _) = machine::run(&options(cpus), &image, memory, &mut Typist::default(), &setup)?;
         Ok(end)
     })
 }
 
+/// Memory of machines that came to their end: it cannot be given back to the host, but to the next machine.
+static USED: Mutex<Vec<Memory>> = Mutex::new(Vec::new());
+
 #[track_caller]
-fn within_limit<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+fn within_limit<T: Send + 'static>(work: impl FnOnce(&Memory) -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
-    thread::spawn(move || done.send(work()));
+    thread::spawn(move || {
+        let used = USED.lock().unwrap().pop();
+        let memory = used.unwrap_or_else(|| Memory::new(64 << 20).unwrap());
+        memory.clear().unwrap();
+        let result = work(&memory);
+        USED.lock().unwrap().push(memory);
+        done.send(result)
+    });
     result.recv_timeout(LIMIT).expect("the machine ends")
 }
 
