@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::expect_used,
     clippy::type_complexity,
+    clippy::wildcard_enum_match_arm,
     reason = "a test"
 )]
 
