@@ -344,6 +344,8 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
                 platform.trace(self.vcpu.index, TraceEvent::Mapped(address));
                 Ok(None)
             }
+            // The slot went, or another came in its place, since the platform was asked: the guest tries again.
+            Ok(Resolved::Hole) if platform.slot(address) != Some(slot) => Ok(None),
             Ok(Resolved::Hole) => exit(AccessCause::NoSlot),
             Ok(Resolved::ReadOnly) => exit(AccessCause::ReadOnlySlot),
             Err(_) => Err(StopReason::Memory(address)),

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use xarch_abi::{
     AccessCause, Backend, BackendVcpu, DeviceAccess, DeviceAnswer, DeviceOperation, Direction, Exit, GuestPa,
-    Next, Outcome, RegId, Registers, StopReason, TimerSet, Token, Trap, VcpuIndex, Writable,
+    Next, Outcome, Platform, RegId, Registers, Slot, StopReason, TimerSet, Token, Trap, VcpuIndex, Writable,
 };
 
 /// Where nothing is: below RAM.
@@ -176,6 +176,54 @@ fn a_read_only_slot_is_loaded_from_and_a_store_to_it_is_an_access() {
         assert_eq!(access.address, GuestPa::new(0x1010));
         assert_eq!(vcpu.read(RegId::general(0)), Ok(42));
         assert_eq!(parts.peek(RAM + 0x20_0010), 0);
+    });
+}
+
+/// Answers every other time with the slot that was there before.
+struct Behind<'p> {
+    platform: &'p TestPlatform,
+    before: Slot,
+    asked: AtomicUsize,
+}
+
+impl Platform for Behind<'_> {
+    fn slot(&self, address: GuestPa) -> Option<Slot> {
+        let late = self.asked.fetch_add(1, SeqCst) % 2 == 0;
+        if late { Some(self.before) } else { self.platform.slot(address) }
+    }
+
+    fn device(&self, _vcpu: VcpuIndex, _access: &DeviceAccess) -> Option<DeviceAnswer> {
+        None
+    }
+
+    fn kick(&self, _vcpu: VcpuIndex) {}
+}
+
+#[test]
+fn an_answer_about_a_slot_that_has_changed_since_is_asked_for_again() {
+    with_rig(Setup::default(), |rig| {
+        rig.load(RAM, &[hvc(0)]);
+        let (vm, parts) = rig.split();
+        let mut vcpu = parts.vcpu(&vm, 0, RAM);
+        let before = slot(RAM, 4 << 20, HOST_RAM + 0x1000, Writable::Yes);
+        let platform = Behind { platform: &parts.platform, before, asked: AtomicUsize::new(0) };
+        let mut guest = TestGuest::new();
+        // Never mapped to where the old slot was, and never told as no memory: asked until both sides agree.
+        platform.asked.store(1, SeqCst);
+        assert_eq!(vcpu.run(&mut guest, &platform), POWER_OFF);
+        vm.unmap(range(RAM, 4 << 20)).unwrap();
+        vcpu.write(RegId::PC, RAM).unwrap();
+        platform.asked.store(0, SeqCst);
+        let ender = || {
+            while platform.asked.load(SeqCst) < 20 {
+                std::thread::yield_now();
+            }
+            platform.asked.fetch_add(1, SeqCst);
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(ender);
+            assert_eq!(vcpu.run(&mut guest, &platform), POWER_OFF);
+        });
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::entry::{self, Content, Frame, Layout, PAGE, SEGMENT};
 use super::piece::Piece;
+use super::tree::entry_at;
 use super::{Around, MapError, Resolved, Wanted};
 use s390_arch::addr::FrameSize;
 use s390_arch::dat::Level;
@@ -23,7 +24,7 @@ pub(super) struct Leaf {
 impl Leaf {
     /// The entry for the page at `address` in its page table.
     pub(super) const fn page(table: Absolute, address: u64) -> Self {
-        Self { at: super::entry_at(Level::Page, table, address), layout: PAGE, address }
+        Self { at: entry_at(Level::Page, table, address), layout: PAGE, address }
     }
 
     /// The segment-table entry at `at`.

@@ -11,69 +11,27 @@
 //! that faults, splits and removal cannot run out.
 
 mod entry;
+mod error;
 mod leaf;
 mod piece;
 mod pool;
+mod tree;
+
+pub use error::MapError;
 
 use entry::{Content, Frame, PAGE, SEGMENT};
 use leaf::{Leaf, change_pages, covers_segment, frame_at, large_frame};
 use piece::{Piece, pieces};
 use pool::Pool;
 use s390_arch::addr::FrameSize;
-use s390_arch::dat::{Asce, Level, Virtual};
+use s390_arch::dat::{Asce, Level};
 use s390_arch::sae::HostControl;
 use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
-use xarch_abi::{Age, GuestPa, GuestRange, HostPa, Slot};
+use tree::{entry_at, fill, is_hollow, level_for};
+use xarch_abi::{Age, GuestPa, GuestRange, Slot};
 
 /// Slots that one VM can have.
 const SLOTS: usize = 64;
-
-/// Why a memory operation failed. Nothing has changed then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MapError {
-    /// Start, length, or the slot's place on the host is not a multiple of 4 KiB.
-    Unaligned(GuestRange),
-    /// The range reaches beyond the guest-physical address space.
-    OutOfRange(GuestRange),
-    /// The range shares addresses with a slot that is there.
-    Overlap(GuestRange),
-    /// There is no slot of exactly this range.
-    NoSuchSlot(GuestRange),
-    /// The slot's memory on the host is the VM's own: its blocks and tables.
-    OwnStorage(HostPa),
-    /// The VM has all the slots it can have.
-    TooManySlots,
-    /// The storage for tables is used up.
-    NoTables,
-    /// A table, or a slot's memory, lies outside storage.
-    Storage(OutsideStorage),
-}
-
-impl core::fmt::Display for MapError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let range = |f: &mut core::fmt::Formatter<'_>, range: &GuestRange, what: &str| {
-            write!(f, "guest range {}..={} {what}", range.start(), range.last())
-        };
-        match self {
-            Self::Unaligned(r) => range(f, r, "is not page-aligned"),
-            Self::OutOfRange(r) => range(f, r, "reaches beyond the address space"),
-            Self::Overlap(r) => range(f, r, "overlaps a slot"),
-            Self::NoSuchSlot(r) => range(f, r, "is not a slot"),
-            Self::OwnStorage(host) => write!(f, "host memory at {host} is the VM's own"),
-            Self::TooManySlots => write!(f, "no more than {SLOTS} slots"),
-            Self::NoTables => write!(f, "the storage for tables is used up"),
-            Self::Storage(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl core::error::Error for MapError {}
-
-impl From<OutsideStorage> for MapError {
-    fn from(error: OutsideStorage) -> Self {
-        Self::Storage(error)
-    }
-}
 
 /// Whether a fault was for a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,45 +78,6 @@ pub(crate) struct Gmap {
 
 /// A bit for each page of a segment.
 type SegmentBitmap = [u64; 4];
-
-/// Returns the level of the smallest table that translates addresses of so many bits.
-const fn level_for(bits: u8) -> Level {
-    match bits {
-        0..=31 => Level::Segment,
-        32..=42 => Level::RegionThird,
-        43..=53 => Level::RegionSecond,
-        _ => Level::RegionFirst,
-    }
-}
-
-/// Returns where the entry for `address` lies in a table of `level`.
-const fn entry_at(level: Level, table: Absolute, address: u64) -> Absolute {
-    #[expect(clippy::as_conversions, reason = "widening in a const function")]
-    let index = level.index(Virtual::from_bits(address)) as u64;
-    Absolute::new(table.bits().wrapping_add(index << 3))
-}
-
-/// Fills a table of `level` with one entry.
-fn fill(
-    storage: &impl AbsoluteStorage,
-    level: Level,
-    table: Absolute,
-    entry: u64,
-) -> Result<(), OutsideStorage> {
-    (0..u64::from(level.entries()))
-        .try_for_each(|index| storage.store_u64(Absolute::new(table.bits().wrapping_add(index << 3)), entry))
-}
-
-/// Returns whether every entry of a table of `level` is a hole.
-fn is_hollow(storage: &impl AbsoluteStorage, level: Level, table: Absolute) -> Result<bool, OutsideStorage> {
-    for index in 0..u64::from(level.entries()) {
-        let entry = storage.load_u64(Absolute::new(table.bits().wrapping_add(index << 3)))?;
-        if !entry::is_hole(entry) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
 
 impl Gmap {
     /// Builds an address space of 2^`bits` bytes in which everything is a hole, with tables from `tables` on to the end
@@ -215,74 +134,6 @@ impl Gmap {
         let (own, bytes) = self.own;
         if last >= own && host.bits() < own.bits().saturating_add(bytes) {
             return Err(MapError::OwnStorage(slot.host));
-        }
-        Ok(())
-    }
-
-    /// Returns where the segment-table entry for `address` lies, `None` below a token.
-    fn segment_entry(
-        &self,
-        storage: &impl AbsoluteStorage,
-        address: u64,
-    ) -> Result<Option<Absolute>, OutsideStorage> {
-        let (mut level, mut table) = (self.asce.dt().level(), self.asce.table());
-        while level != Level::Segment {
-            let entry = storage.load_u64(entry_at(level, table, address))?;
-            let (Some(below), Some(lower)) = (level.below(), entry::lower_table(entry)) else {
-                return Ok(None);
-            };
-            (level, table) = (below, lower);
-        }
-        Ok(Some(entry_at(level, table, address)))
-    }
-
-    /// As [`segment_entry`](Self::segment_entry), but makes the tables that are missing.
-    fn make_segment_entry(
-        &mut self,
-        storage: &impl AbsoluteStorage,
-        address: u64,
-    ) -> Result<Absolute, MapError> {
-        let (mut level, mut table) = (self.asce.dt().level(), self.asce.table());
-        while let (true, Some(below)) = (level != Level::Segment, level.below()) {
-            let at = entry_at(level, table, address);
-            table = match entry::lower_table(storage.load_u64(at)?) {
-                Some(lower) => lower,
-                None => {
-                    let new = self.pool.take_large(storage)?.ok_or(MapError::NoTables)?;
-                    fill(storage, below, new, entry::table_hole(below))?;
-                    // From invalid to valid: nothing to purge.
-                    storage.store_u64(at, entry::of_lower_table(level, new))?;
-                    new
-                }
-            };
-            level = below;
-        }
-        Ok(entry_at(level, table, address))
-    }
-
-    /// Takes back the tables above `address` in which nothing is left but holes.
-    fn prune<C: HostControl, S: AbsoluteStorage>(
-        &mut self,
-        around: Around<'_, C, S>,
-        address: u64,
-    ) -> Result<(), MapError> {
-        let mut way = heapless::Vec::<(Level, Absolute, Absolute), 3>::new();
-        let (mut level, mut table) = (self.asce.dt().level(), self.asce.table());
-        while let (true, Some(below)) = (level != Level::Segment, level.below()) {
-            let at = entry_at(level, table, address);
-            let Some(lower) = entry::lower_table(around.storage.load_u64(at)?) else { break };
-            // There are three levels above the segment tables.
-            let _ = way.push((level, at, lower));
-            (level, table) = (below, lower);
-        }
-        for (level, at, lower) in way.iter().rev() {
-            let below = level.below().unwrap_or(Level::Segment);
-            if !is_hollow(around.storage, below, *lower)? {
-                break;
-            }
-            around.control.idte(*at, address, self.asce());
-            around.storage.store_u64(*at, entry::table_hole(*level))?;
-            self.pool.free_large(around.storage, *lower)?;
         }
         Ok(())
     }
