@@ -850,7 +850,7 @@ mod access {
     /// Makes `access/table.rs`.
     pub fn table(rows: &[Row]) -> Result<Output, String> {
         let mut tables = Tables::default();
-        let mut by_key: BTreeMap<(u32, Vec<(usize, u16)>), Vec<usize>> = BTreeMap::new();
+        let mut by_key = BTreeMap::<(u32, Vec<(usize, u16)>), Vec<usize>>::new();
         for key in 0..2048u32 {
             let near: Vec<&Row> = rows
                 .iter()
