@@ -38,7 +38,11 @@ fn fetch(directory: &Path, images: &Images) -> Result<(), String> {
     }
     let apt = Apt::new(directory.join("apt"))?;
     apt.update(|apt| apt.package().map(|_| ()))?;
-    let (package, bytes) = apt.package()?;
+    let (package, bytes) = apt.package().map_err(|message| match failed_source() {
+        // An update that reaches no server still succeeds.
+        Some(line) => format!("{message}; is the machine offline? apt-get update said: {line}"),
+        None => message,
+    })?;
     let archive = apt.download(&package, bytes)?;
     let unpacked = directory.join("unpacked");
     let _ = std::fs::remove_dir_all(&unpacked);
@@ -57,6 +61,12 @@ fn fetch(directory: &Path, images: &Images) -> Result<(), String> {
     let _ = std::fs::remove_dir_all(&unpacked);
     let _ = std::fs::remove_file(&archive);
     Ok(())
+}
+
+/// What the last command of the package client could not fetch.
+fn failed_source() -> Option<String> {
+    let log = std::fs::read_to_string(shell::target().join("demo/log")).ok()?;
+    log.lines().find(|line| line.starts_with("Err:") || line.starts_with("W: Failed")).map(String::from)
 }
 
 /// A file of this name somewhere below a directory of that name.
