@@ -201,15 +201,18 @@ impl<'m> Pe<'m> {
         self.broadcast = true;
     }
 
-    /// Waits until what was broadcast has no effect on any PE (DSB).
-    pub(crate) fn complete(&mut self, env: &dyn Host<'m>) {
-        if core::mem::take(&mut self.broadcast) {
+    /// Waits until what was broadcast has no effect on any PE (DSB). Returns whether this PE may have served
+    /// others meanwhile: then the block that it is in may be one that is not to be executed any more.
+    pub(crate) fn complete(&mut self, env: &dyn Host<'m>) -> bool {
+        let waits = core::mem::take(&mut self.broadcast);
+        if waits {
             let (shared, index) = (self.shared, self.index);
             shared.wait(Some(index), || {
                 self.serve();
                 env.relax();
             });
         }
+        waits
     }
 
     /// Sends an event to every PE of the domain, this one included (SEV).

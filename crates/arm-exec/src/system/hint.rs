@@ -51,7 +51,9 @@ pub(super) fn barrier<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, id: SysRegId) -> 
         // SSBB and PSSBB are among these.
         4 => {
             ram::full_fence();
-            pe.complete(env);
+            if pe.complete(env) {
+                return Flow::Context;
+            }
         }
         5 => ram::full_fence(),
         // Whatever changes the context of instructions has ended its block by itself.
