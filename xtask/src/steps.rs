@@ -13,6 +13,8 @@ pub enum End {
 /// A list of steps that have run.
 #[derive(Default)]
 pub struct Steps {
+    /// Only steps whose name contains this are run.
+    pub only: String,
     done: Vec<(String, End, Duration)>,
 }
 
@@ -34,6 +36,9 @@ impl Steps {
 
     /// Runs a step that finds out itself whether it can run: the inner error is the reason why not.
     pub fn step_or_skip(&mut self, name: &str, step: impl FnOnce() -> Result<Result<(), String>, String>) {
+        if !name.contains(&self.only) {
+            return;
+        }
         println!("\n==== {name} ====");
         let start = Instant::now();
         let end = match step() {

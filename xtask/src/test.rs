@@ -5,8 +5,9 @@ use crate::steps::Steps;
 use crate::{checks, cross, generate, msrv, shell};
 
 const USAGE: &str = "\
-usage: cargo xtask test [--quick | --target s390x]
+usage: cargo xtask test [--quick | --only WORD | --target s390x]
   --quick          no release tests, no other targets, one boot
+  --only WORD      only the steps whose name contains WORD
   --target s390x   only the tests of the published crates, on s390x under qemu-user
 usage: cargo xtask ci     as test, with versions; what .ci/run calls
 usage: cargo xtask fmt | lint | doc | rules
@@ -15,8 +16,9 @@ usage: cargo xtask fmt | lint | doc | rules
 pub fn test(arguments: &[String]) -> Result<(), String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        [] => all(false),
-        ["--quick"] => all(true),
+        [] => all(false, ""),
+        ["--quick"] => all(true, ""),
+        ["--only", word] => all(false, word),
         ["--target", "s390x"] | ["--target=s390x"] => match cross::s390x_missing() {
             None => cross::test_s390x(),
             Some(reason) => {
@@ -39,12 +41,13 @@ pub fn ci() -> Result<(), String> {
         let version = shell::output(std::process::Command::new(program).arg("--version"));
         println!("{program}: {}", version.map_or_else(|e| e, |v| v.lines().next().unwrap_or("").into()));
     }
-    all(false)
+    all(false, "")
 }
 
-fn all(quick: bool) -> Result<(), String> {
+fn all(quick: bool, only: &str) -> Result<(), String> {
     let only_full = || quick.then(|| "not with --quick".to_string());
     let mut steps = Steps::default();
+    steps.only = only.into();
     steps.step("format", || fmt(&["--check"]));
     cheap(&mut steps);
     steps.step("lints", lint);

@@ -8,7 +8,6 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
     reason = "a test, of a sample that is known"
 )]
 

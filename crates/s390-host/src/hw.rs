@@ -78,6 +78,7 @@ impl<K: Fn(Absolute) + Sync> HwControl<K> {
 const R2: Gpr = gpr(2);
 const R3: Gpr = gpr(3);
 
+#[expect(clippy::panic, reason = "evaluated at compile time")]
 const fn gpr(number: u8) -> Gpr {
     match Gpr::new(number) {
         Some(gpr) => gpr,
@@ -184,6 +185,7 @@ registers! {
 }
 
 // Whatever the driver asks for has its instance.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated at compile time")]
 const _: () = {
     let mut asked = 0;
     while asked < crate::registers::SASR_AND_EASR.len() {

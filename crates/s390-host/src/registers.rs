@@ -142,6 +142,7 @@ const CONTROL: [u16; 10] = [
 
 /// Everything that the driver gives to SASR and EASR.
 #[cfg(target_arch = "s390x")]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated at compile time")]
 pub(crate) const SASR_AND_EASR: [SystemRegisterNumber; SAVE_AREA.len() + CONTROL.len() + Shadow::ALL.len()] = {
     let mut all = [SystemRegisterNumber(0); SAVE_AREA.len() + CONTROL.len() + Shadow::ALL.len()];
     let mut next = 0;
