@@ -29,7 +29,7 @@
 //! Nothing here records which pages were stored to: who wants to know maps them read-only.
 //!
 //! The working memory of a PE is shared references to cells, so that one part can be changed while
-//! another is being read. [`Confined`] lets it move between threads together with its PE.
+//! another is being read. `Confined` lets it move between threads together with its PE.
 #![expect(clippy::as_conversions, reason = "offsets and sizes of a page fit every type used here")]
 
 mod access;

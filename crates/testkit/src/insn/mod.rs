@@ -14,7 +14,7 @@
 //! * Where QEMU 7.2 departs from the architecture, [`outcome`] says so by name and corrects the
 //!   expectation.
 //!
-//! Both sides run the same image ([`env`]): the word after the case is `SMC #2`, the EL1 vectors hold
+//! Both sides run the same image ([`mod@env`]): the word after the case is `SMC #2`, the EL1 vectors hold
 //! `SMC #0x100 + n`; the run stops at the first SMC that reaches EL2 or above, or at WFE or WFI.
 
 pub mod announced;
