@@ -54,6 +54,7 @@ fn unpack(directory: &Path, wrapper: &Path) -> Result<(), String> {
         LLVM.into(),
     ];
     let root = directory.join("root");
+    std::fs::create_dir_all(&root).map_err(io)?;
     for package in packages {
         let archive = apt.download(&package, 0)?;
         let mut unpack = Command::new("dpkg-deb");

@@ -39,7 +39,7 @@ const fn vacant(index: usize) -> u64 {
 }
 
 /// Memory for one map, provided by the caller of the engine. What it holds means nothing until a
-/// A map is made of it, which clears it.
+/// map is made of it, which clears it.
 #[derive(Debug)]
 pub struct MapMemory {
     entries: [Entry; MAP_ENTRIES],
