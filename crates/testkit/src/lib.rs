@@ -3,6 +3,7 @@
 //! A development tool: it uses `std`, and a broken assumption here is a panic, which is a failed test.
 //!
 //! * [`rng`]: seeded random numbers
+//! * `vectors` (feature of that name): files of test vectors, read and compared with the walkers
 //! * [`insn`]: single A64 instructions, compared between an engine, QEMU and stored results
 #![forbid(unsafe_code)]
 #![allow(
@@ -18,3 +19,5 @@
 
 pub mod insn;
 pub mod rng;
+#[cfg(feature = "vectors")]
+pub mod vectors;
