@@ -1,10 +1,12 @@
 //! The walk: from level to level, down to a leaf or a fault. The same for both stages.
 
-use super::explain::{DescriptorKind, Recorder, Step};
+use super::explain::{DescriptorKind, Recorder, Step, decided};
 use super::fault::Stage;
+use super::fields;
 use super::format::Descriptor;
 use super::geometry::{ACCESS_FLAG, Range, level};
 use super::registers::Space;
+use super::rule::Rule;
 use super::source::{Hardware, HardwareError, Source, Stop};
 use arm_arch::bits::{mask, zext32};
 use arm_arch::{FaultStatus, Level};
@@ -65,12 +67,14 @@ pub(super) fn descend<E: Descriptor, S: Source>(
     }
     // Only tables larger than a granule can reach beyond the output size.
     if E::WIDE && at & range.beyond != 0 {
+        decided(source.recorder(), way.stage, None, Rule::BaseTooLarge);
         return Err(Stop::Status(FaultStatus::AddressSize(Level::L0)));
     }
     loop {
         let space = if E::is_ns_table(tables, range) { way.ns_space } else { way.space };
         let fetched = source.fetch::<E>(at, space, first)?;
         let Some(entry) = fetched.entry else {
+            decided(source.recorder(), way.stage, Some(level(remaining)), Rule::NoMemory);
             return Err(Stop::Status(FaultStatus::ExternalOnWalk(level(remaining))));
         };
         if S::NESTED {
@@ -91,6 +95,8 @@ pub(super) fn descend<E: Descriptor, S: Source>(
         }
         if !entry.is_table(range, remaining) {
             if !entry.is_leaf(range, remaining) {
+                let rule = if entry.low() & 1 == 0 { Rule::NotValid } else { Rule::NotAllowedHere };
+                decided(source.recorder(), way.stage, Some(level(remaining)), rule);
                 return Err(Stop::Status(FaultStatus::Translation(level(remaining))));
             }
             return Ok(Leaf { entry, at, remaining, shift, tables, first, assured, space });
@@ -99,10 +105,12 @@ pub(super) fn descend<E: Descriptor, S: Source>(
         shift = shift.wrapping_sub(bits);
         let next = entry.next_table(range) | (input.wrapping_shr(shift) & mask(bits)) << E::LOG2;
         if next & range.beyond != 0 {
+            decided(source.recorder(), way.stage, Some(level(remaining)), Rule::NextTableTooLarge);
             return Err(Stop::Status(FaultStatus::AddressSize(level(remaining))));
         }
         if range.haft && way.updates && entry.low() & ACCESS_FLAG == 0 {
             // FEAT_HAFT: hardware sets the access flag of tables.
+            decided(source.recorder(), way.stage, Some(level(remaining)), Rule::TableAccessFlagSet);
             source.swap(at, space, entry, entry.with_low(entry.low() | ACCESS_FLAG))?;
         }
         tables = entry.accumulate(tables);
@@ -150,7 +158,11 @@ fn read<E: Descriptor, R: Recorder>(
     };
     let value = entry.wide();
     let index = (shift.wrapping_add(bits).wrapping_sub(1), shift);
-    recorder.record(Step::Descriptor { stage: way.stage, level: level(remaining), at, index, value, kind });
+    let level = level(remaining);
+    recorder.record(Step::Descriptor { stage: way.stage, level, at, index, value, kind });
+    if kind == DescriptorKind::Table {
+        fields::table(way.stage, level, (value, entry.next_table(range), E::WIDE), range, recorder);
+    }
 }
 
 /// Returns the output address of a leaf and whether it is part of a contiguous group; `None` beyond

@@ -2,6 +2,7 @@
 
 use super::attr::Shareability;
 use super::implementation::Implementation;
+use super::rule::Rule;
 use arm_arch::bits::{field, mask, trunc32, trunc64, zext8};
 use arm_arch::{FaultStatus, Granule, Level};
 
@@ -21,6 +22,8 @@ pub(super) enum AddressForm {
 pub(super) struct Range {
     /// Every walk ends in this: TxSZ out of range, EPD, or a table base beyond the output size.
     pub(super) fault: Option<FaultStatus>,
+    /// Why.
+    pub(super) why: Rule,
     /// Input address bits, 64 − TxSZ.
     pub(super) iasize: u32,
     /// Something comes before the walk, or the walk is not a plain one: stage 1 off, `fault`, `e0pd`,
@@ -129,12 +132,12 @@ impl Shape<'_> {
         let beyond = !mask(self.output_size());
         let first_bits = self.iasize().saturating_sub(first_shift);
         let base = self.base(first_bits);
-        let fault = if !valid || remaining > 5 {
-            Some(FaultStatus::Translation(Level::L0))
+        let (fault, why) = if !valid || remaining > 5 {
+            (Some(FaultStatus::Translation(Level::L0)), Rule::StartInvalid)
         } else if base & beyond != 0 {
-            Some(FaultStatus::AddressSize(Level::L0))
+            (Some(FaultStatus::AddressSize(Level::L0)), Rule::BaseTooLarge)
         } else {
-            None
+            (None, Rule::FirstTable)
         };
         let form = match self.granule {
             Granule::Size64K if self.implementation.lpa => AddressForm::Lpa,
@@ -148,6 +151,7 @@ impl Shape<'_> {
         };
         Range {
             fault,
+            why,
             iasize: self.iasize(),
             special: true,
             ignored: [0, 0],

@@ -4,6 +4,7 @@ use super::attr::{self, Attributes, Shareability};
 use super::geometry::{Range, Shape, tg0, tg1};
 use super::implementation::Implementation;
 use super::registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
+use super::rule::Rule;
 use arm_arch::bits::{bit, mask};
 use arm_arch::sysreg::{HcrEl2, HcrxEl2, SctlrEl1, Tcr2, TcrEl1, TcrEl2, TcrEl3};
 use arm_arch::{FaultStatus, Granule, Level};
@@ -404,13 +405,18 @@ impl Control {
         let valid = shape.is_valid_at_stage_1(self.two_ranges) && depth.is_some();
         let haft = self.tcr2.haft() && self.ha;
         let range = shape.range(depth.unwrap_or(0), valid, haft);
-        let fault = if half.epd { Some(FaultStatus::Translation(Level::L0)) } else { range.fault };
+        let (fault, why) = if half.epd {
+            (Some(FaultStatus::Translation(Level::L0)), Rule::WalksDisabled)
+        } else {
+            (range.fault, range.why)
+        };
         let ignored @ [data, fetch] =
             [if half.tbi { 8 } else { 0 }, if half.tbi && !half.tbid { 8 } else { 0 }];
         let seen = |ignored: u32| !mask(range.iasize) & u64::MAX.wrapping_shr(ignored);
         let tag = if half.mtx { 0xf << 56 } else { 0 };
         Range {
             fault,
+            why,
             special: !on || fault.is_some() || half.e0pd || half.nfd || d128,
             ignored,
             checked: [seen(data) & !tag, seen(fetch)],

@@ -2,8 +2,9 @@
 
 use super::attr::{Attributes, Shareability};
 use super::descend::{self, ATTEMPTS, Leaf, Way};
-use super::explain::{Recorder, Step};
+use super::explain::{Recorder, Step, decided};
 use super::fault::{Fault, Qualifiers, Stage};
+use super::fields;
 use super::format::{Descriptor, NOT_GLOBAL, NS, READ_ONLY};
 use super::geometry::{ACCESS_FLAG, AddressForm, Range, level};
 use super::indirect::{self, Rights};
@@ -11,6 +12,7 @@ use super::mapping::{Mapping, OutputAddress, Translation, Update};
 use super::params::Params;
 use super::perm::{self, Access, AccessKind, Permissions, Privilege};
 use super::registers::{Regime, Space};
+use super::rule::Rule;
 use super::source::{Direct, Hardware, HardwareError, Probe, Source, Stop, Writer};
 use crate::memory::{TableMemory, TableUpdate};
 use arm_arch::bits::{low8, mask, trunc32};
@@ -109,7 +111,7 @@ pub(super) fn resolve<A: OutputAddress, S: Source>(
     }
     for _ in 0..ATTEMPTS {
         match attempt(params, va, access, source) {
-            Err(Stop::Lost) => {}
+            Err(Stop::Lost) => decided(source.recorder(), Stage::One, None, Rule::RaceLost),
             done => return done,
         }
     }
@@ -125,10 +127,19 @@ fn attempt<A: OutputAddress, S: Source>(
 ) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
     let [low, high] = &params.ranges;
     let (range, sign) = if va.bits() & 1 << 55 == 0 { (low, 0) } else { (high, params.high_sign) };
+    if <S::Hardware as Hardware>::Recorder::ACTIVE {
+        let rule = match (params.unprivileged, sign) {
+            (false, _) => Rule::OneRange,
+            (true, 0) => Rule::LowerRange,
+            (true, _) => Rule::UpperRange,
+        };
+        decided(source.recorder(), Stage::One, None, rule);
+    }
     if range.special {
         return special(params, range, sign, va, access, source);
     }
     if is_out_of_range(range, sign, va, access) {
+        decided(source.recorder(), Stage::One, None, Rule::InputOutOfRange);
         return Err(Stop::Status(FaultStatus::Translation(Level::L0)));
     }
     translate::<u64, A, S>(params, range, va.bits(), access, source)
@@ -155,14 +166,26 @@ fn special<A: OutputAddress, S: Source>(
 ) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
     let [data, fetch] = range.ignored;
     if !params.on {
-        return flat(params, va, if access.is_fetch() { fetch } else { data }, access);
+        decided(source.recorder(), Stage::One, None, Rule::Stage1Off);
+        let ignored = if access.is_fetch() { fetch } else { data };
+        return flat(params, va, ignored, access, source);
     }
     let user = matches!(access.privilege, Privilege::Unprivileged);
-    let barred = user && (range.e0pd || range.nfd && access.non_fault);
-    if barred || is_out_of_range(range, sign, va, access) {
+    let barred = if user && range.e0pd {
+        Some(Rule::BarredToEl0)
+    } else if user && range.nfd && access.non_fault {
+        Some(Rule::NonFaultLoad)
+    } else if is_out_of_range(range, sign, va, access) {
+        Some(Rule::InputOutOfRange)
+    } else {
+        None
+    };
+    if let Some(rule) = barred {
+        decided(source.recorder(), Stage::One, None, rule);
         return Err(Stop::Status(FaultStatus::Translation(Level::L0)));
     }
     if let Some(status) = range.fault {
+        decided(source.recorder(), Stage::One, None, range.why);
         return Err(Stop::Status(status));
     }
     if range.d128 {
@@ -203,14 +226,25 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
     let entry = leaf.entry;
     let low = entry.low();
     let at_level = level(leaf.remaining);
+    if <S::Hardware as Hardware>::Recorder::ACTIVE {
+        let address = entry.output(range, leaf.shift);
+        let told = (entry.wide(), address, leaf.shift, E::WIDE);
+        fields::stage1(params, range, at_level, told, source.recorder());
+    }
     let Some((output, contiguous)) = descend::output(range, leaf, va) else {
+        decided(source.recorder(), Stage::One, Some(at_level), Rule::OutputTooLarge);
         return Err(Stop::Status(FaultStatus::AddressSize(at_level)));
     };
     if low & ACCESS_FLAG == 0 && !params.ha && access.wants_access_flag() {
+        decided(source.recorder(), Stage::One, Some(at_level), Rule::AccessFlagClear);
         return Err(Stop::Status(FaultStatus::AccessFlag(at_level)));
     }
     let attributes = attributes(params, range, entry, access);
+    if <S::Hardware as Hardware>::Recorder::ACTIVE {
+        source.recorder().record(Step::Memory { stage: Stage::One, attributes });
+    }
     if attributes.is_device() && !access.aligned && access.wants_alignment() {
+        decided(source.recorder(), Stage::One, Some(at_level), Rule::DeviceUnaligned);
         return Err(Stop::Status(FaultStatus::Alignment));
     }
     let space = match params.space {
@@ -219,6 +253,9 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
     };
     // A page that hardware may make dirty counts as writable. Arm ARM D8.5.2.
     let managed = params.hd && low & READ_ONLY != 0 && (params.pie || low & DBM != 0);
+    if managed {
+        decided(source.recorder(), Stage::One, Some(at_level), Rule::DirtyManaged);
+    }
     let counted = if managed { low & !READ_ONLY } else { low };
     let hierarchy = E::hierarchy(leaf.tables, range);
     let needs = perm::needs(access, params.cmow && matches!(access.privilege, Privilege::Unprivileged));
@@ -226,13 +263,21 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
         let mut rights = indirect::rights(params, entry, counted, hierarchy);
         if params.sif && space != params.space {
             rights.base = rights.base.without(Permissions::PRIV_EXECUTE.union(Permissions::USER_EXECUTE));
+            decided(source.recorder(), Stage::One, Some(at_level), Rule::OtherSpace);
         }
-        judge_extended(params, counted, rights, needs, access, at_level).map_err(Stop::Fault)?;
+        rights_are(rights.base, rights.overlay, at_level, source);
+        judge_extended(params, counted, rights, needs, access, at_level, source.recorder())
+            .map_err(Stop::Fault)?;
         rights.held()
     } else {
         let permissions = perm::direct(params, counted, hierarchy);
+        rights_are(permissions, Permissions::EVERY, at_level, source);
         let held = permissions.with_pan(perm::is_under_pan(access));
+        if held != permissions {
+            decided(source.recorder(), Stage::One, Some(at_level), Rule::PanApplies);
+        }
         if let Err(denied) = perm::check(held, needs, access) {
+            decided(source.recorder(), Stage::One, Some(at_level), Rule::BaseDenies);
             return Err(Stop::Fault(Fault::stage_1(FaultStatus::Permission(at_level), denied.write)));
         }
         permissions
@@ -242,8 +287,15 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
     if access.sets_access_flag() {
         new |= ACCESS_FLAG;
     }
+    decided(source.recorder(), Stage::One, Some(at_level), Rule::Permitted);
     let mut update = None;
     if new != low {
+        if (new ^ low) & ACCESS_FLAG != 0 {
+            decided(source.recorder(), Stage::One, Some(at_level), Rule::AccessFlagSet);
+        }
+        if dirtied {
+            decided(source.recorder(), Stage::One, Some(at_level), Rule::DirtySet);
+        }
         source.swap(leaf.at, leaf.space, entry, entry.with_low(new))?;
         if !S::Hardware::WRITES {
             let big_endian = params.big_endian;
@@ -280,28 +332,44 @@ fn done<A: OutputAddress, S: Source>(mapping: &Mapping<A>, source: &mut S) {
     }
 }
 
+/// Tells the recorder what a leaf permits.
+#[inline]
+fn rights_are<S: Source>(base: Permissions, overlay: Permissions, level: Level, source: &mut S) {
+    if <S::Hardware as Hardware>::Recorder::ACTIVE {
+        source.recorder().record(Step::Rights { stage: Stage::One, level, base, overlay });
+    }
+}
+
 /// Checks the overlay before the base permissions, and dirty state last. Arm ARM,
 /// AArch64.S1CheckPermissions.
-fn judge_extended(
+fn judge_extended<R: Recorder>(
     params: &Params,
     low: u64,
     rights: Rights,
     needs: perm::Needs,
     access: Access,
     level: Level,
+    recorder: &mut R,
 ) -> Result<(), Fault> {
     let fault = |write, why| Fault::stage_1(FaultStatus::Permission(level), write).because(why);
     if matches!(access.kind, AccessKind::AtAddress) {
+        decided(recorder, Stage::One, Some(level), Rule::AddressOnly);
         return Ok(());
     }
     if let Err(denied) = perm::check(rights.overlay, needs, access) {
+        decided(recorder, Stage::One, Some(level), Rule::OverlayDenies);
         return Err(fault(denied.write, Qualifiers::OVERLAY));
     }
     let base = rights.base.with_pan(perm::is_under_pan(access) && !params.nv1);
+    if base != rights.base {
+        decided(recorder, Stage::One, Some(level), Rule::PanApplies);
+    }
     if let Err(denied) = perm::check(base, needs, access) {
+        decided(recorder, Stage::One, Some(level), Rule::BaseDenies);
         return Err(fault(denied.write, Qualifiers::NONE));
     }
     if params.pie && access.needs_dirty() && low & READ_ONLY != 0 {
+        decided(recorder, Stage::One, Some(level), Rule::Clean);
         return Err(fault(true, Qualifiers::DIRTY_BIT));
     }
     Ok(())
@@ -345,21 +413,27 @@ fn space(params: &Params, ns_table: bool, low: u64) -> Space {
 
 /// The mapping with stage 1 off: the address itself. Arm ARM, AArch64.S1DisabledOutput.
 #[cold]
-fn flat<A: OutputAddress, E>(
+fn flat<A: OutputAddress, S: Source>(
     params: &Params,
     va: Va,
     ignored: u32,
     access: Access,
-) -> Result<Mapping<A>, Stop<E>> {
+    source: &mut S,
+) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
     let address = va.bits().wrapping_shl(ignored).wrapping_shr(ignored);
     if address & !mask(params.pa_bits) != 0 {
+        decided(source.recorder(), Stage::One, None, Rule::OutputTooLarge);
         return Err(Stop::Status(FaultStatus::AddressSize(Level::L0)));
     }
     let attributes = if access.is_fetch() { params.flat_fetch } else { params.flat_data };
+    if <S::Hardware as Hardware>::Recorder::ACTIVE {
+        source.recorder().record(Step::Memory { stage: Stage::One, attributes });
+    }
     if attributes.is_device() && !access.aligned && access.wants_alignment() {
+        decided(source.recorder(), Stage::One, None, Rule::DeviceUnaligned);
         return Err(Stop::Status(FaultStatus::Alignment));
     }
-    Ok(Mapping {
+    let mapping = Mapping {
         output: A::located(address, params.space),
         level: None,
         size_log2: 12,
@@ -373,5 +447,7 @@ fn flat<A: OutputAddress, E>(
         space: params.space,
         ipa: None,
         update: None,
-    })
+    };
+    done(&mapping, source);
+    Ok(mapping)
 }

@@ -2,12 +2,14 @@
 
 use super::attr::{Attributes, Shareability, Stage2Attributes};
 use super::descend::{self, ATTEMPTS, Leaf, Way};
-use super::explain::{Recorder, Step};
+use super::explain::{Recorder, Step, decided};
 use super::fault::{Fault, Qualifiers, Stage};
+use super::fields;
 use super::format::{Descriptor, NOT_GLOBAL, READ_ONLY, nibble};
 use super::geometry::{ACCESS_FLAG, AddressForm, Range, level};
 use super::perm::{self, Access, AccessKind, Needs, Permissions};
 use super::registers::Space;
+use super::rule::Rule;
 use super::source::{Direct, Hardware, Source, Stop};
 use super::stage2_params::{Stage2, Tables};
 use arm_arch::bits::{field, low8, mask};
@@ -124,7 +126,7 @@ pub(super) fn resolve<H: Hardware>(
 ) -> Result<Answer, Stop<H::Error>> {
     for _ in 0..ATTEMPTS {
         match attempt(params, question, hardware) {
-            Err(Stop::Lost) => {}
+            Err(Stop::Lost) => decided(hardware.recorder(), Stage::Two, None, Rule::RaceLost),
             Err(Stop::Status(status)) => return Err(Stop::Fault(question.plain(status))),
             done => return done,
         }
@@ -141,9 +143,11 @@ fn attempt<H: Hardware>(
     let tables = params.tables(question.space);
     let range = &tables.range;
     if question.ipa & !mask(range.iasize) != 0 {
+        decided(hardware.recorder(), Stage::Two, None, Rule::InputOutOfRange);
         return Err(Stop::Status(FaultStatus::Translation(Level::L0)));
     }
     if let Some(status) = range.fault {
+        decided(hardware.recorder(), Stage::Two, None, range.why);
         return Err(Stop::Status(status));
     }
     if range.d128 {
@@ -185,12 +189,19 @@ fn judge<E: Descriptor, H: Hardware>(
     let low = entry.low();
     let access = question.access;
     let at_level = level(leaf.remaining);
+    if H::Recorder::ACTIVE {
+        let address = entry.output(range, leaf.shift);
+        let told = (entry.wide(), address, leaf.shift, E::WIDE);
+        fields::stage2(params, range, at_level, told, source.recorder());
+    }
     let Some((output, contiguous)) = descend::output(range, leaf, question.ipa) else {
+        decided(source.recorder(), Stage::Two, Some(at_level), Rule::OutputTooLarge);
         return Err(Stop::Status(FaultStatus::AddressSize(at_level)));
     };
     let address_only = matches!(access.kind, AccessKind::AtAddress) && !question.is_walk();
     let wants_access_flag = question.is_walk() || access.wants_access_flag();
     if low & ACCESS_FLAG == 0 && !params.ha && wants_access_flag {
+        decided(source.recorder(), Stage::Two, Some(at_level), Rule::AccessFlagClear);
         return Err(Stop::Status(FaultStatus::AccessFlag(at_level)));
     }
     let own = memory(params, range, entry);
@@ -198,16 +209,33 @@ fn judge<E: Descriptor, H: Hardware>(
         OnBehalf::Access { attributes, .. } => own.over(attributes, params, access.is_fetch()),
         OnBehalf::Read { .. } | OnBehalf::Write => Attributes::DEVICE_NGNRNE,
     };
+    if H::Recorder::ACTIVE && !question.is_walk() {
+        source.recorder().record(Step::Memory { stage: Stage::Two, attributes });
+    }
     if !question.is_walk() && attributes.is_device() && !access.aligned && access.wants_alignment() {
+        decided(source.recorder(), Stage::Two, Some(at_level), Rule::DeviceUnaligned);
         return Err(Stop::Status(FaultStatus::Alignment));
     }
     // A page that hardware may make dirty counts as writable. Arm ARM D8.5.2.
     let managed = params.hd && low & WRITABLE == 0 && (params.pie || low & DBM != 0);
     let rights = rights(params, entry, if managed { low | WRITABLE } else { low });
-    if !address_only {
+    if H::Recorder::ACTIVE {
+        let Rights { base, overlay, .. } = rights;
+        if managed {
+            decided(source.recorder(), Stage::Two, Some(at_level), Rule::DirtyManaged);
+        }
+        source.recorder().record(Step::Rights { stage: Stage::Two, level: at_level, base, overlay });
+    }
+    if address_only {
+        decided(source.recorder(), Stage::Two, Some(at_level), Rule::AddressOnly);
+    } else {
         let failed = |(write, why)| question.fault(FaultStatus::Permission(at_level), write, why);
-        check(params, question, &own, entry, rights).map_err(failed).map_err(Stop::Fault)?;
+        if let Err((write, why, rule)) = check(params, question, &own, entry, rights) {
+            decided(source.recorder(), Stage::Two, Some(at_level), rule);
+            return Err(Stop::Fault(failed((write, why))));
+        }
         if params.pie && question.needs_dirty() && low & WRITABLE == 0 && !managed {
+            decided(source.recorder(), Stage::Two, Some(at_level), Rule::Clean);
             return Err(Stop::Fault(failed((true, Qualifiers::DIRTY_BIT))));
         }
     }
@@ -221,7 +249,14 @@ fn judge<E: Descriptor, H: Hardware>(
     if access.sets_access_flag() {
         new |= ACCESS_FLAG;
     }
+    decided(source.recorder(), Stage::Two, Some(at_level), Rule::Permitted);
     if new != low {
+        if (new ^ low) & ACCESS_FLAG != 0 {
+            decided(source.recorder(), Stage::Two, Some(at_level), Rule::AccessFlagSet);
+        }
+        if dirtied {
+            decided(source.recorder(), Stage::Two, Some(at_level), Rule::DirtySet);
+        }
         source.swap(leaf.at, leaf.space, entry, entry.with_low(new))?;
     }
     if H::Recorder::ACTIVE {
@@ -345,26 +380,28 @@ fn check<E: Descriptor>(
     own: &Stage2Attributes,
     entry: E,
     rights: Rights,
-) -> Result<(), (bool, Qualifiers)> {
+) -> Result<(), (bool, Qualifiers, Rule)> {
     let other = question.access.wnr();
     match question.on_behalf {
         OnBehalf::Access { assured, .. } => {
             if !assured && entry.is_assured_only(params.assured_only) {
-                return Err((other, Qualifiers::ASSURED_ONLY));
+                return Err((other, Qualifiers::ASSURED_ONLY, Rule::NotAssured));
             }
         }
         OnBehalf::Read { top: Some(high) } if !may_be_top(params, rights.top, high) => {
-            return Err((other, Qualifiers::TOP_LEVEL));
+            return Err((other, Qualifiers::TOP_LEVEL, Rule::NotTopLevel));
         }
         OnBehalf::Read { .. } | OnBehalf::Write => {}
     }
     if question.is_walk() && params.ptw && own.is_device(params) {
-        return Err((other, Qualifiers::NONE));
+        return Err((other, Qualifiers::NONE, Rule::WalkInDevice));
     }
     let needs = question.needs(params);
     let write = |denied: perm::Denied| denied.write && !question.is_walk() || question.is_walk() && other;
-    perm::check(rights.overlay, needs, question.access).map_err(|it| (write(it), Qualifiers::OVERLAY))?;
-    perm::check(rights.base, needs, question.access).map_err(|it| (write(it), Qualifiers::NONE))
+    perm::check(rights.overlay, needs, question.access)
+        .map_err(|it| (write(it), Qualifiers::OVERLAY, Rule::OverlayDenies))?;
+    perm::check(rights.base, needs, question.access)
+        .map_err(|it| (write(it), Qualifiers::NONE, Rule::BaseDenies))
 }
 
 /// Whether the first table of a range of stage 1 may lie where `marks` says. Arm ARM,
