@@ -32,7 +32,9 @@ impl EsrEl {
     /// and the classes without an instruction force it to 1. Arm ARM, ESR_EL1.IL.
     #[must_use]
     pub const fn of(ec: ExceptionClass, iss: u32) -> Self {
-        Self::new().with_ec(ec).with_il(true).with_iss(iss & 0x1ff_ffff)
+        // Not by setters: they check their arguments, and a class carries no proof of its six bits.
+        let ec = crate::bits::zext8(ec.into_bits() & 0x3f);
+        Self::from_bits(ec << Self::EC_OFFSET | 1 << Self::IL_OFFSET | crate::bits::zext32(iss & 0x1ff_ffff))
     }
 }
 

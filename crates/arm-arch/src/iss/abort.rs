@@ -55,7 +55,7 @@ impl DataAbort {
     /// Returns this syndrome with a fault status.
     #[must_use]
     pub const fn with_status(self, status: FaultStatus) -> Self {
-        self.with_dfsc(status.encode())
+        self.with_dfsc(status.encode() & 0x3f)
     }
 
     /// Returns the access that the instruction asked for; `None` when ISV is 0.
@@ -77,7 +77,7 @@ impl DataAbort {
     #[must_use]
     pub const fn with_transfer(self, transfer: Transfer) -> Self {
         self.with_isv(true)
-            .with_sas(transfer.size.into_bits())
+            .with_sas(transfer.size.into_bits() & 3)
             .with_sse(transfer.sign_extend)
             .with_srt(transfer.register & 31)
             .with_sf(transfer.wide)
@@ -218,7 +218,7 @@ impl InstructionAbort {
     /// Returns this syndrome with a fault status.
     #[must_use]
     pub const fn with_status(self, status: FaultStatus) -> Self {
-        self.with_ifsc(status.encode())
+        self.with_ifsc(status.encode() & 0x3f)
     }
 }
 

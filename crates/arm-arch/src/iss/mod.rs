@@ -1,14 +1,29 @@
 //! What the ISS of each exception class says.
 //!
 //! [`Syndrome::decode`] is total: every value of `ESR_ELx` is one variant, and [`Syndrome::encode`] gives the same
-//! class and ISS back. The classes of AArch32 and of extensions that are not modelled stay raw.
+//! class and ISS back. [`fields`] lists a syndrome's fields by name, and `Display` of [`EsrEl`] prints them.
 
 mod abort;
 mod debug;
+mod iss2;
+mod layout;
+mod mmio;
+mod other;
+mod par;
+mod serror;
 mod system;
 
 pub use abort::{AccessSize, DataAbort, InstructionAbort, Transfer};
 pub use debug::{SError, Step, StepExclusive, Watchpoint};
+pub use iss2::Iss2;
+pub use layout::{Field, describe, fields, reserved};
+pub use mmio::{ByteOrder, MmioAccess, faulting_ipa};
+pub use other::{
+    BranchTarget, Coprocessor, CoprocessorAccess, CoprocessorMemory, CoprocessorPair, Gcs, Gpc, Ls64, Mops,
+    Other, PacFail, Pmu, Smc32, SmeAccess, SystemAccess128, Tstart,
+};
+pub use par::Par;
+pub use serror::{Disr, VsesrEl2};
 pub use system::{Direction, Eret, FpAccess, FpException, Immediate, SystemAccess, WaitKind, Wfx};
 
 use crate::el::ExceptionLevel;
@@ -72,8 +87,8 @@ pub enum Syndrome {
     Watchpoint(Origin, Watchpoint),
     /// EC 0x3c.
     Brk(Immediate),
-    /// Any other class, with its ISS; among them those whose ISS is 0, as UNKNOWN.
-    Other(ExceptionClass, u32),
+    /// Any other class: of AArch32, of an extension, without an ISS, or reserved.
+    Other(Other),
 }
 
 impl Syndrome {
@@ -107,7 +122,7 @@ impl Syndrome {
             ExceptionClass::WATCHPOINT_LOWER => Self::Watchpoint(Origin::Lower, Watchpoint::from_bits(iss)),
             ExceptionClass::WATCHPOINT_SAME => Self::Watchpoint(Origin::Same, Watchpoint::from_bits(iss)),
             ExceptionClass::BRK64 => Self::Brk(Immediate::from_bits(iss)),
-            other => Self::Other(other, iss),
+            other => Self::Other(Other::decode(other, iss)),
         }
     }
 
@@ -136,7 +151,7 @@ impl Syndrome {
                 EsrEl::of(origin.class(ExceptionClass::WATCHPOINT_LOWER), iss.into_bits())
             }
             Self::Brk(iss) => EsrEl::of(ExceptionClass::BRK64, iss.into_bits()),
-            Self::Other(ec, iss) => EsrEl::of(ec, iss),
+            Self::Other(other) => other.encode(),
         }
     }
 }
