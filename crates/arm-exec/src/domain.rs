@@ -144,6 +144,11 @@ impl Mailbox {
             apply(Invalidation::All);
         }
         self.served.store(posted, Ordering::SeqCst);
+        // A ticket counted after the first look, whose bits are among those taken, is not acknowledged: come round
+        // again. One counted later still sets its bits once more.
+        if self.posted.load(Ordering::SeqCst) != posted {
+            self.request.fetch_or(request::INVALIDATE, Ordering::SeqCst);
+        }
     }
 
     fn post(&self, what: Invalidation) {

@@ -227,6 +227,30 @@ fn an_invalidation_is_applied_before_its_wait_ends() {
     });
 }
 
+/// A PE that stays, and looks only when its mailbox says so.
+#[test]
+fn a_ticket_that_is_not_acknowledged_leaves_its_request() {
+    for posts in [1, 3] {
+        explore(move || {
+            let machine = Machine::new();
+            let mut pe = Pe::new(&machine, 0);
+            pe.mailbox.enter();
+            let poster = {
+                let machine = Arc::clone(&machine);
+                thread::spawn(move || {
+                    for n in 0..posts {
+                        machine.domain.post(None, Invalidation::Address(Va::new(0x1000 << n)));
+                    }
+                })
+            };
+            pe.boundary();
+            poster.join().unwrap();
+            pe.boundary();
+            machine.domain.wait(None, || panic!("waits for a ticket that nobody is going to serve"));
+        });
+    }
+}
+
 #[test]
 fn a_pe_that_leaves_and_enters_misses_nothing() {
     explore(|| {
