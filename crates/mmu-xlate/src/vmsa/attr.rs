@@ -100,6 +100,10 @@ const NON_CACHEABLE: u8 = 0x44;
 const NON_CACHEABLE_XS0: u8 = 0x40;
 /// Normal, Write-Through with XS 0. FEAT_XS.
 const WRITE_THROUGH_XS0: u8 = 0xa0;
+/// Normal, Write-Back, allocating, Tagged. FEAT_MTE2.
+const TAGGED: u8 = 0xf0;
+/// The same where stage 2 permits no access to tags. FEAT_MTE_PERM.
+const TAGGED_NO_TAG_ACCESS: u8 = 0xe0;
 
 impl Attributes {
     /// Device-nGnRnE, what data accesses see with stage 1 off.
@@ -110,6 +114,9 @@ impl Attributes {
     pub(super) const FETCH_UNCACHED: Self = Self::of(NON_CACHEABLE, Shareability::OuterShareable);
     /// Normal, Write-Back, allocating, Non-shareable: `HCR_EL2.DC`.
     pub(super) const DEFAULT_CACHEABLE: Self = Self::of(0xff, Shareability::NonShareable);
+
+    /// The same and Tagged: `HCR_EL2.DCT`. FEAT_MTE2.
+    pub(super) const DEFAULT_TAGGED: Self = Self::of(TAGGED, Shareability::NonShareable);
 
     /// Returns the attributes of a byte of [`data`] or [`fetch`]. Device memory and memory that is Non-cacheable at both
     /// levels are Outer Shareable whatever SH says. Arm ARM, EffectiveShareability.
@@ -147,8 +154,17 @@ impl Attributes {
         !matches!(self.byte, NON_CACHEABLE_XS0 | WRITE_THROUGH_XS0) && !self.is_write_back()
     }
 
+    /// Whether the memory has allocation tags, accessible or not. FEAT_MTE2.
+    #[must_use]
+    pub const fn is_tagged(self) -> bool {
+        matches!(self.byte, TAGGED | TAGGED_NO_TAG_ACCESS)
+    }
+
     /// Whether both levels are Write-Back.
     const fn is_write_back(self) -> bool {
+        if self.is_tagged() {
+            return true;
+        }
         matches!(half(self.byte >> 4), Cacheability::WriteBack)
             && matches!(half(self.byte), Cacheability::WriteBack)
     }
@@ -171,6 +187,9 @@ impl Attributes {
             WRITE_THROUGH_XS0 => {
                 MemoryType::Normal { outer: Cacheability::WriteThrough, inner: Cacheability::WriteThrough }
             }
+            TAGGED | TAGGED_NO_TAG_ACCESS => {
+                MemoryType::Normal { outer: Cacheability::WriteBack, inner: Cacheability::WriteBack }
+            }
             byte => MemoryType::Normal { outer: half(byte >> 4), inner: half(byte) },
         }
     }
@@ -184,6 +203,8 @@ pub(super) struct Stage2Attributes {
     pub(super) shareability: Shareability,
     /// FnXS: XS is 0. FEAT_XS.
     pub(super) no_xs: bool,
+    /// Tags may not be accessed. FEAT_MTE_PERM.
+    pub(super) no_tag_access: bool,
 }
 
 /// Attributes taken apart: what two stages are combined in.
@@ -213,7 +234,13 @@ impl Stage2Attributes {
             Parts::Device(_) if fetch => Parts::Normal(4, 4),
             Parts::Device(_) | Parts::Normal(..) => parts,
         };
-        Attributes::of(parts.encode(xs), stage_1.shareability.union(self.shareability))
+        let byte = match parts {
+            // Tags stay where the memory still is what they need. Arm ARM, S2MemTagType.
+            Parts::Normal(0xf, 0xf) if stage_1.is_tagged() && self.no_tag_access => TAGGED_NO_TAG_ACCESS,
+            Parts::Normal(0xf, 0xf) if stage_1.is_tagged() => TAGGED,
+            Parts::Normal(..) | Parts::Device(_) => parts.encode(xs),
+        };
+        Attributes::of(byte, stage_1.shareability.union(self.shareability))
     }
 
     /// The weaker of both, with the hints of stage 1. CHOICE: a reserved half of MemAttr means
@@ -249,6 +276,7 @@ impl Parts {
         match attributes.byte {
             NON_CACHEABLE_XS0 => Self::Normal(4, 4),
             WRITE_THROUGH_XS0 => Self::Normal(0xa, 0xa),
+            TAGGED | TAGGED_NO_TAG_ACCESS => Self::Normal(0xf, 0xf),
             byte if byte & 0xf0 == 0 => Self::Device(byte >> 2 & 3),
             byte => Self::Normal(byte >> 4, byte & 0xf),
         }
@@ -290,6 +318,12 @@ const fn write_back(nibble: u8) -> u8 {
         Cacheability::NonCacheable => 0xf,
         Cacheability::WriteThrough | Cacheability::WriteBack => nibble | 4,
     }
+}
+
+/// Returns MAIR as the processing element knows it: without FEAT_MTE2 Tagged memory is Write-Back and no more.
+pub(super) fn known(mair: u64, mte2: bool) -> u64 {
+    let byte = |byte| if byte == TAGGED && !mte2 { 0xff } else { byte };
+    u64::from_le_bytes(mair.to_le_bytes().map(byte))
 }
 
 /// Returns MAIR as data accesses have it, with or without `SCTLR_ELx.C`.
@@ -337,13 +371,12 @@ const fn half(nibble: u8) -> Cacheability {
 
 /// Returns a byte whose every value has one meaning.
 ///
-/// CHOICE: the UNPREDICTABLE bytes of MAIR become the strictest type, Device-nGnRnE; only Tagged
-/// memory (0xf0) without FEAT_MTE2 keeps what it says apart from tags, Write-Back.
+/// CHOICE: the UNPREDICTABLE bytes of MAIR become the strictest type, Device-nGnRnE; [`known`] has
+/// taken Tagged memory out where there are no tags.
 #[inline]
 const fn canonical(byte: u8) -> u8 {
     match byte {
-        0xf0 => 0xff,
-        NON_CACHEABLE_XS0 | WRITE_THROUGH_XS0 => byte,
+        TAGGED | NON_CACHEABLE_XS0 | WRITE_THROUGH_XS0 => byte,
         _ if byte & 0xf0 == 0 && byte & 2 != 0 => 0,
         _ if byte & 0xf0 != 0 && byte & 0xf == 0 => 0,
         _ => byte,
@@ -375,7 +408,8 @@ mod tests {
             (0xf4, 0xf4, normal(WB, NC), true),
             (0x77, 0x77, normal(WB, WB), false),
             (0x1c, 0x1c, normal(WT, WB), true),
-            (0xf0, 0xff, normal(WB, WB), false),
+            (0xf0, 0xf0, normal(WB, WB), false),
+            (0xe0, 0x00, MemoryType::Device(DeviceType::nGnRnE), true),
             (0x90, 0x00, MemoryType::Device(DeviceType::nGnRnE), true),
         ];
         for (byte, reported, memory_type, xs) in CASES {

@@ -30,6 +30,10 @@ impl Qualifiers {
     pub const TOP_LEVEL: Self = Self(4);
     /// The stage 1 translation was not assured. FEAT_THE.
     pub const ASSURED_ONLY: Self = Self(8);
+    /// Stage 2 permits no access to allocation tags (TagAccess). FEAT_MTE_PERM.
+    pub const TAG_ACCESS: Self = Self(0x10);
+    /// The store was to an allocation tag of memory with canonical tags (TnD). FEAT_MTE_CANONICAL_TAGS.
+    pub const TAG_NOT_DATA: Self = Self(0x20);
 
     /// Whether all of `other` is here.
     #[must_use]
@@ -67,6 +71,8 @@ const ISS2_DIRTY_BIT: u32 = 1 << 5;
 const ISS2_OVERLAY: u32 = 1 << 6;
 const ISS2_ASSURED_ONLY: u32 = 1 << 7;
 const ISS2_GCS: u32 = 1 << 8;
+const ISS2_TAG_ACCESS: u32 = 1 << 9;
+const ISS2_TND: u32 = 1 << 10;
 /// HPFAR_EL2.NS.
 const HPFAR_NS: u64 = 1 << 63;
 
@@ -115,7 +121,7 @@ impl Fault {
         iss
     }
 
-    /// Returns ISS2, `ESR_ELx[55:32]`: DirtyBit, Overlay, AssuredOnly and GCS. Arm ARM, ESR_EL1.
+    /// Returns ISS2, `ESR_ELx[55:32]`: DirtyBit, Overlay, AssuredOnly, GCS, TagAccess and TnD. Arm ARM, ESR_EL1.
     #[must_use]
     pub const fn iss2(&self, access: Access) -> u32 {
         let mut iss2 = 0;
@@ -130,6 +136,12 @@ impl Fault {
         }
         if matches!(access.kind, AccessKind::GcsRead | AccessKind::GcsWrite) {
             iss2 |= ISS2_GCS;
+        }
+        if self.qualifiers.contains(Qualifiers::TAG_ACCESS) {
+            iss2 |= ISS2_TAG_ACCESS;
+        }
+        if self.qualifiers.contains(Qualifiers::TAG_NOT_DATA) {
+            iss2 |= ISS2_TND;
         }
         iss2
     }

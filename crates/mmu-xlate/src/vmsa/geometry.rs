@@ -78,6 +78,8 @@ pub(super) struct Range {
     pub(super) discontiguous: bool,
     /// Shareability where the descriptor has no SH field (`TCR_ELx.DS`).
     pub(super) sh: Shareability,
+    /// What is not Allocation Tagged has canonical tags (`TCR_ELx.MTX`).
+    pub(super) canonical_tags: bool,
 }
 
 /// What the geometry of a range follows from.
@@ -177,6 +179,7 @@ impl Shape<'_> {
             ns_table: 0,
             discontiguous: false,
             sh: Shareability::NonShareable,
+            canonical_tags: false,
         }
     }
 

@@ -90,6 +90,16 @@ pub struct Implementation {
     pub aie: bool,
     /// FEAT_THE.
     pub the: bool,
+    /// FEAT_FGT: fine-grained traps.
+    pub fgt: bool,
+    /// FEAT_PAN2: AT S1E1RP and S1E1WP.
+    pub pan2: bool,
+    /// FEAT_ATS1A: AT S1E1A, S1E2A, S1E3A.
+    pub ats1a: bool,
+    /// FEAT_MTE2: allocation tags, and memory that has them.
+    pub mte2: bool,
+    /// FEAT_MTE_CANONICAL_TAGS: memory whose tags are those of its addresses.
+    pub mte_canonical_tags: bool,
 }
 
 impl Implementation {
@@ -130,9 +140,14 @@ impl Implementation {
         s2poe: false,
         aie: false,
         the: false,
+        fgt: false,
+        pan2: false,
+        ats1a: false,
+        mte2: false,
+        mte_canonical_tags: false,
     };
 
-    /// Everything that Armv9.4 has but FEAT_RME and FEAT_MTE_PERM, with 52-bit addresses.
+    /// Everything that Armv9.4 has but FEAT_RME and the extensions for memory tagging, with 52-bit addresses.
     pub const ALL: Self = Self {
         pa_bits: 52,
         el2: true,
@@ -169,6 +184,11 @@ impl Implementation {
         s2poe: true,
         aie: true,
         the: true,
+        fgt: true,
+        pan2: true,
+        ats1a: true,
+        mte2: false,
+        mte_canonical_tags: false,
     };
 
     /// Returns the granule that a TG field means; `wanted` is `None` for its reserved encodings.

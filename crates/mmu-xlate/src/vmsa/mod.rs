@@ -7,10 +7,13 @@
 //! Modelled: the EL1&0, EL2&0, EL2 and EL3 regimes, stage 2 of both security states, stage 2 of stage 1 tables; the
 //! three granules, FEAT_TTST, LVA, LVA3, LPA, LPA2, D128 with SKL; direct, indirect and overlaid permissions
 //! (FEAT_S1PIE, S2PIE, S1POE, S2POE, PAN, PAN3, E0PD, HPDS, XNX, GCS, THE), access flag and dirty state with their
-//! updates (FEAT_HAFDBS, HAFT), attributes with FEAT_AIE, S2FWB and XS, big-endian tables. Not modelled: AArch32,
-//! granule protection checks, allocation tags, FEAT_MEC, FEAT_BBM's nT (it never faults), TLB conflicts.
+//! updates (FEAT_HAFDBS, HAFT), attributes with FEAT_AIE, S2FWB, XS and
+//! MTE2, the right to access tags (FEAT_MTE_PERM, MTE_CANONICAL_TAGS), big-endian tables. Not modelled: AArch32,
+//! granule protection checks, allocation tags
+//! themselves, FEAT_MEC, FEAT_BBM's nT (it never faults), TLB conflicts.
 
 mod at;
+mod at_execute;
 mod attr;
 mod choices;
 mod descend;
@@ -35,6 +38,7 @@ mod tlbi;
 mod translate;
 
 pub use at::{AtContext, AtOperation, AtOutcome, at};
+pub use at_execute::{AtExecution, execute_at};
 pub use attr::{Attributes, Cacheability, DeviceType, MemoryType, Shareability};
 pub use choices::{CHOICES, Choice};
 pub use describe::{DescriptorFormat, HighAddress};
@@ -43,7 +47,7 @@ pub use fault::{Fault, Qualifiers, Stage};
 pub use implementation::{HardwareUpdates, Implementation};
 pub use mapping::{Located, Mapping, OutputAddress, Translation, Update};
 pub use params::Params;
-pub use perm::{Access, AccessKind, Permissions, Privilege};
+pub use perm::{Access, AccessKind, Permissions, Privilege, Tags};
 pub use registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
 pub use rule::Rule;
 pub use stage1::{walk, walk_recorded, walk_updating};

@@ -91,7 +91,9 @@ impl Params {
         let control = Control::of(regime, own, &effective, implementation);
         let guest = regime == Regime::El1And0;
         let dc = guest && effective.hcr.dc();
-        let (flat_data, flat_fetch) = if dc {
+        let (flat_data, flat_fetch) = if dc && effective.hcr.dct() && implementation.mte2 {
+            (Attributes::DEFAULT_TAGGED, Attributes::DEFAULT_TAGGED)
+        } else if dc {
             (Attributes::DEFAULT_CACHEABLE, Attributes::DEFAULT_CACHEABLE)
         } else if sctlr.i() {
             (Attributes::DEVICE_NGNRNE, Attributes::FETCH_CACHED)
@@ -104,9 +106,13 @@ impl Params {
         let poe = control.tcr2.poe();
         let e0poe = control.tcr2.e0poe() && unprivileged && !nv1;
         let space = effective.space(regime, implementation);
-        let mair = |value| [attr::data(value, sctlr.c()), attr::fetch(value, sctlr.i())];
+        let mair = |value| {
+            let value = attr::known(value, implementation.mte2);
+            [attr::data(value, sctlr.c()), attr::fetch(value, sctlr.i())]
+        };
         let secure = space == Space::Secure;
         let halves = [&control.low, &control.high];
+        let canonical = implementation.mte_canonical_tags && halves.iter().any(|half| half.mtx);
         let on = sctlr.m() && !(guest && (dc || effective.hcr.tge()));
         Self {
             on,
@@ -122,7 +128,7 @@ impl Params {
             nv1,
             ha: control.ha,
             hd: control.ha && control.hd,
-            extended: pie || poe || e0poe || nv1 || !unprivileged || space != Space::NonSecure,
+            extended: pie || poe || e0poe || nv1 || !unprivileged || canonical || space != Space::NonSecure,
             pie,
             poe,
             e0poe,
@@ -426,6 +432,7 @@ impl Control {
             ns_table: if secure { 1 << 63 } else { 0 },
             discontiguous: if d128 { half.disch } else { self.tcr2.pnch() },
             sh: Shareability::decode(u64::from(half.sh)),
+            canonical_tags: half.mtx && implementation.mte_canonical_tags,
             ..range
         }
     }
@@ -439,7 +446,7 @@ impl Half {
             tbid: self.tbid && implementation.tbid,
             nfd: self.nfd && implementation.nfd,
             e0pd: self.e0pd && implementation.e0pd,
-            mtx: self.mtx && implementation.mtx,
+            mtx: self.mtx && (implementation.mtx || implementation.mte_canonical_tags),
             ..self
         }
     }

@@ -80,6 +80,17 @@ impl AccessKind {
     }
 }
 
+/// What an access has to do with allocation tags. FEAT_MTE2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tags {
+    /// Nothing: it is not checked, or the check's result is ignored (`SCTLR_ELx.TCF`).
+    Unchecked,
+    /// They are checked against the tag in the address.
+    Checked,
+    /// They are what is loaded or stored: LDG, STG and their like.
+    Transferred,
+}
+
 /// An access as translation sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Access {
@@ -93,6 +104,8 @@ pub struct Access {
     pub aligned: bool,
     /// A non-fault or first-fault load of FEAT_SVE.
     pub non_fault: bool,
+    /// What it has to do with allocation tags.
+    pub tags: Tags,
 }
 
 impl Access {
@@ -100,7 +113,7 @@ impl Access {
     #[inline]
     #[must_use]
     pub const fn new(kind: AccessKind, privilege: Privilege) -> Self {
-        Self { kind, privilege, pan: false, aligned: true, non_fault: false }
+        Self { kind, privilege, pan: false, aligned: true, non_fault: false, tags: Tags::Unchecked }
     }
 
     /// Returns the access under a `PSTATE.PAN`.
@@ -115,6 +128,18 @@ impl Access {
     #[must_use]
     pub const fn unaligned(self) -> Self {
         Self { aligned: false, ..self }
+    }
+
+    /// Returns the access as one that has to do with allocation tags.
+    #[inline]
+    #[must_use]
+    pub const fn with_tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
+    }
+
+    /// Whether it stores allocation tags.
+    pub(super) const fn stores_tags(self) -> bool {
+        matches!(self.tags, Tags::Transferred) && self.dirties()
     }
 
     /// Returns the access as a non-fault or first-fault load of FEAT_SVE.

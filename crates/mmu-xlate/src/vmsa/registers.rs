@@ -93,6 +93,8 @@ pub struct Registers {
     pub hcr_el2: u64,
     /// `HCRX_EL2`. FEAT_HCX.
     pub hcrx_el2: u64,
+    /// `HFGITR_EL2`: which AT instructions of EL1 are trapped. FEAT_FGT.
+    pub hfgitr_el2: u64,
     /// `SCR_EL3`; without EL3 the security state is Non-secure, whatever it holds.
     pub scr_el3: u64,
     /// `VTCR_EL2`.

@@ -266,8 +266,17 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
             decided(source.recorder(), Stage::One, Some(at_level), Rule::OtherSpace);
         }
         rights_are(rights.base, rights.overlay, at_level, source);
-        judge_extended(params, counted, rights, needs, access, at_level, source.recorder())
-            .map_err(Stop::Fault)?;
+        judge_extended(params, rights, needs, access, at_level, source.recorder()).map_err(Stop::Fault)?;
+        if range.canonical_tags && access.stores_tags() && !attributes.is_tagged() {
+            decided(source.recorder(), Stage::One, Some(at_level), Rule::CanonicalTags);
+            let fault = Fault::stage_1(FaultStatus::Permission(at_level), true);
+            return Err(Stop::Fault(fault.because(Qualifiers::TAG_NOT_DATA)));
+        }
+        if params.pie && access.needs_dirty() && counted & READ_ONLY != 0 {
+            decided(source.recorder(), Stage::One, Some(at_level), Rule::Clean);
+            let fault = Fault::stage_1(FaultStatus::Permission(at_level), true);
+            return Err(Stop::Fault(fault.because(Qualifiers::DIRTY_BIT)));
+        }
         rights.held()
     } else {
         let permissions = perm::direct(params, counted, hierarchy);
@@ -340,11 +349,10 @@ fn rights_are<S: Source>(base: Permissions, overlay: Permissions, level: Level, 
     }
 }
 
-/// Checks the overlay before the base permissions, and dirty state last. Arm ARM,
+/// Checks the overlay before the base permissions. Arm ARM,
 /// AArch64.S1CheckPermissions.
 fn judge_extended<R: Recorder>(
     params: &Params,
-    low: u64,
     rights: Rights,
     needs: perm::Needs,
     access: Access,
@@ -367,10 +375,6 @@ fn judge_extended<R: Recorder>(
     if let Err(denied) = perm::check(base, needs, access) {
         decided(recorder, Stage::One, Some(level), Rule::BaseDenies);
         return Err(fault(denied.write, Qualifiers::NONE));
-    }
-    if params.pie && access.needs_dirty() && low & READ_ONLY != 0 {
-        decided(recorder, Stage::One, Some(level), Rule::Clean);
-        return Err(fault(true, Qualifiers::DIRTY_BIT));
     }
     Ok(())
 }

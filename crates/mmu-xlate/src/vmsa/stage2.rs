@@ -7,7 +7,7 @@ use super::fault::{Fault, Qualifiers, Stage};
 use super::fields;
 use super::format::{Descriptor, NOT_GLOBAL, READ_ONLY, nibble};
 use super::geometry::{ACCESS_FLAG, AddressForm, Range, level};
-use super::perm::{self, Access, AccessKind, Needs, Permissions};
+use super::perm::{self, Access, AccessKind, Needs, Permissions, Tags};
 use super::registers::Space;
 use super::rule::Rule;
 use super::source::{Direct, Hardware, Source, Stop};
@@ -234,6 +234,11 @@ fn judge<E: Descriptor, H: Hardware>(
             decided(source.recorder(), Stage::Two, Some(at_level), rule);
             return Err(Stop::Fault(failed((write, why))));
         }
+        if is_barred_from_tags(question, &own) {
+            let write = access.stores_tags();
+            decided(source.recorder(), Stage::Two, Some(at_level), Rule::NoTags);
+            return Err(Stop::Fault(failed((write, Qualifiers::TAG_ACCESS))));
+        }
         if params.pie && question.needs_dirty() && low & WRITABLE == 0 && !managed {
             decided(source.recorder(), Stage::Two, Some(at_level), Rule::Clean);
             return Err(Stop::Fault(failed((true, Qualifiers::DIRTY_BIT))));
@@ -276,11 +281,28 @@ fn judge<E: Descriptor, H: Hardware>(
     })
 }
 
+/// Whether the access needs tags that stage 1 says are there, and stage 2 keeps from it. FEAT_MTE_PERM.
+const fn is_barred_from_tags(question: Question, own: &Stage2Attributes) -> bool {
+    match question.on_behalf {
+        OnBehalf::Access { attributes, .. } => {
+            own.no_tag_access && attributes.is_tagged() && !matches!(question.access.tags, Tags::Unchecked)
+        }
+        OnBehalf::Read { .. } | OnBehalf::Write => false,
+    }
+}
+
 /// Returns the memory attributes of a leaf, on their own.
 fn memory<E: Descriptor>(params: &Stage2, range: &Range, entry: E) -> Stage2Attributes {
     let low = entry.low();
+    let (mem_attr, no_tag_access) = match (low8(field(low, 5, 2)), params.fwb) {
+        // Write-Back, NoTagAccess. FEAT_MTE_PERM.
+        (0b0100, false) if params.mte_perm => (0b1111, true),
+        (mem_attr @ (0b1110 | 0b1111), true) => (mem_attr, params.mte_perm),
+        (mem_attr, _) => (mem_attr, false),
+    };
     Stage2Attributes {
-        mem_attr: low8(field(low, 5, 2)),
+        mem_attr,
+        no_tag_access,
         shareability: match range.form {
             AddressForm::Lpa2 => range.sh,
             AddressForm::Bits48 | AddressForm::Lpa => Shareability::decode(entry.sh()),

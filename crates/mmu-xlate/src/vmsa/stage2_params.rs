@@ -32,6 +32,8 @@ pub struct Stage2 {
     pub(super) xnx: bool,
     /// FEAT_XS.
     pub(super) xs: bool,
+    /// FEAT_MTE_PERM.
+    pub(super) mte_perm: bool,
     /// `VTCR_EL2.HA`, effective.
     pub(super) ha: bool,
     /// `VTCR_EL2.HD`, effective.
@@ -86,6 +88,7 @@ impl Stage2 {
             cmow: implementation.cmow && effective.hcrx.cmow(),
             xnx: implementation.xnx,
             xs: implementation.xs,
+            mte_perm: implementation.mte_perm,
             ha: vtcr.ha(),
             hd: vtcr.ha() && vtcr.hd(),
             pie,
