@@ -11,10 +11,12 @@
 //! series).
 
 use crate::dat::{self, Features};
-use crate::memory::TableMemory;
-use crate::vmsa::{self, Access, AccessKind, Mapping, Params, Permissions, Qualifiers, Space, Stage};
+use crate::memory::{Swap, TableMemory, TableUpdate};
+use crate::vmsa::{
+    self, Access, AccessKind, AtContext, AtOperation, AtOutcome, Implementation, Mapping, Params,
+    Permissions, Qualifiers, Recorder, Regime, Registers, Space, Stage, Step,
+};
 use arm_arch::{EsrEl, ExceptionClass, FaultStatus, Ipa, Level, Va};
-use core::cell::Cell;
 use s390_arch::addr::Absolute;
 use s390_arch::dat::{Asce, Virtual};
 use s390_arch::pgm::{AddressSpace, FetchStoreIndication, ProgramCode, Teid};
@@ -124,8 +126,6 @@ impl HostTables {
 struct Behind<'a, M> {
     host: &'a HostTables,
     memory: &'a M,
-    /// Descriptors read so far: the next one lies that many levels below the first.
-    loads: Cell<u8>,
 }
 
 impl<M: TableMemory<Absolute>> TableMemory<Ipa> for Behind<'_, M> {
@@ -133,13 +133,29 @@ impl<M: TableMemory<Absolute>> TableMemory<Ipa> for Behind<'_, M> {
 
     fn load(&self, at: Ipa) -> Result<Option<[u8; 8]>, Self::Error> {
         let mapping = self.host.translate(at, dat::Access::Fetch, self.memory)?;
-        let entry = self.memory.load(mapping.absolute).map_err(Refusal::Host)?;
-        self.loads.set(self.loads.get().wrapping_add(1));
-        Ok(entry)
+        self.memory.load(mapping.absolute).map_err(Refusal::Host)
     }
 }
 
-/// Translates an access of a guest through both sides, and writes nothing.
+impl<M: TableUpdate<Absolute>> TableUpdate<Ipa> for Behind<'_, M> {
+    fn compare_exchange(&self, at: Ipa, old: [u8; 8], new: [u8; 8]) -> Result<Swap, Self::Error> {
+        let mapping = self.host.translate(at, dat::Access::Store, self.memory)?;
+        self.memory.compare_exchange(mapping.absolute, old, new).map_err(Refusal::Host)
+    }
+
+    fn compare_exchange_pair(
+        &self,
+        at: Ipa,
+        old: [[u8; 8]; 2],
+        new: [[u8; 8]; 2],
+    ) -> Result<Swap, Self::Error> {
+        // 16 aligned bytes are in one frame.
+        let mapping = self.host.translate(at, dat::Access::Store, self.memory)?;
+        self.memory.compare_exchange_pair(mapping.absolute, old, new).map_err(Refusal::Host)
+    }
+}
+
+/// Translates an access of a guest through both sides, and writes nothing. AT is no such access: see [`at`].
 ///
 /// # Errors
 ///
@@ -151,33 +167,150 @@ pub fn walk<M: TableMemory<Absolute>>(
     access: Access,
     memory: &M,
 ) -> Result<Combined, M::Error> {
-    let tables = Behind { host, memory, loads: Cell::new(0) };
-    let (refusal, gltl) = match vmsa::walk::<Ipa, _>(stage1, va, access, &tables) {
-        Ok(vmsa::Translation::Fault(fault)) => return Ok(Combined::Guest(fault)),
+    let first = vmsa::walk::<Ipa, _>(stage1, va, access, &Behind { host, memory });
+    both(first, stage1, host, va, access, memory)
+}
+
+/// Translates an access of a guest through both sides, and writes what hardware writes to the guest's tables: access
+/// flags and dirty state. To the host's tables such a write is a store.
+///
+/// # Errors
+///
+/// Only the memory's own.
+pub fn walk_updating<M: TableUpdate<Absolute>>(
+    stage1: &Params,
+    host: &HostTables,
+    va: Va,
+    access: Access,
+    memory: &M,
+) -> Result<Combined, M::Error> {
+    let first = vmsa::walk_updating::<Ipa, _, _>(stage1, va, access, &Behind { host, memory }, &mut ());
+    both(first, stage1, host, va, access, memory)
+}
+
+/// Asks the host for what stage 1 leads to.
+fn both<M: TableMemory<Absolute>>(
+    first: Result<vmsa::Translation<Ipa>, Refusal<M::Error>>,
+    stage1: &Params,
+    host: &HostTables,
+    va: Va,
+    access: Access,
+    memory: &M,
+) -> Result<Combined, M::Error> {
+    match first {
+        Ok(vmsa::Translation::Fault(fault)) => Ok(Combined::Guest(fault)),
         Ok(vmsa::Translation::Mapped(mapping)) => {
             match host.translate(mapping.output, dat_access(access.kind), memory) {
-                Ok(found) => return Ok(Combined::Mapped(meet(mapping, found, host))),
-                Err(refusal) => (refusal, None),
+                Ok(found) => Ok(Combined::Mapped(meet(mapping, found, host))),
+                Err(refusal) => refused(refusal, va, access, None).map(Combined::Host),
             }
         }
-        Err(refusal) => (refusal, below(stage1.start_level(va), tables.loads.get())),
-    };
-    match refusal {
-        Refusal::Host(error) => Err(error),
-        Refusal::Fault { ipa, pic, teid, past_limit } => {
-            let esr = syndrome(access, pic, gltl.is_some());
-            Ok(Combined::Host(HostAccess { esr, pic, teid, far: va, gltl, ipa, past_limit }))
+        Err(refusal) => {
+            let level = refusal_level(&refusal, stage1, host, va, access, memory);
+            refused(refusal, va, access, Some(level)).map(Combined::Host)
         }
     }
 }
 
-/// Returns the level so many steps below another.
-fn below(first: Level, steps: u8) -> Option<Level> {
-    Level::ALL.into_iter().filter(|level| *level >= first).nth(steps.into())
+/// Makes the report of a refusal; `level` is that of the descriptor it is about.
+fn refused<E>(refusal: Refusal<E>, va: Va, access: Access, level: Option<Level>) -> Result<HostAccess, E> {
+    match refusal {
+        Refusal::Host(error) => Err(error),
+        Refusal::Fault { ipa, pic, teid, past_limit } => {
+            let esr = syndrome(access, pic, level.is_some());
+            Ok(HostAccess { esr, pic, teid, far: va, gltl: level, ipa, past_limit })
+        }
+    }
+}
+
+/// Returns the level of the descriptor that was refused: walks once more, to its address and no further, and
+/// listens. Where the tables changed meanwhile it is that of the last descriptor.
+#[cold]
+fn refusal_level<M: TableMemory<Absolute>>(
+    refusal: &Refusal<M::Error>,
+    stage1: &Params,
+    host: &HostTables,
+    va: Va,
+    access: Access,
+    memory: &M,
+) -> Level {
+    let mut last = LastRead(stage1.start_level(va));
+    if let Refusal::Fault { ipa, .. } = refusal {
+        let tables = Until { tables: Behind { host, memory }, end: *ipa };
+        // The answer does not matter: the recorder has what was asked.
+        let _ = vmsa::walk_recorded::<Ipa, _, _>(stage1, va, access, &tables, &mut last);
+    }
+    last.0
+}
+
+/// Tables up to an address.
+struct Until<'a, M> {
+    tables: Behind<'a, M>,
+    end: Ipa,
+}
+
+impl<M: TableMemory<Absolute>> TableMemory<Ipa> for Until<'_, M> {
+    type Error = ();
+
+    fn load(&self, at: Ipa) -> Result<Option<[u8; 8]>, ()> {
+        if at == self.end { Err(()) } else { self.tables.load(at).map_err(|_| ()) }
+    }
+}
+
+/// Keeps the level of the last descriptor that was asked for.
+struct LastRead(Level);
+
+impl Recorder for LastRead {
+    fn record(&mut self, step: Step) {
+        if let Step::Reading { level, .. } = step {
+            self.0 = level;
+        }
+    }
+}
+
+/// What an AT instruction of a guest ends in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum CombinedAt {
+    /// `PAR_EL1` takes this value, of 128 bits where bit 64 is set (FEAT_D128).
+    Par(u128),
+    /// The guest's own abort: an external abort on the walk.
+    Guest(vmsa::Fault, Access),
+    /// The host's tables do not let stage 1 have a descriptor: an interception.
+    Host(HostAccess),
+}
+
+/// Executes an AT of stage 1 of the EL1&0 regime over the host's tables. The output address is not asked for, and
+/// whether the instruction may execute is decided before.
+///
+/// # Errors
+///
+/// Only the memory's own.
+pub fn at<M: TableMemory<Absolute>>(
+    operation: AtOperation,
+    va: Va,
+    context: AtContext,
+    (registers, implementation): (&Registers, &Implementation),
+    host: &HostTables,
+    memory: &M,
+) -> Result<CombinedAt, M::Error> {
+    let tables = Behind { host, memory };
+    let outcome =
+        vmsa::at::<Ipa, _, _>(operation, va, context, (registers, implementation), &tables, &mut ());
+    match outcome {
+        Ok(AtOutcome::Par(par)) => Ok(CombinedAt::Par(par)),
+        Ok(AtOutcome::Abort(fault, access)) => Ok(CombinedAt::Guest(fault, access)),
+        Err(refusal) => {
+            let stage1 = Params::new(Regime::El1And0, registers, implementation);
+            let access = operation.access(context.pan);
+            let level = refusal_level(&refusal, &stage1, host, va, access, memory);
+            refused(refusal, va, access, Some(level)).map(CombinedAt::Host)
+        }
+    }
 }
 
 /// Returns what an access of the guest is to the host's tables. DC invalidates, which changes storage;
-/// AT asks stage 1 only, so that its kind does not matter.
+/// AT asks as a fetch, should anybody ask.
 const fn dat_access(kind: AccessKind) -> dat::Access {
     match kind {
         AccessKind::Write | AccessKind::Atomic | AccessKind::Invalidate | AccessKind::GcsWrite => {

@@ -214,3 +214,101 @@ fn a_failing_host_is_an_error() {
     failing.host.push((0x14_0008, 0xdead_0000));
     assert_eq!(walk(&stage1(), &tables(), VA, READ, &failing), Err("the host failed"));
 }
+
+use mmu_xlate::combine::{CombinedAt, at, walk_updating};
+use mmu_xlate::vmsa::{AtContext, AtOperation, Registers, Stage1Registers};
+use mmu_xlate::{Swap, TableUpdate};
+use std::cell::RefCell;
+
+/// The same memory, with what is written to the guest's part.
+struct Written(Memory, RefCell<Vec<(u64, u64)>>);
+
+impl TableMemory<Absolute> for Written {
+    type Error = &'static str;
+
+    fn load(&self, at: Absolute) -> Result<Option<[u8; 8]>, Self::Error> {
+        let written = self.1.borrow().iter().rev().find(|it| it.0 == at.bits()).map(|it| it.1);
+        written.map_or_else(|| self.0.load(at), |value| Ok(Some(value.to_le_bytes())))
+    }
+}
+
+impl TableUpdate<Absolute> for Written {
+    fn compare_exchange(&self, at: Absolute, old: [u8; 8], new: [u8; 8]) -> Result<Swap, Self::Error> {
+        if self.load(at)? != Some(old) {
+            return Ok(Swap::Lost);
+        }
+        self.1.borrow_mut().push((at.bits(), u64::from_le_bytes(new)));
+        Ok(Swap::Done)
+    }
+}
+
+/// The registers of [`stage1`], hardware setting the access flag (TCR_EL1.HA, bit 39) and `more` bits.
+fn registers(tcr2: u64) -> Registers {
+    let el1 = Stage1Registers {
+        sctlr: 0x1005,
+        tcr: 0x2_8019_0019 | 1 << 39,
+        tcr2,
+        ttbr0: 0x10_0000,
+        mair: 0xff,
+        ..Stage1Registers::default()
+    };
+    // SCR_EL3: NS, TCR2En; HCRX_EL2.TCR2En.
+    Registers { el1, scr_el3: 1 | 1 << 43, hcrx_el2: 1 << 14, ..Registers::default() }
+}
+
+#[test]
+fn an_update_of_the_guests_tables_is_a_store_to_the_host() {
+    use mmu_xlate::vmsa::Regime;
+    let params = Params::new(Regime::El1And0, &registers(0), &Implementation::ALL);
+    // The leaf without its access flag.
+    let mut clear = memory();
+    clear.guest.push((0x52_0008, 0x20_3343));
+    let written = Written(clear.clone(), RefCell::default());
+    let found = mapped(walk_updating(&params, &tables(), VA, READ, &written));
+    assert_eq!(found.absolute, Absolute::new(0x60_0234));
+    assert_eq!(*written.1.borrow(), [(0x52_0008, 0x20_3743)]);
+    // The host protects the page of the last table: protection exception for a store, TEID 0x10_2404 with
+    // the store indication (0x400) and bit 61 (0x4), on level 3; the load's own direction is in WnR.
+    clear.host.push((0x14_0010, 0x52_0200));
+    let protected = Written(clear, RefCell::default());
+    let Ok(Combined::Host(got)) = walk_updating(&params, &tables(), VA, READ, &protected) else {
+        panic!("the host protects the table");
+    };
+    assert_eq!((got.pic.0, u64::from(got.teid), got.gltl), (0x04, 0x10_2404, Some(Level::L3)));
+    assert_eq!(got.esr.into_bits(), 0x9200_008c, "Permission, level 0, S1PTW");
+    assert_eq!((got.ipa, got.far), (Ipa::new(0x10_2008), VA));
+}
+
+#[test]
+fn a_table_that_skips_levels_is_named_by_its_own() {
+    use mmu_xlate::vmsa::Regime;
+    // 128-bit descriptors (TCR2_EL1.D128, bit 5), 39 bits from level 1: (39 - 1 - 12) / 8 = 3 levels below 3,
+    // so level 0, with 3 index bits: entry 0 at IPA 0x10_0000. SKL 1 (bit 109) there: the next table is of level 2.
+    let params = Params::new(Regime::El1And0, &registers(1 << 5), &Implementation::ALL);
+    let mut wide = memory();
+    wide.guest = vec![(0x50_0000, 0x10_1003), (0x50_0008, 1 << 45)];
+    // That table has 16 index bits, VA[35:20] = 0x402, and is as large as 2^(16+4), so that it starts at 0x10_0000
+    // (the bits of 0x10_1000 below its size are not looked at): the entry is at 0x10_4020. The host does not map that page, 0x104.
+    wide.host.push((0x14_0020, 0x400));
+    let Ok(Combined::Host(got)) = walk(&params, &tables(), VA, READ, &wide) else { panic!("not mapped") };
+    assert_eq!((got.gltl, got.pic.0), (Some(Level::L2), 0x11));
+}
+
+#[test]
+fn at_asks_stage_1_alone_and_may_be_intercepted_on_its_tables() {
+    let run = |memory: &Memory| {
+        let context = AtContext { el: arm_arch::ExceptionLevel::El1, pan: false };
+        let state = (&registers(0), &Implementation::ALL);
+        at(AtOperation::S1E1R, VA, context, state, &tables(), memory)
+    };
+    // PA 0x20_3000, ATTR 0xff, SH 0b11 (descriptor bits 9:8 of 0x743), bit 11 RES1; the host does not map 0x20_3000.
+    let mut unmapped = memory();
+    unmapped.host.push((0x15_0018, 0x400));
+    assert_eq!(run(&unmapped), Ok(CombinedAt::Par(0xff00_0000_0020_3980)));
+    // A table that the host does not map: EC 0x24, CM, S1PTW, WnR, Translation, level 0.
+    let mut unmapped = memory();
+    unmapped.host.push((0x14_0008, 0x400));
+    let Ok(CombinedAt::Host(got)) = run(&unmapped) else { panic!("an interception is due") };
+    assert_eq!((got.esr.into_bits(), got.gltl), (0x9200_01c4, Some(Level::L2)));
+    assert_eq!(u64::from(got.teid), 0x10_1800);
+}

@@ -72,6 +72,9 @@ pub(super) fn descend<E: Descriptor, S: Source>(
     }
     loop {
         let space = if E::is_ns_table(tables, range) { way.ns_space } else { way.space };
+        if <S::Hardware as Hardware>::Recorder::ACTIVE {
+            source.recorder().record(Step::Reading { stage: way.stage, level: level(remaining), at });
+        }
         let fetched = source.fetch::<E>(at, space, first)?;
         let Some(entry) = fetched.entry else {
             decided(source.recorder(), way.stage, Some(level(remaining)), Rule::NoMemory);

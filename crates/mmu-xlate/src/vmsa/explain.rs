@@ -25,6 +25,15 @@ pub enum Step {
         /// Address of the first table.
         base: u64,
     },
+    /// A descriptor is about to be read: what follows until the next of these is about it.
+    Reading {
+        /// Whose it is.
+        stage: Stage,
+        /// Its level.
+        level: Level,
+        /// Its address, in the output space of the stage.
+        at: u64,
+    },
     /// A descriptor was read.
     Descriptor {
         /// Whose it is.
@@ -195,6 +204,9 @@ impl fmt::Display for Step {
                     f,
                     "{stage}: input {input:#x}, {input_bits} bits, from level {level}, table at {base:#x}"
                 )
+            }
+            Self::Reading { stage, level, at } => {
+                write!(f, "{stage} level {}: reads the descriptor at {at:#x}", level.number())
             }
             Self::Descriptor { stage, level, at, index: (high, low), value, kind } => {
                 let level = level.number();
