@@ -25,6 +25,11 @@ use options::Options;
 use std::fmt;
 use xarch_abi::StopReason;
 
+/// The examples of the project's first page.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
+
 /// Why the program does not end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
