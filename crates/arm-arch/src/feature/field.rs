@@ -15,6 +15,9 @@ pub enum Kind {
     Flags,
     /// No order: only the same value will do, 0 where they differ.
     Exact,
+    /// A granule at stage 2: 0 as at stage 1, 1 none, from 2 a number. Nothing is known of 0 beside another value, so
+    /// that 1 is what both include.
+    StageTwo,
 }
 
 /// A field of an ID register.
@@ -69,8 +72,10 @@ impl Field {
                 }
             }
             Kind::Flags => a & b,
-            Kind::Exact if a == b => a,
+            Kind::Exact | Kind::StageTwo if a == b => a,
             Kind::Exact => 0,
+            Kind::StageTwo if a == 0 || b == 0 => 1,
+            Kind::StageTwo => a.min(b),
         }
     }
 
@@ -102,6 +107,10 @@ mod tests {
             ("flags", Kind::Flags, 0b1100, 0b0101, 0b0100),
             ("exact, same", Kind::Exact, 3, 3, 3),
             ("exact, different", Kind::Exact, 3, 2, 0),
+            ("stage 2, as at stage 1", Kind::StageTwo, 0, 0, 0),
+            ("stage 2, as at stage 1 and not", Kind::StageTwo, 0, 1, 1),
+            ("stage 2, as at stage 1 and in some way", Kind::StageTwo, 0, 2, 1),
+            ("stage 2, with and without 52 bits", Kind::StageTwo, 3, 2, 2),
         ];
         for (name, kind, a, b, want) in CASES {
             assert_eq!(of(*kind).meet(*a, *b), *want, "{name}");
@@ -111,7 +120,7 @@ mod tests {
 
     #[test]
     fn meet_is_associative_and_below_both_for_every_kind() {
-        for kind in [Kind::Unsigned, Kind::Signed, Kind::Flags, Kind::Exact] {
+        for kind in [Kind::Unsigned, Kind::Signed, Kind::Flags, Kind::Exact, Kind::StageTwo] {
             let f = field(SysRegId::from_bits(0xc020), "X", 19, 16, kind);
             for (a, b) in (0..16).flat_map(|a| (0..16).map(move |b| (a, b))) {
                 let both = f.meet(a, b);

@@ -19,6 +19,7 @@ pub use id_registers::{IdError, IdRegisters, Reason, is_id_space};
 pub use names::Feature;
 
 use crate::pstate::{PState, PStateMask};
+use rule::Rule;
 
 /// The words of a set of features.
 const WORDS: usize = Feature::COUNT.div_ceil(64);
@@ -46,15 +47,12 @@ impl Features {
             breakpoints: dfr0.brps().saturating_add(1),
             watchpoints: dfr0.wrps().saturating_add(1),
         };
-        let mut rules = rules::RULES;
-        // Rows of one clause stand together.
-        while let Some((first, _)) = rules.split_first() {
-            let same = rules.iter().take_while(|rule| rule.is_same_clause(first)).count();
-            let (clause, rest) = rules.split_at(same);
-            if clause.iter().all(|rule| rule.holds(ids)) {
-                features.insert(first.feature);
+        for clause in clauses() {
+            if let Some(first) = clause.first() {
+                if clause.iter().all(|rule| rule.holds(ids)) {
+                    features.insert(first.feature);
+                }
             }
-            rules = rest;
         }
         features
     }
@@ -111,6 +109,11 @@ impl Features {
             *bits |= bit;
         }
     }
+}
+
+/// Returns the clauses of the rules: the rows of one stand together.
+fn clauses() -> impl Iterator<Item = &'static [Rule]> {
+    rules::RULES.chunk_by(Rule::is_same_clause)
 }
 
 /// Word and bit of a feature.

@@ -106,7 +106,7 @@ mod tests {
     fn announced_is_what_is_implemented_and_nothing_else() {
         use Feature::*;
         const WANT: &[Feature] = &[
-            AES, ASID16, AdvSIMD, CRC32, CSV2, CSV3, DIT, DPB, DotProd, FP, FlagM, GICv3, LRCPC, LSE, PAN,
+            AA64, AA64EL0, AA64EL1, EL0, EL1, AES, ASID16, AdvSIMD, CRC32, CSV2, CSV3, DIT, DPB, DotProd, FP, FlagM, GICv3, LRCPC, LSE, PAN,
             PMULL, RDM, SHA1, SHA256, SSBS, SSBS2, TGran16K, TGran4K, TGran64K, UAO,
         ];
         let features = Features::of(&MAX_MODELLED);

@@ -6,10 +6,26 @@
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u16)]
 pub enum Feature {
+    /// `FEAT_AA32`.
+    AA32,
     /// `FEAT_AA32EL0`.
     AA32EL0,
     /// `FEAT_AA32EL1`.
     AA32EL1,
+    /// `FEAT_AA32EL2`.
+    AA32EL2,
+    /// `FEAT_AA32EL3`.
+    AA32EL3,
+    /// `FEAT_AA64`.
+    AA64,
+    /// `FEAT_AA64EL0`.
+    AA64EL0,
+    /// `FEAT_AA64EL1`.
+    AA64EL1,
+    /// `FEAT_AA64EL2`.
+    AA64EL2,
+    /// `FEAT_AA64EL3`.
+    AA64EL3,
     /// `FEAT_ABLE`.
     ABLE,
     /// `FEAT_ADERR`.
@@ -96,12 +112,16 @@ pub enum Feature {
     Debugv8p9,
     /// `FEAT_DotProd`.
     DotProd,
+    /// `FEAT_DoubleFault`.
+    DoubleFault,
     /// `FEAT_DoubleFault2`.
     DoubleFault2,
     /// `FEAT_DoubleLock`.
     DoubleLock,
     /// `FEAT_E0PD`.
     E0PD,
+    /// `FEAT_E2H0`.
+    E2H0,
     /// `FEAT_E3DSE`.
     E3DSE,
     /// `FEAT_EBEP`.
@@ -114,6 +134,10 @@ pub enum Feature {
     ECV,
     /// `FEAT_ECV_POFF`.
     ECV_POFF,
+    /// `FEAT_EL0`.
+    EL0,
+    /// `FEAT_EL1`.
+    EL1,
     /// `FEAT_EL2`.
     EL2,
     /// `FEAT_EL3`.
@@ -128,6 +152,10 @@ pub enum Feature {
     EVT,
     /// `FEAT_ExS`.
     ExS,
+    /// `FEAT_F32MM`.
+    F32MM,
+    /// `FEAT_F64MM`.
+    F64MM,
     /// `FEAT_FAMINMAX`.
     FAMINMAX,
     /// `FEAT_FCMA`.
@@ -366,6 +394,12 @@ pub enum Feature {
     S2PIE,
     /// `FEAT_S2POE`.
     S2POE,
+    /// `FEAT_S2TGran16K`.
+    S2TGran16K,
+    /// `FEAT_S2TGran4K`.
+    S2TGran4K,
+    /// `FEAT_S2TGran64K`.
+    S2TGran64K,
     /// `FEAT_SB`.
     SB,
     /// `FEAT_SCTLR2`.
@@ -390,6 +424,24 @@ pub enum Feature {
     SME,
     /// `FEAT_SME2`.
     SME2,
+    /// `FEAT_SME2p1`.
+    SME2p1,
+    /// `FEAT_SME_B16B16`.
+    SME_B16B16,
+    /// `FEAT_SME_F16F16`.
+    SME_F16F16,
+    /// `FEAT_SME_F64F64`.
+    SME_F64F64,
+    /// `FEAT_SME_F8F16`.
+    SME_F8F16,
+    /// `FEAT_SME_F8F32`.
+    SME_F8F32,
+    /// `FEAT_SME_FA64`.
+    SME_FA64,
+    /// `FEAT_SME_I16I64`.
+    SME_I16I64,
+    /// `FEAT_SME_LUTv2`.
+    SME_LUTv2,
     /// `FEAT_SME_MOP4`.
     SME_MOP4,
     /// `FEAT_SME_TMOP`.
@@ -416,18 +468,48 @@ pub enum Feature {
     SPMU,
     /// `FEAT_SPMU2`.
     SPMU2,
+    /// `FEAT_SRMASK`.
+    SRMASK,
     /// `FEAT_SSBS`.
     SSBS,
     /// `FEAT_SSBS2`.
     SSBS2,
+    /// `FEAT_SSVE_AES`.
+    SSVE_AES,
     /// `FEAT_SSVE_BitPerm`.
     SSVE_BitPerm,
     /// `FEAT_SSVE_FEXPA`.
     SSVE_FEXPA,
+    /// `FEAT_SSVE_FP8DOT2`.
+    SSVE_FP8DOT2,
+    /// `FEAT_SSVE_FP8DOT4`.
+    SSVE_FP8DOT4,
+    /// `FEAT_SSVE_FP8FMA`.
+    SSVE_FP8FMA,
     /// `FEAT_SVE`.
     SVE,
     /// `FEAT_SVE2`.
     SVE2,
+    /// `FEAT_SVE2p1`.
+    SVE2p1,
+    /// `FEAT_SVE2p2`.
+    SVE2p2,
+    /// `FEAT_SVE_AES`.
+    SVE_AES,
+    /// `FEAT_SVE_AES2`.
+    SVE_AES2,
+    /// `FEAT_SVE_B16B16`.
+    SVE_B16B16,
+    /// `FEAT_SVE_BFSCALE`.
+    SVE_BFSCALE,
+    /// `FEAT_SVE_BitPerm`.
+    SVE_BitPerm,
+    /// `FEAT_SVE_PMULL128`.
+    SVE_PMULL128,
+    /// `FEAT_SVE_SHA3`.
+    SVE_SHA3,
+    /// `FEAT_SVE_SM4`.
+    SVE_SM4,
     /// `FEAT_SYSINSTR128`.
     SYSINSTR128,
     /// `FEAT_SYSREG128`.
@@ -492,5 +574,5 @@ pub enum Feature {
 
 impl Feature {
     /// Number of features.
-    pub const COUNT: usize = 241;
+    pub const COUNT: usize = 282;
 }
