@@ -3,7 +3,7 @@
 //! Words are drawn evenly from the groups of the decode tree, with random operands, some with one bit of the pattern
 //! flipped, and from all words. Both tools say whether a word is allocated; where they agree, the decoder has to,
 //! unless one of the reasons in [`reason`] holds. What LLVM prints for a load or store is compared with what
-//! `access::decode` says about it, register by register.
+//! `access::decode` says about it, register by register; all that it prints, with the decoder's text.
 
 use crate::shell;
 use arm_arch::a64::access::{self, Access, Atomic, Offset, Operation, Registers, Transfer};
@@ -18,6 +18,7 @@ usage: cargo xtask oracle a64 [OPTIONS]
   --words N      how many (default 1000000)
   --seed S       0x... or decimal (default 1)
   --store FILE   write words, what the tools agree on and operands of loads and stores to FILE
+  --texts FILE   write words and how LLVM prints them to FILE
   --show N       report at most N unexplained differences (default 20)
 ";
 
@@ -28,6 +29,8 @@ const BATCH: usize = 250_000;
 #[derive(Clone)]
 pub struct Verdict {
     pub word: u32,
+    /// Its address for LLVM, which prints where a branch goes and not how far.
+    at: u64,
     pub gnu: bool,
     pub llvm: bool,
     /// As GNU objdump prints it.
@@ -44,7 +47,8 @@ impl std::fmt::Debug for Verdict {
 }
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let (mut words, mut seed, mut show, mut store) = (1_000_000usize, 1u64, 20usize, None);
+    let (mut words, mut seed, mut show) = (1_000_000usize, 1u64, 20usize);
+    let (mut store, mut texts) = (None, None);
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         if name == "--help" {
@@ -57,6 +61,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             "--seed" => seed = number(value)?,
             "--show" => show = number(value)? as usize,
             "--store" => store = Some(value.clone()),
+            "--texts" => texts = Some(value.clone()),
             _ => return Err(format!("unknown option {name}\n{USAGE}")),
         }
     }
@@ -67,6 +72,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let mut source = Words::new(seed);
     let mut tally = Tally::default();
     let mut stored = String::from("word\tallocated\toperands\n");
+    let mut printed = String::from("word\ttext\n");
     let mut left = words;
     while left > 0 {
         let batch: Vec<u32> = (0..left.min(BATCH)).map(|_| source.next_word()).collect();
@@ -76,10 +82,16 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             if store.is_some() {
                 stored += &line(&verdict);
             }
+            if texts.is_some() {
+                printed += &text_line(&verdict);
+            }
         }
     }
     if let Some(file) = store {
         fs::write(&file, stored).map_err(|e| format!("{file}: {e}"))?;
+    }
+    if let Some(file) = texts {
+        fs::write(&file, printed).map_err(|e| format!("{file}: {e}"))?;
     }
     tally.report(words, seed)
 }
@@ -100,6 +112,18 @@ fn line(verdict: &Verdict) -> String {
     let operands = verdict.text.split_once(' ').map_or("", |(_, operands)| operands);
     let operands = if compared && !scaled { theirs(operands) } else { String::new() };
     format!("{:08x}\t{allocated}\t{}\n", verdict.word, operands.trim())
+}
+
+/// Returns a word and LLVM's text for it, distances instead of addresses and lists instead of ranges; nothing where LLVM
+/// knows no such instruction, or where there is a reason to write it in another way.
+fn text_line(verdict: &Verdict) -> String {
+    let Some(ours) = decode(verdict.word).filter(|_| verdict.llvm) else { return String::new() };
+    match text(verdict, ours) {
+        Text::Spelt(_) => String::new(),
+        Text::Same | Text::NoSyntax | Text::Differs => {
+            format!("{:08x}\t{}\n", verdict.word, spread(&relative(verdict, ours)))
+        }
+    }
 }
 
 fn number(text: &str) -> Result<u64, String> {
@@ -196,12 +220,13 @@ fn ask(words: &[u32], llvm: &str, directory: &Path) -> Result<Vec<Verdict>, Stri
     let tidy = |text: &str| {
         text.split(" //").next().unwrap_or(text).split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let verdicts = words.iter().zip(gnu).zip(texts).map(|((&word, gnu_text), text)| {
-        let gnu = !gnu_text.starts_with(".inst") && !gnu_text.contains("undefined");
-        let llvm = !text.starts_with('<') && !text.starts_with('.');
-        let text = if llvm { tidy(text) } else { String::new() };
-        Verdict { word, gnu, llvm, gnu_text: tidy(gnu_text), text }
-    });
+    let verdicts =
+        words.iter().zip((0..).step_by(4)).zip(gnu).zip(texts).map(|(((&word, at), gnu_text), text)| {
+            let gnu = !gnu_text.starts_with(".inst") && !gnu_text.contains("undefined");
+            let llvm = !text.starts_with('<') && !text.starts_with('.');
+            let text = if llvm { tidy(text) } else { String::new() };
+            Verdict { word, at, gnu, llvm, gnu_text: tidy(gnu_text), text }
+        });
     Ok(verdicts.collect())
 }
 
@@ -265,6 +290,10 @@ struct Tally {
     with_gnu: BTreeMap<(bool, &'static str), (u64, u32)>,
     reasons: BTreeMap<&'static str, (u64, String)>,
     accesses: u64,
+    /// Texts that are the same, those of instructions without syntax, and those that differ for a reason.
+    texts: u64,
+    fields: u64,
+    spelt: BTreeMap<&'static str, (u64, String)>,
     unexplained: u64,
 }
 
@@ -290,6 +319,18 @@ impl Tally {
             Ok(compared) => self.accesses += u64::from(compared),
             Err(why) => self.differs(show, &format!("{verdict:?}: {why}")),
         }
+        if let (Some(ours), true) = (ours, verdict.llvm) {
+            match text(verdict, ours) {
+                Text::Same => self.texts += 1,
+                Text::NoSyntax => self.fields += 1,
+                Text::Spelt(why) => {
+                    let entry =
+                        self.spelt.entry(why).or_insert_with(|| (0, format!("{:#010x}", verdict.word)));
+                    entry.0 += 1;
+                }
+                Text::Differs => self.differs(show, &format!("{verdict:?}: text `{ours}`")),
+            }
+        }
     }
 
     fn differs(&mut self, show: usize, text: &str) {
@@ -312,6 +353,11 @@ impl Tally {
             println!("{count:>9} {why}, as {example}");
         }
         println!("{:>9} loads and stores, operand by operand as LLVM prints them", self.accesses);
+        println!("{:>9} texts, as LLVM prints them", self.texts);
+        println!("{:>9} texts that are lists of fields", self.fields);
+        for (why, (count, example)) in &self.spelt {
+            println!("{count:>9} texts: {why}, as {example}");
+        }
         match self.unexplained {
             0 => Ok(()),
             some => Err(format!("{some} differences without a reason")),
@@ -381,6 +427,93 @@ pub fn reason(verdict: &Verdict, ours: Option<Instruction>) -> Option<&'static s
     }
     let newer = NEWER.contains(&ours.mnemonic()) || NEWER_VARIANTS.contains(&ours.name());
     newer.then_some("newer than both tools")
+}
+
+/// How the decoder's text compares with LLVM's.
+enum Text {
+    Same,
+    /// The instruction is printed as a list of fields.
+    NoSyntax,
+    /// Another way to write the same, for this reason.
+    Spelt(&'static str),
+    Differs,
+}
+
+fn text(verdict: &Verdict, ours: Instruction) -> Text {
+    let (have, want) = (ours.to_string(), spread(&relative(verdict, ours)));
+    if have == want {
+        Text::Same
+    } else if !ours.has_syntax() {
+        Text::NoSyntax
+    } else {
+        spelling(&have, &want, &ours.mnemonic().to_lowercase()).map_or(Text::Differs, Text::Spelt)
+    }
+}
+
+/// Replaces the target of a branch or literal by its distance.
+fn relative(verdict: &Verdict, ours: Instruction) -> String {
+    let text = verdict.text.split(" <").next().unwrap_or(&verdict.text);
+    let Some((before, target)) = text.rsplit_once("0x") else { return text.into() };
+    let Ok(target) = u64::from_str_radix(target, 16) else { return text.into() };
+    let base = match ours.mnemonic() {
+        "ADRP" => verdict.at & !0xfff,
+        _ => verdict.at,
+    };
+    match before.strip_suffix('#') {
+        Some(_) => text.into(),
+        None => format!("{before}#{}", target.wrapping_sub(base).cast_signed()),
+    }
+}
+
+/// Writes `z1.b - z3.b` as `z1.b, z2.b, z3.b`.
+fn spread(text: &str) -> String {
+    let Some((before, after)) = text.split_once(" - ") else { return text.into() };
+    let end = after.find([' ', '}']).unwrap_or(after.len());
+    let start = before.rfind([' ', '{']).map_or(0, |at| at + 1);
+    let (first, last) = (&before[start..], after[..end].trim_end_matches(','));
+    let suffix = first.find('.').map_or("", |at| &first[at..]);
+    let number = |name: &str| name.split('.').next().and_then(|n| n.get(1..)?.parse::<u32>().ok());
+    let (Some(from), Some(to)) = (number(first), number(last)) else { return text.into() };
+    let kind = &first[..1];
+    let count = if kind == "p" { 16 } else { 32 };
+    let mut list = String::new();
+    for step in 0..=(to + count - from) % count {
+        let separator = if step == 0 { "" } else { ", " };
+        list += &format!("{separator}{kind}{}{suffix}", (from + step) % count);
+    }
+    format!("{}{list}{}", &before[..start], spread(&after[end..]))
+}
+
+/// Returns why two texts stand for the same.
+fn spelling(have: &str, want: &str, mnemonic: &str) -> Option<&'static str> {
+    // Operands but for the one that names a system register.
+    let others = |text: &str| {
+        let lower = |part: &&str| !part.bytes().any(|b| b.is_ascii_uppercase());
+        text.split([' ', ',']).filter(lower).collect::<Vec<_>>().join(" ")
+    };
+    let is_sys =
+        have.starts_with(mnemonic) != want.starts_with(mnemonic) && matches!(mnemonic, "sys" | "sysp");
+    let same_target = have.rsplit(' ').next() == want.rsplit(' ').next();
+    let is_move = ["mrs ", "msr ", "mrrs ", "msrr "].iter().any(|m| want.starts_with(m));
+    if want
+        .strip_suffix(']')
+        .and_then(|w| w.rsplit_once(", lsl #"))
+        .is_some_and(|(w, _)| have == format!("{w}]"))
+    {
+        Some("LLVM prints a shift where S is clear")
+    } else if is_move && others(have) == others(want) {
+        Some("a system register that only one of the two names")
+    } else if mnemonic == "sysl" && !want.starts_with("sysl") || is_sys && same_target {
+        Some("a system instruction that only one of the two names")
+    } else if have.starts_with("bfc ") && want.starts_with("bfi ") {
+        Some("LLVM writes BFC as BFI of the zero register, as before Armv8.2")
+    } else if want.starts_with("hint #") && have.split(' ').next() == Some(mnemonic) {
+        Some("LLVM without aliases writes hints by number")
+    } else if want.starts_with("stshh #") && have.starts_with("hint #") {
+        Some("a hint without a meaning, which LLVM takes for STSHH")
+    } else {
+        None
+    }
 }
 
 /// Compares an access with LLVM's text; answers whether there was something to compare.

@@ -18,6 +18,10 @@
 
 mod lists;
 mod rows;
+#[cfg(feature = "a64-text")]
+mod syntax;
+#[cfg(feature = "a64-text")]
+mod text;
 mod tree;
 
 use core::fmt;
@@ -91,6 +95,8 @@ impl Field {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Instruction {
     word: u32,
+    /// Number of the row, as the tree has it.
+    entry: u16,
     row: &'static Row,
 }
 
@@ -117,7 +123,7 @@ pub fn decode(word: u32) -> Option<Instruction> {
         let row = rows::GROUPS.get(usize::from(entry >> 11 & 7))?.get(usize::from(entry & 0x7ff))?;
         let ignored = if entry & 0x4000 == 0 { 0 } else { row.should_be };
         if (word ^ row.value) & row.mask & !ignored == 0 {
-            return Some(Instruction { word, row });
+            return Some(Instruction { word, entry: entry & 0x3fff, row });
         }
     }
     None
@@ -129,6 +135,12 @@ fn index(value: u32) -> usize {
 }
 
 impl Instruction {
+    /// Group and number in it of the row.
+    #[cfg(feature = "a64-text")]
+    fn place(&self) -> (usize, u16) {
+        (usize::from(self.entry >> 11), self.entry & 0x7ff)
+    }
+
     /// Returns the word.
     #[must_use]
     pub const fn word(&self) -> u32 {
