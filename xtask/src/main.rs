@@ -12,6 +12,7 @@ mod md5;
 mod msrv;
 mod oracle;
 mod oracle_a64;
+mod oracle_gic;
 mod shell;
 mod steps;
 mod test;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         "rules" => test::rules(),
         "generate" => generate::run(rest),
         "oracle" if rest.first().is_some_and(|kind| kind == "a64") => oracle_a64::run(&rest[1..]),
+        "oracle" if rest.first().is_some_and(|kind| kind == "gic") => oracle_gic::run(&rest[1..]),
         "oracle" => oracle::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -4,6 +4,7 @@
 //!
 //! * [`rng`]: seeded random numbers
 //! * `vectors` (feature of that name): files of test vectors, read and compared with the walkers
+//! * `gic`: the virtual interrupt interface and the timers, compared between `arm_arch` and QEMU (feature `gic`)
 //! * [`insn`]: single A64 instructions, compared between an engine, QEMU and stored results
 #![forbid(unsafe_code)]
 #![allow(
@@ -17,6 +18,8 @@
     reason = "a test tool: a broken assumption is a failed test"
 )]
 
+#[cfg(feature = "gic")]
+pub mod gic;
 pub mod insn;
 pub mod rng;
 #[cfg(feature = "vectors")]

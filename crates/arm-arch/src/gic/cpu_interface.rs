@@ -85,17 +85,16 @@ impl<const N: usize> IchState<N> {
         if matches && (!split || lpi) { self.deactivate_at(at, lr) } else { Deactivated::NONE }
     }
 
-    /// Deactivates an interrupt whose priority was dropped before; does nothing when EOImode is 0. GIC, ICV_DIR_EL1.
+    /// Deactivates an interrupt whose priority was dropped before; does nothing when EOImode is 0, nor to an LPI,
+    /// which has no active state. GIC, ICV_DIR_EL1.
     pub fn deactivate(&mut self, intid: u32) -> Deactivated {
-        if is_special(intid) || !self.vmcr.veoim() {
+        if is_special(intid) || intid >= FIRST_LPI || !self.vmcr.veoim() {
             return Deactivated::NONE;
         }
         match self.active(intid) {
             Some((at, lr)) => self.deactivate_at(at, lr),
             None => {
-                if intid < FIRST_LPI {
-                    self.count_eoi();
-                }
+                self.count_eoi();
                 Deactivated::NONE
             }
         }
@@ -405,6 +404,8 @@ mod tests {
         let mut state = ich(&[lr(G1 | PENDING, 0xa0, 8200)]);
         state.vmcr.set_veoim(true);
         assert_eq!(state.acknowledge(Group::One), 8200);
+        let _ = state.deactivate(8200);
+        assert_eq!(state.lr[0].state(), LrState::Active, "DIR is not for LPIs");
         let _ = state.end_of_interrupt(Group::One, 8200);
         assert_eq!(state.lr[0].state(), LrState::Inactive);
     }

@@ -2,7 +2,7 @@
 
 use super::{Deactivated, Group, IchState};
 use crate::bits;
-use crate::sysreg::{IccCtlr, IchHcr, IchVmcr, SysRegId, names};
+use crate::sysreg::{IccCtlr, IchHcr, IchLr, IchVmcr, SysRegId, names};
 
 /// What a write to an ICC register asks for beyond the state.
 #[must_use]
@@ -93,6 +93,13 @@ impl<const N: usize> IchState<N> {
     pub const fn sanitised_hcr(value: u64) -> IchHcr {
         IchHcr::from_bits(value & 0xf800_7cff)
     }
+
+    /// Returns `ICH_LR<n>_EL2` as it reads after a write of `value`: RES0 bits and those bits of priority that do
+    /// not exist are 0, and so is NMI, as superpriority is not modelled.
+    #[must_use]
+    pub const fn sanitised_lr(value: u64) -> IchLr {
+        IchLr::from_bits(value & 0xf0f8_1fff_ffff_ffff)
+    }
 }
 
 fn effect(deactivated: Deactivated) -> WriteEffect {
@@ -159,5 +166,7 @@ mod tests {
             "VBPR1 apart from VCBPR"
         );
         assert_eq!(IchState::<4>::sanitised_hcr(u64::MAX).into_bits(), 0xf800_7cff);
+        assert_eq!(IchState::<4>::sanitised_lr(u64::MAX).into_bits(), 0xf0f8_1fff_ffff_ffff);
+        assert_eq!(IchState::<4>::sanitised_lr(0x50a7_0000_0000_001b).into_bits(), 0x50a0_0000_0000_001b);
     }
 }
