@@ -373,3 +373,121 @@ fn the_wide_form_has_its_address_in_the_second_register() {
     let tlbi = Tlbi::decode_pair(ins::TLBI_RVAE1, range, &GUEST).expect("a TLBI");
     assert!(tlbi.removes(&PAGE, &GUEST) && !tlbi.removes(&OTHER_ASID, &GUEST));
 }
+
+/// Stage 2 of a guest, and what it says about the page of its first table.
+mod cache {
+    use super::{GUEST, SysRegId, TlbiContext, ins};
+    use arm_arch::{Pa, Va};
+    use mmu_xlate::TableMemory;
+    use mmu_xlate::vmsa::{
+        Access, AccessKind, Cached, Implementation, Privilege, Regime, Registers, Stage1Registers,
+        TableCache, Tlbi, Translation, Translator,
+    };
+    use std::cell::Cell;
+
+    /// Stage 2 maps IPA 0x5000_0000, 1 GiB, to one of two places, where stage 1 says different things.
+    struct Memory {
+        moved: Cell<bool>,
+    }
+
+    impl TableMemory<Pa> for Memory {
+        type Error = ();
+
+        fn load(&self, at: Pa) -> Result<Option<[u8; 8]>, ()> {
+            let value: u64 = match at.bits() {
+                0x4000_0008 if self.moved.get() => 0xc000_04fd,
+                0x4000_0008 => 0x8000_04fd,
+                0x4000_0000 => 0x4fd,
+                // Stage 1, by way of IPA 0x5000_0000: IPA 0 and 0x2000_0000, level 1.
+                0x9000_0000 => 0x401,
+                0xd000_0000 => 0x4000_0401,
+                _ => 0,
+            };
+            Ok(Some(value.to_le_bytes()))
+        }
+    }
+
+    const READ: Access = Access::new(AccessKind::Read, Privilege::Privileged);
+
+    /// VMID 7, as [`GUEST`] has it; the tables of stage 1 at IPA 0x5000_0000.
+    fn translator(vmid: u128) -> Translator {
+        let el1 = Stage1Registers {
+            sctlr: 0x1005,
+            tcr: 0x2_8019_0019,
+            ttbr0: 0x5000_0000,
+            mair: 0xff,
+            ..Stage1Registers::default()
+        };
+        let registers = Registers {
+            el1,
+            scr_el3: 1,
+            hcr_el2: 1,
+            vtcr_el2: 0x8002_0058,
+            vttbr_el2: vmid << 48 | 0x4000_0000,
+            ..Registers::default()
+        };
+        Translator::new(Regime::El1And0, &registers, &Implementation::ALL)
+    }
+
+    fn ask(vmid: u128, memory: &Memory, cache: &mut TableCache<8>) -> u64 {
+        let found = translator(vmid).translate_cached(Va::new(0x123), READ, memory, &mut (), cache);
+        match found {
+            Ok(Translation::Mapped(it)) => Pa::bits(it.output),
+            other => panic!("{other:x?}"),
+        }
+    }
+
+    /// Whether the answer is a new one after stage 2 changed and this was executed.
+    fn forgets(id: SysRegId, operand: u64, context: &TlbiContext) -> bool {
+        let memory = Memory { moved: Cell::new(false) };
+        let mut cache = TableCache::<8>::new();
+        assert_eq!(ask(7, &memory, &mut cache), 0x123);
+        memory.moved.set(true);
+        assert_eq!(ask(7, &memory, &mut cache), 0x123, "kept until it is told");
+        let tlbi = Tlbi::decode(id, operand, context).expect("a TLBI");
+        cache.remove(&tlbi, context);
+        ask(7, &memory, &mut cache) == 0x8000_0123 + 0x4000_0000
+    }
+
+    #[test]
+    fn the_table_cache_forgets_what_a_tlbi_names() {
+        let other = TlbiContext { vmid: 8, ..GUEST };
+        // Operands: IPA[51:12]. The leaf covers 0x4000_0000 to 0x7fff_ffff.
+        let cases: &[(&str, SysRegId, u64, TlbiContext, bool)] = &[
+            ("IPAS2E1 of the page", ins::TLBI_IPAS2E1, 0x5_0000, GUEST, true),
+            ("IPAS2LE1IS of the first page of the block", ins::TLBI_IPAS2LE1IS, 0x4_0000, GUEST, true),
+            ("IPAS2E1 of the page after the block", ins::TLBI_IPAS2E1, 0x8_0000, GUEST, false),
+            ("IPAS2E1 with TTL level 3", ins::TLBI_IPAS2E1, 0b0111 << 44 | 0x5_0000, GUEST, false),
+            ("IPAS2E1 with TTL level 1", ins::TLBI_IPAS2E1, 0b0101 << 44 | 0x5_0000, GUEST, true),
+            ("IPAS2E1 of another VMID", ins::TLBI_IPAS2E1, 0x5_0000, other, false),
+            ("VMALLS12E1", ins::TLBI_VMALLS12E1, 0, GUEST, true),
+            ("VMALLS12E1 of another VMID", ins::TLBI_VMALLS12E1, 0, other, false),
+            ("ALLE1 of any VMID", ins::TLBI_ALLE1, 0, other, true),
+            // Stage 1 is not cached: these need not remove it.
+            ("VMALLE1", ins::TLBI_VMALLE1, 0, GUEST, false),
+            ("VAE1", ins::TLBI_VAE1, 0, GUEST, false),
+            ("ALLE2", ins::TLBI_ALLE2, 0, GUEST, false),
+        ];
+        for (name, id, operand, context, gone) in cases {
+            assert_eq!(forgets(*id, *operand, context), *gone, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_table_cache_knows_vmids_and_what_it_holds() {
+        let memory = Memory { moved: Cell::new(false) };
+        let mut cache = TableCache::<8>::new();
+        assert_eq!(ask(7, &memory, &mut cache), 0x123);
+        let held: Vec<_> = cache.iter().collect();
+        assert_eq!(held.len(), 1);
+        let entry = held.first().expect("one");
+        assert_eq!(
+            (entry.cached, entry.vmid, entry.start, entry.size_log2),
+            (Cached::Stage2, 7, 0x4000_0000, 30)
+        );
+        memory.moved.set(true);
+        assert_eq!(ask(8, &memory, &mut cache), 0xc000_0123, "another VMID asks anew");
+        cache.clear();
+        assert_eq!((ask(7, &memory, &mut cache), cache.iter().count()), (0xc000_0123, 1));
+    }
+}

@@ -18,7 +18,7 @@ use arm_arch::{ExceptionLevel, FaultStatus, Pa, Va};
 use flate2::read::GzDecoder;
 use mmu_xlate::vmsa::{
     Access, AccessKind, AtContext, AtOperation, AtOutcome, Fault, Implementation, Mapping, Privilege,
-    Qualifiers, Recorder, Regime, Registers, Stage, Step, Translation, Translator, at,
+    Qualifiers, Recorder, Regime, Registers, Rule, Stage, Step, TableCache, Translation, Translator, at,
 };
 use mmu_xlate::{Swap, TableMemory, TableUpdate};
 use serde_json::Value;
@@ -259,6 +259,19 @@ fn check_same(probed: Mapping<Pa>, walked: Mapping<Pa>) -> Result<(), String> {
     if probed == walked { Ok(()) } else { Err(format!("a probe finds {probed:x?}, a walk {walked:x?}")) }
 }
 
+/// The machine of a case, and its memory.
+fn machine(case: &Value) -> (Translator, Registers, Implementation, Memory) {
+    let registers = registers(case);
+    let implementation = Implementation {
+        pa_bits: u8::try_from(case["pamax"].as_u64().unwrap()).unwrap(),
+        ..Implementation::ALL
+    };
+    let translator = Translator::new(regime(case), &registers, &implementation);
+    let list = case["mem"].as_array().unwrap().iter();
+    let memory = list.map(|pair| (number(&pair[0]) as u64, number(&pair[1]) as u64)).collect();
+    (translator, registers, implementation, Memory(RefCell::new(memory)))
+}
+
 fn regime(case: &Value) -> Regime {
     match case["regime"].as_str().unwrap() {
         "EL1&0" => Regime::El1And0,
@@ -274,15 +287,7 @@ fn every_query_answers_what_the_executable_specification_answers() {
     let mut by_feature: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for line in BufReader::new(GzDecoder::new(VECTORS)).lines() {
         let case: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let registers = registers(&case);
-        let implementation = Implementation {
-            pa_bits: u8::try_from(case["pamax"].as_u64().unwrap()).unwrap(),
-            ..Implementation::ALL
-        };
-        let translator = Translator::new(regime(&case), &registers, &implementation);
-        let list = case["mem"].as_array().unwrap().iter();
-        let memory = list.map(|pair| (number(&pair[0]) as u64, number(&pair[1]) as u64)).collect();
-        let memory = Memory(RefCell::new(memory));
+        let (translator, registers, implementation, memory) = machine(&case);
         cases += 1;
         for query in case["queries"].as_array().unwrap() {
             queries += 1;
@@ -314,4 +319,47 @@ fn every_query_answers_what_the_executable_specification_answers() {
         failures.len(),
         failures[..failures.len().min(show)].join("\n")
     );
+}
+
+/// How often stage 2 did not have to be asked.
+#[derive(Default)]
+struct Hits(usize);
+
+impl Recorder for Hits {
+    fn record(&mut self, step: Step) {
+        self.0 += usize::from(matches!(step, Step::Decided { rule: Rule::FromCache, .. }));
+    }
+}
+
+#[test]
+fn a_cache_of_table_addresses_changes_no_answer() {
+    let mut hits = Hits::default();
+    for line in BufReader::new(GzDecoder::new(VECTORS)).lines() {
+        let case: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let (translator, _, _, memory) = machine(&case);
+        // Two places: entries push each other out.
+        let mut cache = TableCache::<2>::new();
+        let mut updating = TableCache::<64>::new();
+        let written = memory.clone();
+        for query in case["queries"].as_array().unwrap() {
+            if query["access"].get("op").is_some() {
+                continue;
+            }
+            let (access, va) = (access(query), Va::new(number(&query["va"]) as u64));
+            for _ in 0..2 {
+                let plain = translator.translate(va, access, &memory, &mut ());
+                let cached = translator.translate_cached(va, access, &memory, &mut hits, &mut cache);
+                assert_eq!(plain, cached, "{} {query}", case["id"]);
+            }
+            // The tables settle as they are walked: the answers of both stay the same on the way.
+            let plain = translator.translate(va, access, &written, &mut ());
+            let cached = translator.translate_updating_cached(va, access, &written, &mut hits, &mut updating);
+            match (plain, cached) {
+                (Ok(Translation::Mapped(a)), Ok(Translation::Mapped(b))) => check_same(a, b).unwrap(),
+                (a, b) => assert_eq!(a, b, "{} {query}", case["id"]),
+            }
+        }
+    }
+    println!("{} addresses of tables came from the cache", hits.0);
+    assert!(hits.0 > 1_000, "{} hits", hits.0);
 }

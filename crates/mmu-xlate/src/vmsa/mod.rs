@@ -15,6 +15,7 @@
 mod at;
 mod at_execute;
 mod attr;
+mod cache;
 mod choices;
 mod descend;
 mod describe;
@@ -40,6 +41,7 @@ mod translate;
 pub use at::{AtContext, AtOperation, AtOutcome, at};
 pub use at_execute::{AtExecution, execute_at};
 pub use attr::{Attributes, Cacheability, DeviceType, MemoryType, Shareability};
+pub use cache::TableCache;
 pub use choices::{CHOICES, Choice};
 pub use describe::{DescriptorFormat, HighAddress};
 pub use explain::{DescriptorKind, Field, Recorder, Step};

@@ -55,6 +55,8 @@ pub(super) struct Answer {
     pub(super) permissions: Permissions,
     pub(super) clean: bool,
     pub(super) mostly_read_only: bool,
+    /// Nothing was left to update: it may be kept.
+    pub(super) settled: bool,
 }
 
 impl Question {
@@ -278,6 +280,8 @@ fn judge<E: Descriptor, H: Hardware>(
         permissions: rights.held(),
         clean: !dirtied && (managed || params.pie && low & WRITABLE == 0),
         mostly_read_only: rights.is_mostly_read_only(),
+        // Where hardware manages the access flag of tables nothing is.
+        settled: low & ACCESS_FLAG != 0 && !range.haft,
     })
 }
 

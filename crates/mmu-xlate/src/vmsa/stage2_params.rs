@@ -6,7 +6,7 @@ use super::implementation::Implementation;
 use super::params::Effective;
 use super::registers::{Registers, Space};
 use arm_arch::Granule;
-use arm_arch::bits::{trunc32, zext8};
+use arm_arch::bits::{field, low16, trunc32, trunc64, zext8};
 use arm_arch::sysreg::{SctlrEl1, VstcrEl2, VtcrEl2};
 
 /// What a stage 2 walk goes by. Holding one means that no register is read again.
@@ -52,6 +52,8 @@ pub struct Stage2 {
     pub(super) tl0: bool,
     /// `VTCR_EL2.TL1`.
     pub(super) tl1: bool,
+    /// `VTTBR_EL2.VMID`.
+    pub(super) vmid: u16,
 }
 
 /// The tables of one intermediate address space.
@@ -99,6 +101,7 @@ impl Stage2 {
             assured_only: vtcr.assured_only(),
             tl0: vtcr.tl0(),
             tl1: vtcr.tl1(),
+            vmid: vmid(registers.vttbr_el2, vtcr),
         })
     }
 
@@ -118,6 +121,12 @@ impl Stage2 {
             _ => own,
         }
     }
+}
+
+/// Returns the VMID; 8 bits unless `VTCR_EL2.VS`.
+const fn vmid(vttbr: u128, vtcr: VtcrEl2) -> u16 {
+    let vmid = low16(field(trunc64(vttbr), 63, 48));
+    if vtcr.vs() { vmid } else { vmid & 0xff }
 }
 
 /// Returns `VTCR_EL2` with the controls of missing features clear.

@@ -1,17 +1,20 @@
 //! Both stages: what an access of any regime meets. Arm ARM, AArch64.FullTranslate.
 
-use super::explain::Recorder;
-use super::fault::Fault;
+use super::cache::{Keeper, Key, Known, TableCache};
+use super::explain::{Recorder, decided};
+use super::fault::{Fault, Stage};
 use super::implementation::Implementation;
 use super::mapping::{Mapping, OutputAddress, Translation};
 use super::params::Params;
 use super::perm::{Access, Permissions};
 use super::registers::{Regime, Registers, Space};
+use super::rule::Rule;
 use super::source::{Bits, Fetched, Hardware, HardwareError, Place, Probe, Source, Stop, Writer, swap};
 use super::stage1;
 use super::stage2::{self, Answer, OnBehalf, Question};
 use super::stage2_params::Stage2;
 use crate::memory::{TableMemory, TableUpdate};
+use arm_arch::bits::mask;
 use arm_arch::{Ipa, Va};
 
 /// A translation regime whole: stage 1, and stage 2 where it has one.
@@ -46,7 +49,24 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, &mut Probe::<A, _, _>::new(memory, recorder))
+        self.run(va, access, Extent::Whole, &mut Probe::<A, _, _>::new(memory, recorder), &mut ())
+    }
+
+    /// Translates as [`Self::translate`] does, and keeps what stage 2 says about the tables of stage 1 for the
+    /// next time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::translate`].
+    pub fn translate_cached<A: OutputAddress, M: TableMemory<A>, R: Recorder, const N: usize>(
+        &self,
+        va: Va,
+        access: Access,
+        memory: &M,
+        recorder: &mut R,
+        cache: &mut TableCache<N>,
+    ) -> Result<Translation<A>, M::Error> {
+        self.run(va, access, Extent::Whole, &mut Probe::<A, _, _>::new(memory, recorder), cache)
     }
 
     /// Translates an access, and writes what hardware writes: access flags and dirty state.
@@ -61,7 +81,24 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, &mut Writer::<A, _, _>::new(memory, recorder))
+        self.run(va, access, Extent::Whole, &mut Writer::<A, _, _>::new(memory, recorder), &mut ())
+    }
+
+    /// Translates as [`Self::translate_updating`] does, and keeps what stage 2 says about the tables of stage 1
+    /// for the next time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::translate`].
+    pub fn translate_updating_cached<A: OutputAddress, M: TableUpdate<A>, R: Recorder, const N: usize>(
+        &self,
+        va: Va,
+        access: Access,
+        memory: &M,
+        recorder: &mut R,
+        cache: &mut TableCache<N>,
+    ) -> Result<Translation<A>, M::Error> {
+        self.run(va, access, Extent::Whole, &mut Writer::<A, _, _>::new(memory, recorder), cache)
     }
 
     /// Translates by stage 1 alone; stage 2 translates only the addresses of descriptors. The output
@@ -77,19 +114,20 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Stage1, &mut Probe::<A, _, _>::new(memory, recorder))
+        self.run(va, access, Extent::Stage1, &mut Probe::<A, _, _>::new(memory, recorder), &mut ())
     }
 
-    fn run<A: OutputAddress, H: Hardware>(
+    fn run<A: OutputAddress, H: Hardware, K: Keeper>(
         &self,
         va: Va,
         access: Access,
         extent: Extent,
         hardware: &mut H,
+        keeper: &mut K,
     ) -> Result<Translation<A>, H::Error> {
         let found = match (&self.stage2, extent) {
-            (Some(stage2), Extent::Whole) => self.both(stage2, va, access, hardware),
-            (Some(_), Extent::Stage1) | (None, _) => self.first(va, access, hardware),
+            (Some(stage2), Extent::Whole) => self.both(stage2, va, access, hardware, keeper),
+            (Some(_), Extent::Stage1) | (None, _) => self.first(va, access, hardware, keeper),
         };
         match found {
             Ok(mapping) => Ok(Translation::Mapped(mapping)),
@@ -97,15 +135,17 @@ impl Translator {
         }
     }
 
-    fn first<A: OutputAddress, H: Hardware>(
+    fn first<A: OutputAddress, H: Hardware, K: Keeper>(
         &self,
         va: Va,
         access: Access,
         hardware: &mut H,
+        keeper: &mut K,
     ) -> Result<Mapping<A>, Stop<H::Error>> {
         let mut source = Nested {
             stage2: self.stage2.as_ref(),
             hardware,
+            keeper,
             big_endian: self.stage1.big_endian,
             access,
             high: va.bits() & 1 << 55 != 0,
@@ -113,14 +153,15 @@ impl Translator {
         stage1::resolve(&self.stage1, va, access, &mut source)
     }
 
-    fn both<A: OutputAddress, H: Hardware>(
+    fn both<A: OutputAddress, H: Hardware, K: Keeper>(
         &self,
         stage2: &Stage2,
         va: Va,
         access: Access,
         hardware: &mut H,
+        keeper: &mut K,
     ) -> Result<Mapping<A>, Stop<H::Error>> {
-        let first: Mapping<Ipa> = self.first(va, access, hardware)?;
+        let first: Mapping<Ipa> = self.first(va, access, hardware, keeper)?;
         let question = Question {
             ipa: first.output.bits(),
             space: first.space,
@@ -166,16 +207,17 @@ fn combine<A: OutputAddress>(first: &Mapping<Ipa>, second: &Answer) -> Mapping<A
 }
 
 /// Descriptors of stage 1 behind stage 2.
-struct Nested<'p, 'h, H> {
+struct Nested<'p, 'h, H, K> {
     stage2: Option<&'p Stage2>,
     hardware: &'h mut H,
+    keeper: &'h mut K,
     big_endian: bool,
     access: Access,
     /// The upper range of stage 1 is walked.
     high: bool,
 }
 
-impl<H: Hardware> Nested<'_, '_, H> {
+impl<H: Hardware, K: Keeper> Nested<'_, '_, H, K> {
     /// Translates the address of a descriptor.
     #[inline]
     fn locate(&mut self, at: u64, space: Space, on_behalf: OnBehalf) -> Result<Located, Stop<H::Error>> {
@@ -183,7 +225,34 @@ impl<H: Hardware> Nested<'_, '_, H> {
             return Ok(Located { at, space, mostly_read_only: false });
         };
         let question = Question { ipa: at, space, access: self.access, on_behalf };
+        let key = match on_behalf {
+            OnBehalf::Read { top } if K::ON => {
+                let top = if stage2.tl0 || stage2.tl1 { top } else { None };
+                Some(Key::new(at, stage2.vmid, top, (stage2.state, space)))
+            }
+            OnBehalf::Read { .. } | OnBehalf::Write | OnBehalf::Access { .. } => None,
+        };
+        if let Some(known) = key.and_then(|key| self.keeper.find(key)) {
+            decided(self.hardware.recorder(), Stage::Two, None, Rule::FromCache);
+            let Known { output, space, mostly_read_only, .. } = *known;
+            return Ok(Located { at: output | at & mask(12), space, mostly_read_only });
+        }
         let answer = stage2::resolve(stage2, question, self.hardware)?;
+        if let (Some(key), true) = (key, answer.settled) {
+            self.keeper.keep(
+                key,
+                Known {
+                    output: answer.output & !mask(12),
+                    space: answer.space,
+                    mostly_read_only: answer.mostly_read_only,
+                    state: stage2.state,
+                    ipa_space: space,
+                    size_log2: answer.size_log2,
+                    level: answer.level,
+                    granule: stage2.tables(space).range.granule,
+                },
+            );
+        }
         Ok(Located { at: answer.output, space: answer.space, mostly_read_only: answer.mostly_read_only })
     }
 }
@@ -194,7 +263,7 @@ struct Located {
     mostly_read_only: bool,
 }
 
-impl<H: Hardware> Source for Nested<'_, '_, H> {
+impl<H: Hardware, K: Keeper> Source for Nested<'_, '_, H, K> {
     type Hardware = H;
     const NESTED: bool = true;
 
