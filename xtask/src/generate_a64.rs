@@ -152,7 +152,7 @@ fn pattern_bits(row: &Row, pattern: &str) -> Result<Option<(u32, u32)>, String> 
 /// The complete decoder: rows by group, and the tree that finds them.
 mod complete {
     use super::{BANNER, Output, Reserved, Row, fields};
-    use std::collections::{BTreeMap, HashMap};
+    use std::collections::HashMap;
     use std::fmt::Write as _;
 
     const DIRECTORY: &str = "crates/arm-arch/src/a64/decode";
@@ -175,11 +175,12 @@ mod complete {
     struct Candidate {
         mask: u32,
         value: u32,
+        /// Number of the row with `ALLOCATED`; 0 where operands are reserved.
         entry: u16,
     }
 
-    const RESERVED: u16 = 0x8000;
-    const LOOSE: u16 = 0x4000;
+    const ALLOCATED: u16 = 0x8000;
+    const SEARCH: u16 = 0x4000;
 
     /// Makes all files.
     pub fn tables(rows: &[Row], reserved: &[Reserved], syntax: &str) -> Result<Vec<Output>, String> {
@@ -425,58 +426,70 @@ mod complete {
         order.sort_by_key(|&at| (std::cmp::Reverse(rows[at].mask.count_ones()), at));
         let mut candidates = Vec::new();
         for &at in &order {
-            for (number, r) in reserved.iter().enumerate().filter(|(_, r)| r.row == at) {
-                candidates.push(Candidate { mask: r.mask, value: r.value, entry: RESERVED | number as u16 });
+            for r in reserved.iter().filter(|r| r.row == at) {
+                candidates.push(Candidate { mask: r.mask, value: r.value, entry: 0 });
             }
-            candidates.push(Candidate { mask: rows[at].mask, value: rows[at].value, entry: entries[at] });
+            let entry = ALLOCATED | entries[at];
+            candidates.push(Candidate { mask: rows[at].mask, value: rows[at].value, entry });
         }
         // Last, words that are an instruction but for bits that should have another value.
         for &at in order.iter().filter(|&&at| rows[at].should_be != 0) {
             let mask = rows[at].mask & !rows[at].should_be;
-            candidates.push(Candidate { mask, value: rows[at].value & mask, entry: LOOSE | entries[at] });
+            candidates.push(Candidate { mask, value: rows[at].value & mask, entry: ALLOCATED | entries[at] });
         }
-        let mut builder = Builder { nodes: vec![0; 1 << ROOT.1], ..Builder::default() };
-        for key in 0..1u32 << ROOT.1 {
-            let known = (u32::MAX << ROOT.0, key << ROOT.0);
-            let node = builder.node(&chain(&candidates, known), known);
-            builder.nodes[key as usize] = node;
-        }
-        if builder.nodes.len() >= 1 << 20 || builder.chains.len() >= 1 << 20 {
+        let mut builder = Builder::default();
+        let root: Vec<u64> = (0..1u32 << ROOT.1)
+            .map(|key| {
+                let known = (u32::MAX << ROOT.0, key << ROOT.0);
+                builder.branch(&chain(&candidates, known), known)
+            })
+            .collect();
+        let limit = usize::from(SEARCH);
+        if builder.nodes.len() >= 1 << 24 || builder.patterns.len() > limit || builder.branches.len() >= limit
+        {
             return Err("the decode tree is too large for its layout".into());
         }
         let mut text = format!(
-            "//! The tree that leads from a word to the instructions it can be.\n{BANNER}\n\
-             /// The first 2048 are selected by bits \\[31:21\\]. A node is, from bit 0: index of the first of the nodes below (20\n\
-             /// bits), position (5) and width (4) of the bits that select one. With bit 31 set it is a leaf: where its list\n\
-             /// begins (20 bits), and how long it is (8).\n#[rustfmt::skip]\npub(super) static NODES: [u32; {}] = [\n",
+            "//! The tree that leads from a word to the instruction it is.\n{BANNER}\n\
+             /// By bits \\[31:21\\]. A branch is, from bit 0: how far right the word is shifted (8 bits), where its nodes begin\n\
+             /// (24), and from bit 48 which of the shifted bits select one of them (16).\n\
+             #[rustfmt::skip]\npub(super) static ROOT: [u64; {}] = [\n",
+            root.len()
+        );
+        numbers(&mut text, &root, 6);
+        let _ = write!(
+            text,
+            "];\n\n/// Branches below the first.\n#[rustfmt::skip]\npub(super) static BRANCHES: [u64; {}] = [\n",
+            builder.branches.len()
+        );
+        numbers(&mut text, &builder.branches, 6);
+        let _ = write!(
+            text,
+            "];\n\n/// With bit 15 set, an answer: group in bits \\[13:11\\], and row below. With bit 14 set, where in `PATTERNS` to search. Else\n\
+             /// the number of a branch, counted from 1; 0 is unallocated.\n\
+             #[rustfmt::skip]\npub(super) static NODES: [u16; {}] = [\n",
             builder.nodes.len()
         );
-        for line in builder.nodes.chunks(10) {
-            let line: Vec<String> = line.iter().map(|n| format!("{n:#x}")).collect();
-            let _ = writeln!(text, "    {},", line.join(", "));
-        }
+        numbers(&mut text, &builder.nodes, 14);
         let _ = write!(
             text,
-            "];\n\n/// What leaves list: group in the bits above 11 and row below; with bit 14 set, of a word whose should-be bits\n\
-             /// need not match; with bit 15 set, number of a reserved pattern.\n#[rustfmt::skip]\n\
-             pub(super) static CHAINS: [u16; {}] = [\n",
-            builder.chains.len()
+            "];\n\n/// Mask, value, and answer or 0: the first that matches holds, and one does.\n#[rustfmt::skip]\n\
+             pub(super) static PATTERNS: [(u32, u32, u16); {}] = [\n",
+            builder.patterns.len()
         );
-        for line in builder.chains.chunks(16) {
-            let line: Vec<String> = line.iter().map(|n| format!("{n:#x}")).collect();
-            let _ = writeln!(text, "    {},", line.join(", "));
-        }
-        let _ = write!(
-            text,
-            "];\n\n/// Mask and value of operands that rows leave open but the manual reserves, from `data/a64_reserved.tsv`.\n\
-             #[rustfmt::skip]\npub(super) static RESERVED: [(u32, u32); {}] = [\n",
-            reserved.len()
-        );
-        for r in reserved {
-            let _ = writeln!(text, "    ({:#010x}, {:#010x}), // {}", r.mask, r.value, rows[r.row].name);
+        for Candidate { mask, value, entry } in &builder.patterns {
+            let _ = writeln!(text, "    ({mask:#010x}, {value:#010x}, {entry:#06x}),");
         }
         text.push_str("];\n");
         Ok(text)
+    }
+
+    /// Writes numbers, so many a line.
+    fn numbers<T: std::fmt::LowerHex>(text: &mut String, numbers: &[T], a_line: usize) {
+        for line in numbers.chunks(a_line) {
+            let line: Vec<String> = line.iter().map(|n| format!("{n:#x}")).collect();
+            let _ = writeln!(text, "    {},", line.join(", "));
+        }
     }
 
     /// Returns those candidates that words with these bits can be, up to one that they all are.
@@ -492,78 +505,136 @@ mod complete {
             }
         }
         // What is reserved at the end is the same as nothing.
-        while chain.last().is_some_and(|last| last.entry & RESERVED != 0) {
+        while chain.last().is_some_and(|last| last.entry == 0) {
             chain.pop();
         }
         chain
     }
 
+    /// Which bits are known, and their values.
+    type Known = (u32, u32);
+
     #[derive(Default)]
     struct Builder {
+        branches: Vec<u64>,
         nodes: Vec<u32>,
-        chains: Vec<u16>,
-        leaves: HashMap<Vec<u16>, u32>,
-        seen: BTreeMap<Vec<(u16, u32)>, u32>,
+        patterns: Vec<Candidate>,
+        /// What was built before, by what it was built from.
+        places: HashMap<Vec<u32>, u32>,
+        searches: HashMap<Vec<Candidate>, u32>,
+        seen: HashMap<Vec<(u16, u32, u32)>, u64>,
+        numbers: HashMap<u64, u32>,
     }
 
     impl Builder {
-        fn node(&mut self, candidates: &[Candidate], known: (u32, u32)) -> u32 {
-            let key: Vec<(u16, u32)> = candidates.iter().map(|c| (c.entry, c.mask & !known.0)).collect();
-            if let Some(&node) = self.seen.get(&key) {
-                return node;
+        /// Returns the branch that tells the candidates apart.
+        fn branch(&mut self, candidates: &[Candidate], known: Known) -> u64 {
+            let left = |c: &Candidate| (c.entry, c.mask & !known.0, c.value & !known.0);
+            let key: Vec<_> = candidates.iter().map(left).collect();
+            if let Some(&branch) = self.seen.get(&key) {
+                return branch;
             }
-            let node = match split(candidates, known) {
-                Some((shift, width)) => {
-                    let base = self.nodes.len();
-                    self.nodes.resize(base + (1 << width), 0);
-                    for bits in 0..1u32 << width {
-                        let window = ((1 << width) - 1) << shift;
-                        let below = (known.0 | window, known.1 & !window | bits << shift);
-                        let node = self.node(&chain(candidates, below), below);
-                        self.nodes[base + bits as usize] = node;
-                    }
-                    base as u32 | shift << 20 | width << 25
+            let (shift, mask) = split(candidates, known).map_or((0, 0), |(_, window)| window);
+            let mut nodes = Vec::new();
+            for bits in 0..(mask + 1u32).next_power_of_two() {
+                // A place that no word leads to holds what is next to it.
+                let bits = bits & mask;
+                let below = (known.0 | mask << shift, known.1 & !(mask << shift) | bits << shift);
+                nodes.push(self.node(&chain(candidates, below), below));
+            }
+            let base = match self.places.get(&nodes) {
+                Some(&base) => base,
+                None => {
+                    let base = self.nodes.len() as u32;
+                    self.nodes.extend(&nodes);
+                    self.places.insert(nodes, base);
+                    base
                 }
-                None => self.leaf(candidates),
             };
-            self.seen.insert(key, node);
-            node
+            let branch = u64::from(shift) | u64::from(base) << 8 | u64::from(mask) << 48;
+            self.seen.insert(key, branch);
+            branch
         }
 
-        fn leaf(&mut self, candidates: &[Candidate]) -> u32 {
-            let list: Vec<u16> = candidates.iter().map(|c| c.entry).collect();
-            if let Some(&leaf) = self.leaves.get(&list) {
-                return leaf;
+        fn node(&mut self, candidates: &[Candidate], known: Known) -> u32 {
+            match candidates {
+                [] => return 0,
+                [only] if only.mask & !known.0 == 0 => return only.entry.into(),
+                _ => {}
             }
-            let leaf = 1 << 31 | (list.len() as u32) << 20 | self.chains.len() as u32;
-            self.chains.extend(&list);
-            self.leaves.insert(list, leaf);
-            leaf
+            if split(candidates, known).is_some_and(|(cost, _)| cost < search(candidates, known)) {
+                let branch = self.branch(candidates, known);
+                // Counted from 1: 0 is the answer that there is nothing.
+                let next = self.branches.len() as u32 + 1;
+                let number = *self.numbers.entry(branch).or_insert(next);
+                if number == next {
+                    self.branches.push(branch);
+                }
+                return number;
+            }
+            let mut list = candidates.to_vec();
+            if list.last().is_none_or(|last| last.mask & !known.0 != 0) {
+                list.push(Candidate { mask: 0, value: 0, entry: 0 });
+            }
+            let next = self.patterns.len() as u32;
+            let start = *self.searches.entry(list.clone()).or_insert(next);
+            if start == next {
+                self.patterns.extend(list);
+            }
+            u32::from(SEARCH) | start
         }
     }
 
-    /// Returns position and width of the bits that separate the candidates best, if that is worth a step.
-    fn split(candidates: &[Candidate], known: (u32, u32)) -> Option<(u32, u32)> {
-        if candidates.len() <= 2 {
-            return None;
+    /// What a step down costs, what a comparison with a pattern, and what a node in memory, in instructions.
+    const STEP: f64 = 13.0;
+    const COMPARISON: f64 = 7.0;
+    const MEMORY: f64 = 0.03;
+
+    /// Returns what a search costs: it ends at the first that matches.
+    fn search(candidates: &[Candidate], known: Known) -> f64 {
+        match candidates {
+            [] => 0.0,
+            [only] if only.mask & !known.0 == 0 => 0.0,
+            _ => {
+                // Most words are of the last, the most general.
+                let unknown = candidates.last().is_some_and(|last| last.mask & !known.0 != 0);
+                COMPARISON * (candidates.len() as f64 + if unknown { 0.5 } else { 0.0 })
+            }
         }
+    }
+
+    /// Returns position and mask of the bits that separate the candidates best, and what they leave to do.
+    fn split(candidates: &[Candidate], known: Known) -> Option<(f64, (u32, u32))> {
+        let tested = candidates.iter().fold(0, |mask, c| mask | c.mask) & !known.0;
         let mut best: Option<(f64, (u32, u32))> = None;
-        for width in 1..=6u32 {
+        for width in 1..=11u32 {
             for shift in 0..=21 - width {
-                let window = ((1u32 << width) - 1) << shift;
-                if window & known.0 != 0 || candidates.iter().all(|c| c.mask & window == 0) {
+                let mask = tested >> shift & ((1 << width) - 1);
+                if mask & 1 == 0 || mask >> (width - 1) == 0 {
                     continue;
                 }
-                let total: usize = (0..1u32 << width)
-                    .map(|bits| chain(candidates, (known.0 | window, known.1 | bits << shift)).len())
-                    .sum();
-                let cost = total as f64 / f64::from(1 << width) + 0.06 * f64::from(1 << width);
+                let (mut total, mut weights) = (0.0, 0.0);
+                for bits in (0..1u32 << width).filter(|bits| bits & !mask == 0) {
+                    let below = (known.0 | mask << shift, known.1 | bits << shift);
+                    let chain = chain(candidates, below);
+                    // As if every row were as frequent as the others.
+                    let weight: f64 = chain
+                        .iter()
+                        .filter(|c| c.entry != 0)
+                        .map(|c| 0.5f64.powi((c.mask & mask << shift).count_ones().cast_signed()))
+                        .sum();
+                    let rest = search(&chain, below);
+                    let rest = if rest > STEP + COMPARISON { STEP + COMPARISON + rest / 8.0 } else { rest };
+                    total += rest * (weight + 0.01);
+                    weights += weight + 0.01;
+                }
+                let cost = total / weights + STEP + MEMORY * f64::from(1 << width);
                 if best.is_none_or(|(least, _)| cost < least) {
-                    best = Some((cost, (shift, width)));
+                    best = Some((cost, (shift, mask)));
                 }
             }
         }
-        best.filter(|(cost, _)| *cost + 0.5 < candidates.len() as f64).map(|(_, window)| window)
+        best
     }
 }
 
@@ -979,7 +1050,7 @@ mod access {
         for ((mask, entries), users) in by_key.iter().rev() {
             let base = tables.place(entries) as u32;
             for &key in users {
-                keys[key] = mask << 16 | base;
+                keys[key] = base << 16 | mask << 10;
             }
         }
         if tables.forms.len() >= SYSTEM.into() || tables.slots.len() > 0xffff {
@@ -1004,7 +1075,7 @@ mod access {
         );
         let _ = write!(
             text,
-            "/// By bits \\[31:21\\]: where the slots begin, and in the high half which of bits \\[15:10\\] select one.\n\
+            "/// By bits \\[31:21\\]: which of bits \\[15:10\\] select a slot, and in the high half where the slots begin.\n\
              #[rustfmt::skip]\npub(super) static KEYS: [u32; 2048] = [\n"
         );
         for line in keys.chunks(8) {
@@ -1013,7 +1084,9 @@ mod access {
         }
         let _ = write!(
             text,
-            "];\n\n/// Numbers of forms; {NOTHING:#x} is none, {SYSTEM:#x} a system instruction; with bit 15 set, number of a list by \\[20:16\\].\n\
+            "];\n\n/// In place of a form: none.\npub(super) const NOTHING: u16 = {NOTHING:#x};\n\
+             /// In place of a form: a system instruction.\npub(super) const SYSTEM: u16 = {SYSTEM:#x};\n\n\
+             /// Numbers of forms; with bit 15 set, number of a list by \\[20:16\\].\n\
              #[rustfmt::skip]\npub(super) static SLOTS: [u16; {}] = [\n",
             tables.slots.len()
         );

@@ -219,7 +219,8 @@ impl Extend {
 }
 
 /// One row of the table: what all words of one encoding have in common.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
+#[repr(align(8))]
 pub(crate) struct Form {
     operation: Operation,
     size_log2: u8,
@@ -244,7 +245,7 @@ const fn form(
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
     word: u32,
-    form: Form,
+    form: &'static Form,
 }
 
 /// Returns what a word accesses, or `None` where it is no access, an SVE or SME one, or unallocated.
@@ -253,21 +254,22 @@ pub struct Access {
 #[must_use]
 #[inline]
 pub fn decode(word: u32) -> Option<Access> {
-    let key = table::KEYS.get(index(word >> 21))?;
-    let slot = (key & 0xffff).wrapping_add((word >> 10) & (key >> 16));
-    let entry = *table::SLOTS.get(index(slot))?;
+    let key = *table::KEYS.get(index(word >> 21))?;
+    let selected = bits::low16(key.into()) & bits::low16(word.into());
+    let start = bits::low16(u64::from(key >> 16));
+    let entry = *table::SLOTS.get(usize::from(start).wrapping_add(usize::from(selected >> 10)))?;
     match table::FORMS.get(usize::from(entry)) {
-        Some(&form) => Some(Access { word, form }),
+        Some(form) => Some(Access { word, form }),
+        None if entry == table::NOTHING => None,
         None => decode_further(word, entry),
     }
 }
 
 /// Looks at fields that the table does not: \[20:16\] where a form fixes it, and system instructions.
 fn decode_further(word: u32, entry: u16) -> Option<Access> {
-    if entry == 0x3fe {
+    if entry == table::SYSTEM {
         return system(word);
     }
-    // Nothing has no list: its number has bit 15 clear.
     let list = table::ALTERNATIVES.get(usize::from(entry.wrapping_sub(0x8000)))?;
     let rs = field(word, 16);
     let &(_, form) = list.iter().find(|(rule, _)| match rule {
@@ -276,25 +278,28 @@ fn decode_further(word: u32, entry: u16) -> Option<Access> {
         34 => rs != 31 && field(word, 0) != 31,
         value => *value == u32::from(rs),
     })?;
-    Some(Access { word, form: *table::FORMS.get(usize::from(form))? })
+    Some(Access { word, form: table::FORMS.get(usize::from(form))? })
 }
 
 /// Instructions by virtual address. Arm ARM, C5.3.
 fn system(word: u32) -> Option<Access> {
-    let operation = match word & 0xffff_ffe0 {
-        0xd50b_7420 => Operation::ZeroBlock,
+    const fn target(operation: Operation) -> Form {
+        form(operation, 0, Transfer::General, Address::Target, 0, Registers::Zero)
+    }
+    static ZERO_BLOCK: Form = target(Operation::ZeroBlock);
+    static TAGS: Form = target(Operation::Refused(Refusal::Tags));
+    static MAINTENANCE: Form = target(Operation::Maintenance);
+    let form = match word & 0xffff_ffe0 {
+        0xd50b_7420 => &ZERO_BLOCK,
         // DC GVA, GZVA, IGVAC, IGDVAC; CGVAC, CGDVAC, CGVAP, CGDVAP, CGVADP, CGDVADP, CIGVAC, CIGDVAC.
         0xd50b_7460 | 0xd50b_7480 | 0xd508_7660 | 0xd508_76a0 | 0xd50b_7a60 | 0xd50b_7aa0 | 0xd50b_7c60
-        | 0xd50b_7ca0 | 0xd50b_7d60 | 0xd50b_7da0 | 0xd50b_7e60 | 0xd50b_7ea0 => {
-            Operation::Refused(Refusal::Tags)
-        }
+        | 0xd50b_7ca0 | 0xd50b_7d60 | 0xd50b_7da0 | 0xd50b_7e60 | 0xd50b_7ea0 => &TAGS,
         // IC IVAU; DC IVAC, CVAC, CVAU, CVAP, CVADP, CIVAC.
         0xd50b_7520 | 0xd508_7620 | 0xd50b_7a20 | 0xd50b_7b20 | 0xd50b_7c20 | 0xd50b_7d20 | 0xd50b_7e20 => {
-            Operation::Maintenance
+            &MAINTENANCE
         }
         _ => return None,
     };
-    let form = form(operation, 0, Transfer::General, Address::Target, 0, Registers::Zero);
     Some(Access { word, form })
 }
 

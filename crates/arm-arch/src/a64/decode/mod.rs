@@ -24,7 +24,9 @@ mod syntax;
 mod text;
 mod tree;
 
+use crate::bits;
 use core::fmt;
+use core::num::NonZeroU16;
 
 /// One variant.
 #[derive(PartialEq, Eq, Debug)]
@@ -95,38 +97,44 @@ impl Field {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Instruction {
     word: u32,
-    /// Number of the row, as the tree has it.
-    entry: u16,
-    row: &'static Row,
+    /// The row, as the tree has it: group and number in the group.
+    entry: NonZeroU16,
 }
 
 /// Returns the instruction a word is, or `None` if it is unallocated.
 #[must_use]
+#[inline]
 pub fn decode(word: u32) -> Option<Instruction> {
-    const LEAF: u32 = 1 << 31;
-    let mut node = *tree::NODES.get(index(word >> 21))?;
-    while node & LEAF == 0 {
-        let window = u32::MAX.wrapping_shl(node >> 25);
-        let below = word.wrapping_shr(node >> 20) & !window;
-        node = *tree::NODES.get(index((node & 0xf_ffff).wrapping_add(below)))?;
-    }
-    let start = index(node & 0xf_ffff);
-    let length = index(node >> 20 & 0xff);
-    for entry in tree::CHAINS.get(start..)?.iter().take(length) {
-        if entry & 0x8000 != 0 {
-            let (mask, value) = *tree::RESERVED.get(usize::from(entry & 0x7fff))?;
-            if word & mask == value {
-                return None;
-            }
-            continue;
+    const ANSWER: u16 = 0x8000;
+    const SEARCH: u16 = 0x4000;
+    let mut node = below(*tree::ROOT.get(index(word >> 21))?, word)?;
+    let answer = loop {
+        if node >= ANSWER {
+            break node;
         }
-        let row = rows::GROUPS.get(usize::from(entry >> 11 & 7))?.get(usize::from(entry & 0x7ff))?;
-        let ignored = if entry & 0x4000 == 0 { 0 } else { row.should_be };
-        if (word ^ row.value) & row.mask & !ignored == 0 {
-            return Some(Instruction { word, entry: entry & 0x3fff, row });
+        if node >= SEARCH {
+            break search(node ^ SEARCH, word)?;
         }
-    }
-    None
+        // 0 leads nowhere.
+        node = below(*tree::BRANCHES.get(usize::from(node).wrapping_sub(1))?, word)?;
+    };
+    Some(Instruction { word, entry: NonZeroU16::new(answer)? })
+}
+
+/// Returns the node that a branch leads a word to.
+#[inline]
+fn below(branch: u64, word: u32) -> Option<u16> {
+    // Shifts look at five bits of the distance only.
+    let selected = word.wrapping_shr(bits::trunc32(branch)) & bits::trunc32(branch >> 48);
+    let base = bits::trunc32(branch) >> 8;
+    tree::NODES.get(index(base.wrapping_add(selected))).copied()
+}
+
+/// Returns the answer of the first pattern that matches.
+#[inline]
+fn search(start: u16, word: u32) -> Option<u16> {
+    let patterns = tree::PATTERNS.get(usize::from(start)..)?;
+    patterns.iter().find(|&&(mask, value, _)| word & mask == value).map(|&(_, _, answer)| answer)
 }
 
 /// Widens an index; a value that does not fit an address finds no entry.
@@ -135,10 +143,17 @@ fn index(value: u32) -> usize {
 }
 
 impl Instruction {
-    /// Group and number in it of the row.
-    #[cfg(feature = "a64-text")]
+    /// Returns the row's group, and its number there.
     fn place(&self) -> (usize, u16) {
-        (usize::from(self.entry >> 11), self.entry & 0x7ff)
+        let entry = self.entry.get();
+        (usize::from(entry >> 11 & 7), entry & 0x7ff)
+    }
+
+    fn row(&self) -> &'static Row {
+        // Every answer of the tree is the place of a row.
+        const NONE: Row = row(0, 0, 0, "", 0, 0);
+        let (group, number) = self.place();
+        rows::GROUPS.get(group).and_then(|rows| rows.get(usize::from(number))).unwrap_or(&NONE)
     }
 
     /// Returns the word.
@@ -149,20 +164,20 @@ impl Instruction {
 
     /// Returns the variant's name, as `LDR_64_ldst_pos`.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.row.name
+    pub fn name(&self) -> &'static str {
+        self.row().name
     }
 
     /// Returns the part of the name before the first underscore: the mnemonic, without aliases.
     #[must_use]
     pub fn mnemonic(&self) -> &'static str {
-        self.row.name.split('_').next().unwrap_or(self.row.name)
+        self.name().split('_').next().unwrap_or_default()
     }
 
     /// Returns the path in the manual's decode tree, as `ldst/ldst_pos`.
     #[must_use]
     pub fn group(&self) -> &'static str {
-        lists::GROUPS.get(usize::from(self.row.group)).copied().unwrap_or_default()
+        lists::GROUPS.get(usize::from(self.row().group)).copied().unwrap_or_default()
     }
 
     /// Returns the last part of the group.
@@ -174,7 +189,7 @@ impl Instruction {
     /// Returns the fields, most significant first, each with its value.
     pub fn fields(&self) -> impl Iterator<Item = (&'static Field, u32)> + Clone + use<> {
         let word = self.word;
-        let list = lists::LISTS.get(usize::from(self.row.fields)).copied().unwrap_or_default();
+        let list = lists::LISTS.get(usize::from(self.row().fields)).copied().unwrap_or_default();
         list.iter()
             .filter_map(|&number| lists::FIELDS.get(usize::from(number)))
             .map(move |field| (field, field.of(word)))
@@ -188,15 +203,16 @@ impl Instruction {
 
     /// Is false if should-be-zero or should-be-one bits have the other value: CONSTRAINED UNPREDICTABLE.
     #[must_use]
-    pub const fn is_as_should_be(&self) -> bool {
-        (self.word ^ self.row.value) & self.row.should_be == 0
+    pub fn is_as_should_be(&self) -> bool {
+        let row = self.row();
+        (self.word ^ row.value) & row.should_be == 0
     }
 }
 
 impl fmt::Debug for Instruction {
     /// Name and fields, as `LDR_64_ldst_pos imm12=1 Rn=2 Rt=1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.row.name)?;
+        f.write_str(self.name())?;
         self.fields().try_for_each(|(field, value)| write!(f, " {}={value}", field.name))
     }
 }
