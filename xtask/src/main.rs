@@ -1,6 +1,7 @@
 //! The workspace's own commands: `cargo xtask COMMAND`. Each prints the command lines it runs.
 
 mod bench;
+mod bench_decode;
 mod checks;
 mod console;
 mod cross;
@@ -29,6 +30,7 @@ usage: cargo xtask COMMAND
                 one step of it (rules: dependencies, unsafe code, no_std)
   generate      make source files from data/ (--check: only say whether they are up to date)
   bench         speed against QEMU in one run (engine, exit, boot; --json FILE)
+  bench decode  instructions and time to decode a word, against disarm64 (--json FILE)
   oracle insn   compare single instructions with QEMU (--help for options)
   oracle a64    compare the decoder with objdump and LLVM (--help for options)
 ";
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let result = match command {
+        "bench" if rest.first().is_some_and(|kind| kind == "decode") => bench_decode::run(&rest[1..]),
         "bench" => bench::run(rest),
         "demo" => demo::run(rest),
         "test" => test::test(rest),

@@ -135,14 +135,14 @@ fn number(text: &str) -> Result<u64, String> {
 }
 
 /// A source of words, by group.
-struct Words {
+pub struct Words {
     state: u64,
     /// Mask and value of the rows of each group.
     groups: Vec<Vec<(u32, u32)>>,
 }
 
 impl Words {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let mut groups: BTreeMap<&str, Vec<(u32, u32)>> = BTreeMap::new();
         for row in testkit::insn::table::Table::shared().rows() {
             groups.entry(&row.group).or_default().push((row.mask, row.value));
@@ -159,7 +159,7 @@ impl Words {
         z ^ z >> 31
     }
 
-    fn next_word(&mut self) -> u32 {
+    pub fn next_word(&mut self) -> u32 {
         let choice = self.random();
         let random = self.random() as u32;
         // One in sixteen from all words, else from a group.
