@@ -1,6 +1,12 @@
 //! Self-hosted debug: when debug exceptions are generated, and the software step state machine.
 //!
-//! Arm ARM D2.8 and D2.11. Breakpoint and watchpoint matching is not modelled yet.
+//! Arm ARM D2.8 and D2.11; which breakpoint or watchpoint matches is [`Matcher`]'s.
+
+mod matching;
+mod registers;
+
+pub use matching::{Breakpoint, Context, DataAccess, DebugUnit, Matcher, Watched};
+pub use registers::{DbgbcrEl1, DbgwcrEl1};
 
 use crate::el::ExceptionLevel;
 use crate::pstate::PState;

@@ -7,7 +7,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::as_conversions
+    clippy::as_conversions,
+    clippy::wildcard_enum_match_arm
 )]
 
 use aarch64_esr_decoder::{DecodeError, FieldInfo};

@@ -2,8 +2,9 @@
 
 use crate::el::ExceptionLevel;
 use crate::esr::{EsrEl, ExceptionClass};
+use crate::fault::DEBUG_STATUS;
 use crate::iss::{DataAbort, Immediate, InstructionAbort, Origin, SError, Step, Syndrome, SystemAccess};
-use crate::iss::{FpAccess, Wfx};
+use crate::iss::{FpAccess, VsesrEl2, Watchpoint, Wfx};
 
 /// The four kinds of exception, each with its own vector. Arm ARM D1.3.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -154,6 +155,46 @@ impl Cause {
         }
     }
 
+    /// A virtual SError: it reports VSESR_EL2 where there is FEAT_RAS, else an IMPLEMENTATION DEFINED syndrome, here
+    /// IDS alone (CHOICE). Taking it clears HCR_EL2.VSE. Arm ARM, AArch64.TakeVirtualSErrorException.
+    #[must_use]
+    pub const fn virtual_serror(vsesr: Option<VsesrEl2>, pc: u64) -> Self {
+        let iss = match vsesr {
+            Some(vsesr) => vsesr.error(),
+            None => SError::new().with_ids(true),
+        };
+        Self::serror(iss, pc)
+    }
+
+    /// Returns this cause with the SError vector, if it is a synchronous external abort: where SCTLR2_ELx.EASE or
+    /// SCR_EL3.EASE of the target is 1. FEAT_DoubleFault, FEAT_DoubleFault2. Arm ARM, AArch64.AbortSyndrome and
+    /// AArch64.TakeException.
+    #[must_use]
+    pub const fn at_serror_vector(self) -> Self {
+        let Some(esr) = self.syndrome else { return self };
+        let status = match (self.kind, Syndrome::decode(esr)) {
+            (Kind::Sync, Syndrome::DataAbort(_, iss)) => iss.status(),
+            (Kind::Sync, Syndrome::InstructionAbort(_, iss)) => iss.status(),
+            _ => None,
+        };
+        match status {
+            Some(status) if status.is_external() => Self { kind: Kind::SError, ..self },
+            Some(_) | None => self,
+        }
+    }
+
+    /// A breakpoint, before the instruction at `pc`.
+    #[must_use]
+    pub const fn breakpoint(origin: Origin, pc: u64) -> Self {
+        Self::sync(Syndrome::Breakpoint(origin, crate::bits::trunc32(crate::bits::zext8(DEBUG_STATUS))), pc)
+    }
+
+    /// A watchpoint; `far` is the first byte that it watches of the access.
+    #[must_use]
+    pub const fn watchpoint(origin: Origin, iss: Watchpoint, far: u64, pc: u64) -> Self {
+        Self::of_class(Syndrome::Watchpoint(origin, iss.with_dfsc(DEBUG_STATUS)).encode(), Some(far), pc)
+    }
+
     /// A synchronous external abort on a data access: what a hypervisor injects for an address where nothing
     /// answers. `iss` gives WnR and CM of the access; status, ISV and S1PTW are set here.
     #[must_use]
@@ -228,7 +269,33 @@ mod tests {
             assert_eq!(cause.far, *far, "{name}");
             assert_eq!(cause.preferred_return, *elr, "{name}");
         }
+        let virtual_error = |vsesr| Cause::virtual_serror(vsesr, 0x1000).syndrome.map(EsrEl::into_bits);
+        assert_eq!(virtual_error(Some(VsesrEl2::from_bits(0xc11))), Some(0xbe00_0c11));
+        assert_eq!(virtual_error(None), Some(0xbf00_0000));
+        let hit = Cause::breakpoint(Origin::Lower, 0x1000);
+        assert_eq!((hit.syndrome.map(EsrEl::into_bits), hit.far), (Some(0xc200_0022), None));
+        let hit = Cause::watchpoint(Origin::Same, Watchpoint::new().with_wnr(true), 0x2004, 0x1000);
+        assert_eq!((hit.syndrome.map(EsrEl::into_bits), hit.far), (Some(0xd600_0062), Some(0x2004)));
         assert_eq!(Cause::irq(0x1000).syndrome, None);
         assert_eq!(Cause::fiq(0x1000).far, None);
+    }
+
+    #[test]
+    fn only_synchronous_external_aborts_move_to_the_serror_vector() {
+        let abort = |iss| Cause::data_abort(Origin::Same, DataAbort::from_bits(iss), 0, 0x1000);
+        let fetch = |iss| Cause::instruction_abort(Origin::Same, InstructionAbort::from_bits(iss), 0, 0x1000);
+        let cases: &[(&str, Cause, Kind)] = &[
+            ("external", abort(0x10), Kind::SError),
+            ("external on a walk", abort(0x17), Kind::SError),
+            ("external, of a fetch", fetch(0x10), Kind::SError),
+            ("translation", abort(0x07), Kind::Sync),
+            ("alignment", abort(0x21), Kind::Sync),
+            ("undefined", Cause::undefined(0x1000), Kind::Sync),
+            ("an IRQ", Cause::irq(0x1000), Kind::Irq),
+        ];
+        for (name, cause, want) in cases {
+            let moved = cause.at_serror_vector();
+            assert_eq!((moved.kind, moved.syndrome), (*want, cause.syndrome), "{name}");
+        }
     }
 }

@@ -41,6 +41,26 @@ pub struct Entered {
     pub far: Option<u64>,
 }
 
+impl Entered {
+    /// Returns this entry with PSTATE.EXLOCK set if the exception was taken from the same level, where
+    /// `GCSCR_ELx.EXLOCKEN` of that level is `enabled`. FEAT_GCS. Arm ARM, AArch64.TakeException.
+    pub fn with_exception_lock(self, enabled: ExceptionLock) -> Self {
+        let same = self.spsr.el() == self.target;
+        let locked = same && enabled == ExceptionLock::Enabled;
+        Self { pstate: self.pstate.with_exlock(locked), ..self }
+    }
+}
+
+/// `GCSCR_ELx.EXLOCKEN`: while the lock is on, what a handler found in ELR and SPSR cannot be changed unnoticed.
+/// FEAT_GCS. Arm ARM, GCSCR_EL1.EXLOCKEN.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ExceptionLock {
+    /// EXLOCKEN is 0, or there are no guarded control stacks.
+    Disabled,
+    /// EXLOCKEN is 1.
+    Enabled,
+}
+
 /// Takes an exception to `target`, in AArch64. An exception never lowers the level and never goes to EL0: a target
 /// below the current level means the current one. Arm ARM, AArch64.TakeException.
 pub fn enter(cause: &Cause, target: ExceptionLevel, state: &EntryState) -> Entered {
@@ -121,6 +141,8 @@ fn new_pstate(old: PState, target: ExceptionLevel, state: &EntryState) -> PState
         .with_allint(!state.sctlr.spintmask())
         .with_pm(true)
         .with_ppend(false)
+        // EXLOCKEN is a control of guarded control stacks: see `Entered::with_exception_lock`.
+        .with_exlock(false)
         .with_uinj(false);
     // The lines above set bits regardless of features; what does not exist stays 0.
     PState::from_bits(new.into_bits() & has.into_bits())
@@ -231,6 +253,29 @@ mod tests {
             let state = EntryState { hcr: HcrEl2::from_bits(*hcr), ..state(EL1H, 0, PStateMask::ARMV8_0) };
             let taken = enter(&Cause::irq(0), ExceptionLevel::El1, &state);
             assert_eq!(taken.spsr.into_bits(), *want, "{name}");
+        }
+    }
+
+    #[test]
+    fn exlock_follows_exlocken_within_a_level_only() {
+        const EXLOCK: u64 = 1 << 34;
+        const CASES: &[(&str, u64, ExceptionLock, u64)] = &[
+            ("same level, enabled", 0x5, ExceptionLock::Enabled, EXLOCK | 0x3c5),
+            ("same level, disabled", 0x5, ExceptionLock::Disabled, 0x3c5),
+            ("same level, disabled, was set", EXLOCK | 0x5, ExceptionLock::Disabled, 0x3c5),
+            ("lower level, enabled", 0x0, ExceptionLock::Enabled, 0x3c5),
+        ];
+        for (name, pstate, lock, want) in CASES {
+            let state = EntryState {
+                pstate: PState::from_bits(*pstate),
+                vbar: 0,
+                sctlr: SctlrEl1::new().with_span(true),
+                hcr: HcrEl2::new(),
+                mask: PStateMask::ARMV8_0.with(PState::from_bits(EXLOCK)),
+            };
+            let taken = enter(&Cause::undefined(0x1000), ExceptionLevel::El1, &state);
+            assert_eq!(taken.with_exception_lock(*lock).pstate.into_bits(), *want, "{name}");
+            assert_eq!(taken.spsr.into_bits(), *pstate, "{name}: what was set is saved");
         }
     }
 }

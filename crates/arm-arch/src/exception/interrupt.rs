@@ -1,9 +1,10 @@
-//! Which virtual interrupt is taken, and what ends a WFI.
+//! Which interrupt is taken, virtual or physical, and what ends a WFI.
 
 use super::cause::Kind;
-use crate::el::ExceptionLevel;
+use super::route::{InterruptRoute, Routing};
+use crate::el::{ExceptionLevel, StackPointer};
 use crate::pstate::PState;
-use crate::sysreg::HcrEl2;
+use crate::sysreg::{HcrEl2, SctlrEl1};
 
 /// The lines that the virtual CPU interface drives; see [`crate::gic`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -58,6 +59,68 @@ pub fn wakes_from_wfi(hcr: HcrEl2, lines: VirtualLines) -> bool {
     pending.irq || pending.fiq || pending.serror
 }
 
+/// Physical interrupts that are pending.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PhysicalLines {
+    /// An IRQ.
+    pub irq: bool,
+    /// An FIQ.
+    pub fiq: bool,
+    /// An SError.
+    pub serror: bool,
+    /// The IRQ or FIQ has superpriority. FEAT_NMI.
+    pub superpriority: bool,
+}
+
+/// Whether PSTATE masks an interrupt to the current level or, from the host's EL0, to EL2; `sctlr` is that of the
+/// target. Arm ARM D1.3.6, "Asynchronous exception masking"; AArch64.AllIntMask.
+///
+/// With SCTLR_ELx.NMI superpriority passes I and F, but neither ALLINT nor, at that level on its own stack pointer,
+/// SPINTMASK; these two also hold back interrupts without it. SErrors have A alone.
+#[must_use]
+pub fn is_masked(
+    kind: Kind,
+    pstate: PState,
+    target: ExceptionLevel,
+    sctlr: SctlrEl1,
+    superpriority: bool,
+) -> bool {
+    let own = match kind {
+        Kind::Sync => return false,
+        Kind::SError => return pstate.a(),
+        Kind::Irq => pstate.i(),
+        Kind::Fiq => pstate.f(),
+    };
+    if !sctlr.nmi() {
+        return own;
+    }
+    let on_own_stack = pstate.el() == target && pstate.stack_pointer() == StackPointer::SpElx;
+    let all = pstate.allint() || sctlr.spintmask() && on_own_stack;
+    all || own && !superpriority
+}
+
+/// Returns the physical interrupt to take before the next instruction, and the level that takes it. CHOICE: of several
+/// the order is FIQ, IRQ, SError. `sctlr` gives SCTLR of a target.
+#[must_use]
+pub fn physical_interrupt(
+    routing: &Routing,
+    lines: PhysicalLines,
+    pstate: PState,
+    sctlr: impl Fn(ExceptionLevel) -> SctlrEl1,
+) -> Option<(Kind, ExceptionLevel)> {
+    let pending = [(Kind::Fiq, lines.fiq), (Kind::Irq, lines.irq), (Kind::SError, lines.serror)];
+    pending.into_iter().filter(|(_, pending)| *pending).find_map(|(kind, _)| {
+        match routing.interrupt(kind, pstate.el()) {
+            InterruptRoute::Unmaskable(target) => Some((kind, target)),
+            InterruptRoute::Maskable(target) => {
+                let masked = is_masked(kind, pstate, target, sctlr(target), lines.superpriority);
+                (!masked).then_some((kind, target))
+            }
+            InterruptRoute::Pending => None,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +164,75 @@ mod tests {
         assert!(wakes_from_wfi(HcrEl2::from_bits(ROUTED), IRQ));
         assert!(!wakes_from_wfi(HcrEl2::from_bits(0), IRQ));
         assert!(!wakes_from_wfi(HcrEl2::from_bits(ROUTED), NONE));
+    }
+
+    #[test]
+    fn superpriority_passes_i_but_not_allint_and_spintmask() {
+        const NMI: u64 = 1 << 61;
+        const SPINTMASK: u64 = 1 << 62;
+        const ALLINT: u64 = 1 << 13;
+        const I: u64 = 1 << 7;
+        // SCTLR, PSTATE, masked without superpriority, masked with it.
+        const CASES: &[(u64, u64, bool, bool)] = &[
+            (0, 0x5, false, false),
+            (0, I | 0x5, true, true),
+            (0, ALLINT | 0x5, false, false),
+            (SPINTMASK, 0x5, false, false),
+            (NMI, 0x5, false, false),
+            (NMI, I | 0x5, true, false),
+            (NMI, ALLINT | 0x5, true, true),
+            (NMI, ALLINT | I | 0x4, true, true),
+            (NMI | SPINTMASK, 0x5, true, true),
+            (NMI | SPINTMASK, 0x4, false, false),
+            (NMI | SPINTMASK, I | 0x4, true, false),
+            (NMI | SPINTMASK, 0x0, false, false),
+        ];
+        for (sctlr, pstate, plain, superior) in CASES {
+            let masked = |superpriority| {
+                let (pstate, sctlr) = (PState::from_bits(*pstate), SctlrEl1::from_bits(*sctlr));
+                is_masked(Kind::Irq, pstate, ExceptionLevel::El1, sctlr, superpriority)
+            };
+            assert_eq!((masked(false), masked(true)), (*plain, *superior), "{sctlr:#x} {pstate:#x}");
+        }
+        let all = SctlrEl1::from_bits(NMI | SPINTMASK);
+        let serror =
+            |pstate| is_masked(Kind::SError, PState::from_bits(pstate), ExceptionLevel::El1, all, false);
+        assert!(serror(0x105) && !serror(0x2005), "SErrors have A alone");
+        assert!(is_masked(Kind::Fiq, PState::from_bits(0x45), ExceptionLevel::El1, SctlrEl1::new(), false));
+        assert!(!is_masked(Kind::Fiq, PState::from_bits(0x85), ExceptionLevel::El1, SctlrEl1::new(), false));
+    }
+
+    #[test]
+    fn a_physical_interrupt_is_taken_unless_masked_or_for_a_lower_level() {
+        const ALL: PhysicalLines = PhysicalLines { irq: true, fiq: true, serror: true, superpriority: false };
+        const EL1: ExceptionLevel = ExceptionLevel::El1;
+        const EL2: ExceptionLevel = ExceptionLevel::El2;
+        // HCR, PSTATE, what is taken of all three.
+        type Case = (&'static str, u64, u64, Option<(Kind, ExceptionLevel)>);
+        const CASES: &[Case] = &[
+            ("FIQ first", 0, 0x5, Some((Kind::Fiq, EL1))),
+            ("then IRQ", 0, 0x45, Some((Kind::Irq, EL1))),
+            ("then SError", 0, 0xc5, Some((Kind::SError, EL1))),
+            ("all masked", 0, 0x1c5, None),
+            ("routed to EL2 nothing masks", 0x38, 0x3c5, Some((Kind::Fiq, EL2))),
+            ("only IRQs routed", 0x10, 0x1c5, Some((Kind::Irq, EL2))),
+            ("at EL2 for EL1", 0, 0x9, None),
+            ("at EL2 for EL2", 0x38, 0x9, Some((Kind::Fiq, EL2))),
+            ("at EL2 for EL2, masked", 0x38, 0x3c9, None),
+            ("the host's EL0, masked", 1 << 27 | 1 << 34, 0x1c0, None),
+            ("the host's EL0", 1 << 27 | 1 << 34, 0x140, Some((Kind::Irq, EL2))),
+            ("EL0 under TGE", 1 << 27, 0x1c0, Some((Kind::Fiq, EL2))),
+        ];
+        for (name, hcr, pstate, want) in CASES {
+            let routing = Routing {
+                hcr: HcrEl2::from_bits(*hcr),
+                hcrx: crate::sysreg::HcrxEl2::new(),
+                mdcr: crate::sysreg::MdcrEl2::new(),
+                scr: None,
+                has_el2: true,
+            };
+            let got = physical_interrupt(&routing, ALL, PState::from_bits(*pstate), |_| SctlrEl1::new());
+            assert_eq!(got, *want, "{name}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The processing element enters its own exceptions with them, and a hypervisor injects with the same ones; neither
 //! storage nor timing is known here. Entry to EL1, EL2 and EL3 from AArch64 is modelled; AArch32 only as the state
-//! of a lower level that decides the vector. Guarded control stacks (EXLOCK) are not modelled yet.
+//! of a lower level that decides the vector.
 //!
 //! ```
 //! use arm_arch::exception::{self, Cause, EntryState};
@@ -27,8 +27,15 @@ mod cause;
 mod entry;
 mod interrupt;
 mod ret;
+mod route;
 
 pub use cause::{Cause, Kind};
-pub use entry::{Entered, EntryState, enter, vector_offset};
-pub use interrupt::{VirtualLines, virtual_interrupt, wakes_from_wfi};
-pub use ret::{ReturnState, Returned, branch_address, eret, is_illegal_return};
+pub use entry::{Entered, EntryState, ExceptionLock, enter, vector_offset};
+pub use interrupt::{
+    PhysicalLines, VirtualLines, is_masked, physical_interrupt, virtual_interrupt, wakes_from_wfi,
+};
+pub use ret::{
+    ReturnLimits, ReturnState, Returned, branch_address, eret, eret_within, is_illegal_return,
+    is_pc_misaligned, is_sp_misaligned,
+};
+pub use route::{InterruptRoute, Route, Routing, ScrEl3, Synchronous};

@@ -1,10 +1,11 @@
 //! Returning from an exception.
 
+use super::entry::ExceptionLock;
 use crate::bits;
 use crate::debug::DebugControls;
 use crate::el::ExceptionLevel;
 use crate::pstate::{PState, PStateMask};
-use crate::sysreg::{HcrEl2, TcrEl1};
+use crate::sysreg::{HcrEl2, SctlrEl1, TcrEl1};
 
 /// What exception return reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +89,54 @@ pub fn is_illegal_return(state: &ReturnState) -> bool {
     };
     let to_host = target == ExceptionLevel::El1 && state.hcr.tge();
     target > state.pstate.el() || to_host
+}
+
+/// What makes a return illegal beyond [`is_illegal_return`]: the levels that exist, and guarded control stacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReturnLimits {
+    /// EL2 is implemented and, in Secure state, enabled.
+    pub is_el2_enabled: bool,
+    /// `GCSCR_ELx.EXLOCKEN` of the current level.
+    pub lock: ExceptionLock,
+}
+
+impl ReturnLimits {
+    /// Whether the return is illegal for one of these reasons: to EL2 where there is none; within a level whose
+    /// exception state is to be locked while PSTATE.EXLOCK is 0. Arm ARM, IllegalExceptionReturn.
+    #[must_use]
+    pub fn forbid(self, pstate: PState, spsr: PState) -> bool {
+        let target = spsr.el();
+        let unlocked = self.lock == ExceptionLock::Enabled && !pstate.exlock();
+        target == ExceptionLevel::El2 && !self.is_el2_enabled || target == pstate.el() && unlocked
+    }
+}
+
+/// Returns from an exception as [`eret`] does, and judges [`ReturnLimits`] too.
+pub fn eret_within(state: &ReturnState, limits: ReturnLimits) -> Returned {
+    if !limits.forbid(state.pstate, state.spsr) {
+        return eret(state);
+    }
+    // A mode that is reserved makes it illegal, with all that follows from that.
+    let illegal = ReturnState { spsr: PState::from_bits(state.spsr.into_bits() & !0x1f | 0b0010), ..*state };
+    eret(&illegal)
+}
+
+/// Whether a fetch from `pc` is a PC alignment fault: A64 instructions lie on words. Arm ARM,
+/// AArch64.CheckPCAlignment.
+#[must_use]
+pub const fn is_pc_misaligned(pc: u64) -> bool {
+    pc & 3 != 0
+}
+
+/// Whether a load or store by SP is an SP alignment fault: SCTLR_ELx.SA, or for EL0 SA0, asks for 16 bytes.
+/// Arm ARM, CheckSPAlignment.
+#[must_use]
+pub const fn is_sp_misaligned(sp: u64, el: ExceptionLevel, sctlr: SctlrEl1) -> bool {
+    let checks = match el {
+        ExceptionLevel::El0 => sctlr.sa0(),
+        ExceptionLevel::El1 | ExceptionLevel::El2 | ExceptionLevel::El3 => sctlr.sa(),
+    };
+    checks && sp & 15 != 0
 }
 
 /// Returns the address that a branch or return to EL1 or EL0 goes to: where the top byte is ignored, it becomes a
@@ -184,6 +233,46 @@ mod tests {
         for (name, tcr, elr, want) in CASES {
             let state = ReturnState { elr: *elr, tcr: TcrEl1::from_bits(*tcr), ..state(0x3c5, 0) };
             assert_eq!(eret(&state).pc, *want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_return_is_illegal_to_an_el2_that_is_not_there_and_past_an_open_lock() {
+        use ExceptionLock::{Disabled, Enabled};
+        const EXLOCK: u64 = 1 << 34;
+        // PSTATE, SPSR, EL2 enabled, EXLOCKEN, illegal.
+        const CASES: &[(&str, u64, u64, bool, ExceptionLock, bool)] = &[
+            ("EL3 to EL2", 0xd, 0x9, true, Disabled, false),
+            ("EL3 to EL2, none", 0xd, 0x9, false, Disabled, true),
+            ("EL3 to EL1, no EL2", 0xd, 0x5, false, Disabled, false),
+            ("EL1 to EL1, locked", EXLOCK | 0x5, 0x5, true, Enabled, false),
+            ("EL1 to EL1, unlocked", 0x5, 0x5, true, Enabled, true),
+            ("EL1 to EL1, EXLOCKEN is 0", 0x5, 0x5, true, Disabled, false),
+            ("EL1 to EL0, unlocked", 0x5, 0x0, true, Enabled, false),
+        ];
+        for (name, pstate, spsr, is_el2_enabled, lock, illegal) in CASES {
+            let limits = ReturnLimits { is_el2_enabled: *is_el2_enabled, lock: *lock };
+            let back = eret_within(&state(*pstate, *spsr | 0x8000_0000), limits);
+            assert_eq!(
+                (back.illegal, back.pstate.il(), back.pstate.n()),
+                (*illegal, *illegal, true),
+                "{name}"
+            );
+            assert_eq!(back.pstate.m(), bits::low8(if *illegal { *pstate } else { *spsr } & 15), "{name}");
+        }
+    }
+
+    #[test]
+    fn alignment_is_of_four_and_of_sixteen() {
+        assert!(!is_pc_misaligned(0x1000) && is_pc_misaligned(0x1002) && is_pc_misaligned(0x1001));
+        // SA is bit 3, SA0 bit 4.
+        for (sctlr, el0, el1) in [(0, false, false), (8, false, true), (16, true, false), (24, true, true)] {
+            let sctlr = SctlrEl1::from_bits(sctlr);
+            for (sp, off) in [(0x1000, false), (0x1008, true), (0x100f, true), (0x1010, false)] {
+                assert_eq!(is_sp_misaligned(sp, ExceptionLevel::El0, sctlr), el0 && off, "{sp:#x}");
+                assert_eq!(is_sp_misaligned(sp, ExceptionLevel::El1, sctlr), el1 && off, "{sp:#x}");
+                assert_eq!(is_sp_misaligned(sp, ExceptionLevel::El2, sctlr), el1 && off, "{sp:#x}");
+            }
         }
     }
 }

@@ -1,0 +1,525 @@
+//! Which breakpoint or watchpoint matches: state, context and address.
+//!
+//! Arm ARM D2.9 and D2.10. Modelled: address matches with masks, mismatches, all context types, linking. Not modelled:
+//! FEAT_BWE's address ranges of two breakpoints (BT2), banks of breakpoints beyond 16, Root and Realm state (SSCE).
+
+use super::DebugControls;
+use super::registers::{DbgbcrEl1, DbgwcrEl1};
+use crate::bits;
+use crate::el::ExceptionLevel;
+use crate::pstate::PState;
+use crate::sysreg::HcrEl2;
+
+/// One breakpoint: `DBGBCR<n>_EL1` and `DBGBVR<n>_EL1`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Breakpoint {
+    /// Control.
+    pub control: DbgbcrEl1,
+    /// Address, or context: CONTEXTIDR in \[31:0\], VMID in \[47:32\], CONTEXTIDR_EL2 in \[63:32\].
+    pub value: u64,
+}
+
+/// One watchpoint: `DBGWCR<n>_EL1` and `DBGWVR<n>_EL1`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Watched {
+    /// Control.
+    pub control: DbgwcrEl1,
+    /// Address of the doubleword, or of the word.
+    pub value: u64,
+}
+
+/// What of an implementation decides about matches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DebugUnit {
+    /// How many breakpoints match contexts: the highest-numbered ones. ID_AA64DFR0_EL1.CTX_CMPs, plus one.
+    pub context_aware: usize,
+    /// Whether a mismatch breakpoint (BT = 010x) works in AArch64: FEAT_BWE and MDSCR_EL1.EMBWE; else it is reserved.
+    pub mismatch: bool,
+    /// The highest bit of an address that counts: 48, with FEAT_LVA 52, with FEAT_LVA3 55.
+    pub address_top: u32,
+    /// EL2 is implemented.
+    pub has_el2: bool,
+    /// EL3 is implemented; the state asked about is Non-secure.
+    pub has_el3: bool,
+}
+
+/// The context that context breakpoints compare with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Context {
+    /// `CONTEXTIDR_EL1`.
+    pub contextidr_el1: u32,
+    /// `CONTEXTIDR_EL2`.
+    pub contextidr_el2: u32,
+    /// VTTBR_EL2.VMID, 8 or 16 bits.
+    pub vmid: u16,
+    /// `HCR_EL2`; 0 where there is no EL2.
+    pub hcr: HcrEl2,
+}
+
+/// A data access that watchpoints look at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DataAccess {
+    /// Its first byte.
+    pub address: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// It reads memory.
+    pub is_load: bool,
+    /// It writes memory; an atomic does both, and cache maintenance counts as a store.
+    pub is_store: bool,
+    /// LDTR and STTR: checked as if at EL0.
+    pub is_unprivileged: bool,
+}
+
+/// The bits that say at which level and in which security state a match counts.
+#[derive(Clone, Copy)]
+struct StateControl {
+    hmc: bool,
+    ssc: u8,
+    pxc: u8,
+    linked: Option<usize>,
+}
+
+/// Everything a match is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Matcher<'a> {
+    /// What is implemented.
+    pub unit: DebugUnit,
+    /// Whether debug exceptions are generated.
+    pub controls: DebugControls,
+    /// PSTATE of the instruction.
+    pub pstate: PState,
+    /// The context.
+    pub context: Context,
+    /// All breakpoints, in order.
+    pub breakpoints: &'a [Breakpoint],
+}
+
+impl Matcher<'_> {
+    /// Returns the number of the first breakpoint that matches the instruction at `pc`, for which a breakpoint
+    /// exception is generated before it executes. Arm ARM, AArch64.BreakpointMatch.
+    #[must_use]
+    pub fn breakpoint(&self, pc: u64) -> Option<usize> {
+        if !self.is_enabled() {
+            return None;
+        }
+        (0..)
+            .zip(self.breakpoints)
+            .find_map(|(number, _)| self.breakpoint_matches(number, pc).then_some(number))
+    }
+
+    /// Returns the number of the first watchpoint that matches, and the address of the first byte it watches: what
+    /// FAR is to hold. Arm ARM, AArch64.WatchpointMatch.
+    #[must_use]
+    pub fn watchpoint(&self, watchpoints: &[Watched], access: DataAccess) -> Option<(usize, u64)> {
+        if !self.is_enabled() {
+            return None;
+        }
+        (0..).zip(watchpoints).find_map(|(number, watched)| {
+            let control = watched.control;
+            let linked = control.wt().then(|| usize::from(control.lbn()));
+            let state = StateControl { hmc: control.hmc(), ssc: control.ssc(), pxc: control.pac(), linked };
+            let kind = bits::bit(u64::from(control.lsc()), 0) && access.is_load
+                || bits::bit(u64::from(control.lsc()), 1) && access.is_store;
+            if !control.e() || !kind || !self.state_matches(state, access.is_unprivileged) {
+                return None;
+            }
+            self.first_watched_byte(watched, access).map(|address| (number, address))
+        })
+    }
+
+    /// MDSCR_EL1.MDE, and the level. Arm ARM, AArch64.GenerateDebugExceptions.
+    fn is_enabled(&self) -> bool {
+        self.controls.mdscr.mde() && self.controls.generates_from(self.pstate.el(), self.pstate)
+    }
+
+    fn breakpoint_matches(&self, number: usize, pc: u64) -> bool {
+        let Some(Breakpoint { control, .. }) = self.breakpoints.get(number) else { return false };
+        let linked = (control.bt() & 0b1011 == 0b0001).then(|| usize::from(control.lbn()));
+        let state = StateControl { hmc: control.hmc(), ssc: control.ssc(), pxc: control.pmc(), linked };
+        control.e() && self.state_matches(state, false) && self.value_matches(number, Some(pc))
+    }
+
+    /// Compares address or context; `pc` is `None` for the breakpoint that another links to.
+    /// Arm ARM, AArch64.BreakpointValueMatch.
+    fn value_matches(&self, number: usize, pc: Option<u64>) -> bool {
+        let Some(Breakpoint { control, value }) = self.breakpoints.get(number) else { return false };
+        let is_context_aware = self.breakpoints.len().saturating_sub(number) <= self.unit.context_aware;
+        let is_address = control.bt() & 0b1010 == 0;
+        let is_linking = control.bt() & 1 == 1;
+        match pc {
+            Some(pc) if is_address => self.address_matches(*control, *value, pc),
+            // A linked context is a condition of another breakpoint, and an unlinked one is never one.
+            Some(_) => is_context_aware && !is_linking && self.context_matches(control.bt(), *value),
+            None => {
+                is_context_aware
+                    && control.e()
+                    && is_linking
+                    && !is_address
+                    && self.context_matches(control.bt(), *value)
+            }
+        }
+    }
+
+    fn address_matches(&self, control: DbgbcrEl1, value: u64, pc: u64) -> bool {
+        // MASK 1 and 2 are reserved. CHOICE: they count as 0, which is what they are without FEAT_ABLE.
+        let low = if control.mask() > 2 { u32::from(control.mask()) } else { 2 };
+        let same = self.same(pc, value, low);
+        match control.bt() & 0b0100 {
+            0 => same,
+            _ => self.unit.mismatch && !same,
+        }
+    }
+
+    fn context_matches(&self, bt: u8, value: u64) -> bool {
+        let el = self.pstate.el();
+        let context = &self.context;
+        let is_guest = el <= ExceptionLevel::El1;
+        // Arm ARM, IsInHost: EL2 with E2H, or EL0 below it.
+        let in_host = context.hcr.e2h()
+            && (el == ExceptionLevel::El2 || el == ExceptionLevel::El0 && context.hcr.tge());
+        let id = bits::trunc32(value);
+        let high = bits::high32(value);
+        let id1 = is_guest && !in_host && context.contextidr_el1 == id;
+        let id2 = el != ExceptionLevel::El3 && self.unit.has_el2 && context.contextidr_el2 == high;
+        let vmid = self.unit.has_el2
+            && is_guest
+            && !in_host
+            && u64::from(context.vmid) == bits::field(value, 47, 32);
+        match bt >> 1 {
+            0b001 if in_host => context.contextidr_el2 == id,
+            0b001 => is_guest && context.contextidr_el1 == id,
+            0b011 => id1,
+            0b100 => vmid,
+            0b101 => vmid && id1,
+            0b110 => id2,
+            0b111 => id1 && id2,
+            _ => false,
+        }
+    }
+
+    /// Arm ARM, AArch64.StateMatch.
+    fn state_matches(&self, control: StateControl, is_unprivileged: bool) -> bool {
+        let StateControl { hmc, ssc, pxc, linked } = control;
+        if self.is_reserved(hmc, ssc, pxc) {
+            return false;
+        }
+        let el0 = pxc & 2 != 0;
+        let el1 = pxc & 1 != 0;
+        let el2 = self.unit.has_el2 && (hmc && !(ssc == 0b10 && pxc == 0) || ssc == 0b11);
+        let el3 = self.unit.has_el3 && hmc && ssc & 1 == 0;
+        let level = match self.pstate.el() {
+            ExceptionLevel::El0 => el0,
+            ExceptionLevel::El1 | ExceptionLevel::El2 if is_unprivileged => el0,
+            ExceptionLevel::El1 => el1,
+            ExceptionLevel::El2 => el2,
+            ExceptionLevel::El3 => el3,
+        };
+        // Only Non-secure state is modelled; SSC = 10 asks for Secure. EL3 is in neither.
+        let security = ssc != 0b10 || self.pstate.el() == ExceptionLevel::El3;
+        level && security && linked.is_none_or(|number| self.value_matches(number, None))
+    }
+
+    /// Whether HMC, SSC and PxC together are reserved; CHOICE: such a breakpoint or watchpoint is disabled, the first
+    /// of what CONSTRAINED UNPREDICTABLE allows. Arm ARM, CheckValidStateMatch.
+    fn is_reserved(&self, hmc: bool, ssc: u8, pxc: u8) -> bool {
+        let all = u8::from(hmc) << 4 | (ssc & 3) << 2 | pxc & 3;
+        let DebugUnit { has_el2, has_el3, .. } = self.unit;
+        (!hmc && pxc == 0 && ssc != 0b11)
+            || (!has_el3 && !has_el2 && (hmc || ssc != 0))
+            || (!has_el3 && matches!(ssc, 0b01 | 0b10) && all != 0b1_01_00)
+            || (!has_el3 && all == 0b1_10_00)
+            || (!has_el2 && all == 0b1_11_00)
+            // Without Secure EL2.
+            || matches!(all, 0b0_11_00 | 0b1_01_00 | 0b0_11_01 | 0b0_11_11 | 0b1_11_01 | 0b1_11_11)
+            || matches!(all, 0b0_11_10 | 0b1_00_00 | 0b1_00_10 | 0b1_01_10 | 0b1_10_10 | 0b1_11_10)
+    }
+
+    /// Returns the first byte of the access that the watchpoint watches. Arm ARM, AArch64.WatchpointByteMatch.
+    ///
+    /// CHOICE, where the manual says CONSTRAINED UNPREDICTABLE: with a mask BAS does not count; masked bits of the
+    /// address do not count; MASK 1 and 2 count as 0; selected bytes that are not adjacent match one by one.
+    fn first_watched_byte(&self, watched: &Watched, access: DataAccess) -> Option<u64> {
+        let control = watched.control;
+        let last = access.bytes.checked_sub(1)?;
+        if control.mask() > 2 {
+            let low = u32::from(control.mask());
+            let first = watched.value & !bits::mask(low);
+            let touches = |address| self.same(address, watched.value, low);
+            let end = access.address.wrapping_add(last);
+            return if touches(access.address) {
+                Some(access.address)
+            } else if touches(end) || first.wrapping_sub(access.address) <= last {
+                Some(first)
+            } else {
+                None
+            };
+        }
+        let low = if bits::bit(watched.value, 2) { 2 } else { 3 };
+        (0..8).find_map(|byte| {
+            let watches =
+                byte < 1u64.wrapping_shl(low) && bits::bit(u64::from(control.bas()), bits::trunc32(byte));
+            let address = watched.value & !bits::mask(low) | byte;
+            let at = bits::sign_extend(
+                address.wrapping_sub(access.address),
+                self.unit.address_top.wrapping_add(1),
+            );
+            (watches && at <= last).then(|| access.address.wrapping_add(at))
+        })
+    }
+
+    /// Whether two addresses agree from bit `low` to the highest that counts.
+    fn same(&self, a: u64, b: u64, low: u32) -> bool {
+        bits::field(a ^ b, self.unit.address_top, low) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sysreg::MdscrEl1;
+
+    const UNIT: DebugUnit =
+        DebugUnit { context_aware: 2, mismatch: false, address_top: 48, has_el2: true, has_el3: true };
+    /// MDE and KDE; debug exceptions go to EL2, so that EL0 and EL1 generate them.
+    const ON: DebugControls =
+        DebugControls { mdscr: MdscrEl1::from_bits(0xa000), os_lock: false, route_to_el2: true };
+    const EL0: PState = PState::from_bits(0);
+    const EL1: PState = PState::from_bits(5);
+    const EL2: PState = PState::from_bits(9);
+    const PC: u64 = 0xffff_8000_0801_0004;
+
+    const fn matcher(breakpoints: &[Breakpoint], pstate: PState) -> Matcher<'_> {
+        let context = Context {
+            contextidr_el1: 0x1234,
+            contextidr_el2: 0x5678,
+            vmid: 9,
+            hcr: HcrEl2::from_bits(1 << 31),
+        };
+        Matcher { unit: UNIT, controls: ON, pstate, context, breakpoints }
+    }
+
+    const fn breakpoint(control: u64, value: u64) -> Breakpoint {
+        Breakpoint { control: DbgbcrEl1::from_bits(control), value }
+    }
+
+    #[test]
+    fn hmc_ssc_and_pmc_choose_the_levels() {
+        // Arm ARM D2.9, table "Execution conditions": EL0, EL1, EL2, EL3 in Non-secure state, no Secure EL2.
+        const CASES: &[(u64, u64, u64, [bool; 4])] = &[
+            (0, 0b00, 0b01, [false, true, false, false]),
+            (0, 0b00, 0b10, [true, false, false, false]),
+            (0, 0b00, 0b11, [true, true, false, false]),
+            (0, 0b01, 0b01, [false, true, false, false]),
+            (0, 0b01, 0b10, [true, false, false, false]),
+            (0, 0b01, 0b11, [true, true, false, false]),
+            (0, 0b10, 0b01, [false, false, false, false]),
+            (0, 0b10, 0b11, [false, false, false, false]),
+            (1, 0b00, 0b01, [false, true, true, true]),
+            (1, 0b00, 0b11, [true, true, true, true]),
+            (1, 0b01, 0b01, [false, true, true, false]),
+            (1, 0b01, 0b11, [true, true, true, false]),
+            (1, 0b10, 0b00, [false, false, false, true]),
+            (1, 0b10, 0b01, [false, false, false, true]),
+            (1, 0b10, 0b11, [false, false, false, true]),
+            (1, 0b11, 0b00, [false, false, true, false]),
+            // Reserved.
+            (0, 0b00, 0b00, [false; 4]),
+            (1, 0b00, 0b00, [false; 4]),
+            (1, 0b00, 0b10, [false; 4]),
+            (1, 0b01, 0b10, [false; 4]),
+            (1, 0b10, 0b10, [false; 4]),
+            (1, 0b11, 0b10, [false; 4]),
+            (0, 0b11, 0b10, [false; 4]),
+        ];
+        for (hmc, ssc, pmc, want) in CASES {
+            for (mode, want) in [0x0, 0x5, 0x9, 0xd].into_iter().zip(want) {
+                let m = matcher(&[], PState::from_bits(mode));
+                let state = StateControl {
+                    hmc: *hmc == 1,
+                    ssc: bits::low8(*ssc),
+                    pxc: bits::low8(*pmc),
+                    linked: None,
+                };
+                assert_eq!(m.state_matches(state, false), *want, "{hmc} {ssc:#b} {pmc:#b} mode {mode:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_matches_at_the_levels_asked_for() {
+        const KERNEL: u64 = 0x1e3;
+        let cases: &[(&str, u64, u64, PState, u64, bool)] = &[
+            ("the address", KERNEL, PC, EL1, PC, true),
+            ("disabled", KERNEL & !1, PC, EL1, PC, false),
+            ("another level", KERNEL, PC, EL0, PC, false),
+            ("the next instruction", KERNEL, PC, EL1, PC + 4, false),
+            ("bits [1:0] do not count", KERNEL, PC | 3, EL1, PC, true),
+            ("bits above the address do not count", KERNEL, PC ^ 0xff << 56, EL1, PC, true),
+            ("bit 48 counts", KERNEL, PC ^ 1 << 48, EL1, PC, false),
+            ("masked: in range", KERNEL | 12 << 24, PC & !0xfff, EL1, PC, true),
+            ("masked: last of the range", KERNEL | 12 << 24, PC, EL1, PC | 0xffc, true),
+            ("masked: first beyond", KERNEL | 12 << 24, PC, EL1, (PC | 0xfff) + 1, false),
+            ("mismatch is reserved", KERNEL | 4 << 20, PC, EL1, PC + 4, false),
+        ];
+        for (name, control, value, pstate, pc, want) in cases {
+            let breakpoints = [breakpoint(*control, *value)];
+            let got = matcher(&breakpoints, *pstate).breakpoint(*pc);
+            assert_eq!(got, want.then_some(0), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mismatch_is_any_other_address_where_it_works() {
+        let breakpoints = [breakpoint(0x1e3 | 4 << 20, PC), breakpoint(0x1e3 | 12 << 24 | 4 << 20, PC)];
+        let mut m = matcher(&breakpoints[..1], EL1);
+        m.unit.mismatch = true;
+        assert_eq!((m.breakpoint(PC), m.breakpoint(PC + 4)), (None, Some(0)));
+        m.breakpoints = &breakpoints[1..];
+        assert_eq!((m.breakpoint(PC | 0xffc), m.breakpoint((PC | 0xfff) + 1)), (None, Some(0)), "a range");
+    }
+
+    #[test]
+    fn nothing_matches_while_debug_exceptions_are_off() {
+        let breakpoints = [breakpoint(0x1e3, PC)];
+        for (name, mdscr, os_lock, want) in [
+            ("MDE", 0x8000, false, Some(0)),
+            ("no MDE", 0x2000, false, None),
+            ("OS lock", 0x8000, true, None),
+        ] {
+            let mut m = matcher(&breakpoints, EL1);
+            m.controls = DebugControls { mdscr: MdscrEl1::from_bits(mdscr), os_lock, route_to_el2: true };
+            assert_eq!(m.breakpoint(PC), want, "{name}");
+        }
+        let mut m = matcher(&breakpoints, EL1);
+        m.controls.route_to_el2 = false;
+        assert_eq!(m.breakpoint(PC), Some(0), "EL1 with KDE");
+        m.pstate = PState::from_bits(0x205);
+        assert_eq!(m.breakpoint(PC), None, "PSTATE.D");
+    }
+
+    #[test]
+    fn contexts_match_by_type() {
+        const ID1: u64 = 0x1234;
+        const VMID: u64 = 9 << 32;
+        const ID2: u64 = 0x5678 << 32;
+        // Type, value, whether it matches at EL1.
+        const CASES: &[(u64, u64, bool)] = &[
+            (0b0010, ID1, true),
+            (0b0010, ID1 ^ 1, false),
+            (0b0110, ID1, true),
+            (0b1000, VMID, true),
+            (0b1000, VMID ^ 1 << 40, false),
+            (0b1010, VMID | ID1, true),
+            (0b1010, VMID, false),
+            (0b1100, ID2, true),
+            (0b1100, ID2 ^ 1 << 32, false),
+            (0b1110, ID2 | ID1, true),
+            (0b1110, ID2, false),
+        ];
+        for (bt, value, want) in CASES {
+            let control = 0x21e7 | bt << 20; // HMC 1, SSC 00, PMC 11: every level
+            let breakpoints = [breakpoint(control, *value)];
+            assert_eq!(matcher(&breakpoints, EL1).breakpoint(PC), want.then_some(0), "{bt:#06b}");
+            let linked = [breakpoint(control | 1 << 20, *value)];
+            assert_eq!(matcher(&linked, EL1).breakpoint(PC), None, "{bt:#06b}, linked: not by itself");
+        }
+        let plain = [breakpoint(0x21e7 | 0b0110 << 20, ID1)];
+        let mut m = matcher(&plain, EL0);
+        assert_eq!(m.breakpoint(PC), Some(0));
+        m.context.hcr = m.context.hcr.with_e2h(true).with_tge(true);
+        assert_eq!(m.breakpoint(PC), None, "EL0 of the host has CONTEXTIDR_EL2");
+        let either = [breakpoint(0x21e7 | 0b0010 << 20, 0x5678)];
+        m.breakpoints = &either;
+        assert_eq!(m.breakpoint(PC), Some(0), "type 001x takes the one in use");
+    }
+
+    #[test]
+    fn a_link_needs_a_linked_context_in_a_breakpoint_that_can_have_one() {
+        let address = breakpoint(0x1e7 | 0b0001 << 20 | 2 << 16, PC);
+        let context = breakpoint(0x1e7 | 0b0011 << 20, 0x1234);
+        let off = breakpoint(0, 0);
+        let good = [address, off, context];
+        assert_eq!(matcher(&good, EL1).breakpoint(PC), Some(0));
+        assert_eq!(matcher(&good, EL1).breakpoint(PC + 4), None, "the address still counts");
+        let cases: &[(&str, [Breakpoint; 3])] = &[
+            ("another context", [address, off, breakpoint(0x1e7 | 0b0011 << 20, 0x1235)]),
+            ("an unlinked context", [breakpoint(0x1e7 | 0b0001 << 20 | 1 << 16, PC), off, context]),
+            ("an address", [address, off, address]),
+            ("disabled", [address, off, breakpoint(0x1e6 | 0b0011 << 20, 0x1234)]),
+            ("none there", [breakpoint(0x1e7 | 0b0001 << 20 | 9 << 16, PC), off, context]),
+        ];
+        for (name, breakpoints) in cases {
+            assert_eq!(matcher(breakpoints, EL1).breakpoint(PC), None, "{name}");
+        }
+        let mut m = matcher(&good, EL1);
+        m.unit.context_aware = 0;
+        assert_eq!(m.breakpoint(PC), None, "not context-aware");
+    }
+
+    const fn load(address: u64, bytes: u64) -> DataAccess {
+        DataAccess { address, bytes, is_load: true, is_store: false, is_unprivileged: false }
+    }
+
+    #[test]
+    fn a_watchpoint_matches_the_bytes_it_selects() {
+        const W: u64 = 0x1000;
+        const ALL: u64 = 0x1fff & !0x18 | 0x8; // E, PAC 11, loads, BAS ff
+        // Control, value, access, the address it reports.
+        let cases: &[(&str, u64, u64, DataAccess, Option<u64>)] = &[
+            ("doubleword, first byte", ALL, W, load(W, 1), Some(W)),
+            ("doubleword, last byte", ALL, W, load(W + 7, 1), Some(W + 7)),
+            ("before", ALL, W, load(W - 1, 1), None),
+            ("behind", ALL, W, load(W + 8, 1), None),
+            ("reaching into it", ALL, W, load(W - 4, 8), Some(W)),
+            ("all around it", ALL, W, load(W - 16, 64), Some(W)),
+            ("byte 2 only: hit", 0xf | 4 << 5, W, load(W + 2, 1), Some(W + 2)),
+            ("byte 2 only: beside", 0xf | 4 << 5, W, load(W + 3, 1), None),
+            ("byte 2 only: within", 0xf | 4 << 5, W, load(W, 4), Some(W + 2)),
+            ("word at 4: BAS [3:0]", 0xf | 0xf << 5, W + 4, load(W + 4, 4), Some(W + 4)),
+            ("word at 4: BAS [7:4] do not exist", 0xf | 0xf0 << 5, W + 4, load(W, 16), None),
+            ("masked: first", ALL | 12 << 24, W, load(W, 8), Some(W)),
+            ("masked: last", ALL | 12 << 24, W, load(W + 0xfff, 1), Some(W + 0xfff)),
+            ("masked: beyond", ALL | 12 << 24, W, load(W + 0x1000, 1), None),
+            ("masked: reaching into it", ALL | 12 << 24, W, load(W - 4, 8), Some(W)),
+            ("masked: all around it", ALL | 3 << 24, W, load(W - 8, 64), Some(W)),
+            ("mask 2 is reserved", ALL | 2 << 24, W, load(W + 8, 1), None),
+            ("no byte selected", 0xf, W, load(W, 8), None),
+            ("no byte accessed", ALL, W, load(W, 0), None),
+            ("a tag does not count", ALL, W, load(W | 0xab << 56, 1), Some(W | 0xab << 56)),
+        ];
+        for (name, control, value, access, want) in cases {
+            let watched = [Watched { control: DbgwcrEl1::from_bits(*control), value: *value }];
+            let got = matcher(&[], EL1).watchpoint(&watched, *access);
+            assert_eq!(got, want.map(|address| (0, address)), "{name}");
+        }
+    }
+
+    #[test]
+    fn loads_stores_and_privilege_are_told_apart() {
+        let at = |lsc: u64, pac: u64| {
+            [Watched { control: DbgwcrEl1::from_bits(1 | pac << 1 | lsc << 3 | 0xff << 5), value: 0x1000 }]
+        };
+        let store = DataAccess { is_load: false, is_store: true, ..load(0x1000, 8) };
+        let both = DataAccess { is_store: true, ..load(0x1000, 8) };
+        let user = DataAccess { is_unprivileged: true, ..load(0x1000, 8) };
+        let hits = |lsc, pac, access| matcher(&[], EL1).watchpoint(&at(lsc, pac), access).is_some();
+        assert!(hits(1, 3, load(0x1000, 8)) && !hits(2, 3, load(0x1000, 8)) && !hits(0, 3, load(0x1000, 8)));
+        assert!(hits(2, 3, store) && !hits(1, 3, store) && hits(3, 3, store));
+        assert!(hits(1, 3, both) && hits(2, 3, both));
+        assert!(hits(1, 2, user) && !hits(1, 1, user), "LDTR counts as EL0");
+        assert!(!hits(1, 2, load(0x1000, 8)) && hits(1, 1, load(0x1000, 8)));
+    }
+
+    #[test]
+    fn a_linked_watchpoint_needs_its_context() {
+        let context = [breakpoint(0x1e7 | 0b0011 << 20, 0x1234)];
+        let watched = [Watched { control: DbgwcrEl1::from_bits(0xf | 0xff << 5 | 1 << 20), value: 0x1000 }];
+        let mut m = matcher(&context, EL1);
+        assert_eq!(m.watchpoint(&watched, load(0x1000, 8)), Some((0, 0x1000)));
+        m.context.contextidr_el1 = 0;
+        assert_eq!(m.watchpoint(&watched, load(0x1000, 8)), None);
+        m.pstate = EL2;
+        assert_eq!(m.watchpoint(&watched, load(0x1000, 8)), None, "EL2 needs KDE at EL2 and HMC");
+    }
+}
