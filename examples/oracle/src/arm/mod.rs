@@ -1,0 +1,15 @@
+//! Questions about Arm.
+
+pub mod attribute;
+pub mod esr;
+pub mod par;
+pub mod pte;
+pub mod sysreg;
+pub mod translate;
+
+use arm_arch::FaultStatus;
+
+/// Says what six bits of fault status are.
+pub fn code_text(code: u8) -> String {
+    FaultStatus::decode(code).map_or_else(|| "reserved".into(), |status| status.to_string())
+}

@@ -1,0 +1,382 @@
+//! Answers against vectors and literals from the manuals.
+
+use crate::program::{TemporaryFile, repository, run};
+use flate2::read::GzDecoder;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+
+/// Cases of Arm, as the file has them.
+pub fn arm_cases() -> impl Iterator<Item = Value> {
+    let file = File::open(repository("crates/mmu-xlate/tests/vectors/vmsa_public.jsonl.gz")).unwrap();
+    let lines = BufReader::new(GzDecoder::new(file)).lines();
+    lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+}
+
+/// Checks an answer of the program against the expectation of a vector.
+#[track_caller]
+pub fn check_arm(answer: &Value, query: &Value, name: &str) {
+    let (answer, expect) = (&answer["answer"], &query["expect"]);
+    if let Some(fault) = expect.get("fault") {
+        let got = &answer["fault"];
+        assert_eq!(got["fsc"], fault["fsc"], "{name}: {query}\n{answer}");
+        assert_eq!(got["level"], fault["level"], "{name}: {query}");
+        assert_eq!(got["stage"], json!(fault["s2"].as_u64().unwrap_or(0) + 1), "{name}: {query}");
+        assert_eq!(got["s1ptw"], json!(fault["s1ptw"] == 1), "{name}: {query}");
+        for (ours, theirs) in [
+            ("overlay", "overlay"),
+            ("dirty_bit", "dirtybit"),
+            ("top_level", "toplevel"),
+            ("assured_only", "assuredonly"),
+        ] {
+            assert_eq!(got[ours], json!(fault[theirs] == 1), "{name}: {theirs}: {query}");
+        }
+        if let Some(ipa) = fault.get("ipa") {
+            assert_eq!(got["ipa"], *ipa, "{name}: {query}");
+        }
+        if let Some(wnr) = fault.get("wnr") {
+            assert_eq!(got["write"], json!(*wnr == 1), "{name}: {query}");
+        }
+        return;
+    }
+    assert_eq!(answer["output"], expect["pa"], "{name}: {query}\n{answer}");
+    assert_eq!(answer["attr"], expect["attr"], "{name}: {query}");
+    assert_eq!(answer["sh"], expect["sh"], "{name}: {query}");
+}
+
+/// The whole way of a person: registers and memory in a file, the rest as options.
+#[test]
+fn translate_answers_what_the_vectors_expect() {
+    let mut asked = 0;
+    for case in arm_cases().step_by(211) {
+        let mut list = String::from("# a case of the vectors\n");
+        for (name, value) in case["regs"].as_object().unwrap() {
+            list.push_str(&format!("{name} = {}\n", value.as_str().unwrap()));
+        }
+        for pair in case["mem"].as_array().unwrap() {
+            list.push_str(&format!("{}={} ; memory\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
+        }
+        let file = TemporaryFile::new(list.as_bytes());
+        let Some(query) = case["queries"].as_array().unwrap().iter().find(|q| q["access"]["kind"] != "at")
+        else {
+            continue;
+        };
+        let access = &query["access"];
+        let (el, pa_bits) = (access["el"].to_string(), case["pamax"].to_string());
+        let mut arguments = vec!["translate", "--json", "--rest", "zero", "--registers", file.name()];
+        arguments.extend(["--regime", case["regime"].as_str().unwrap(), "--el", &el, "--pa-bits", &pa_bits]);
+        arguments.extend(["--access", access["kind"].as_str().unwrap(), query["va"].as_str().unwrap()]);
+        if access["pan"] == 1 {
+            arguments.push("--pan");
+        }
+        if access["unpriv"] == 1 {
+            arguments.push("--unprivileged");
+        }
+        // TCR2_EL1 and its like may be absent from the file because they are 0, SCR_EL3 and HCRX_EL2 never are.
+        let answer = run(&arguments).expect_code(0).json();
+        check_arm(&answer, query, case["id"].as_str().unwrap());
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
+}
+
+/// Level 1 block of 1 GiB, read-only, EL1 only: AP[2:1] 0b10.
+const BLOCK: [&str; 5] = [
+    "SCTLR_EL1=0x1005",
+    "TCR_EL1=0x280190019",
+    "TTBR0_EL1=0x40000000",
+    "MAIR_EL1=0xff",
+    "0x40000008=0x80000781",
+];
+
+#[test]
+fn a_mapping_is_drawn_with_every_step() {
+    let mut arguments = vec!["translate", "0x41234567"];
+    arguments.extend(BLOCK);
+    let text = run(&arguments);
+    text.expect_code(0).says(&[
+        "EL1&0 regime",
+        "4 KiB granule, 39-bit addresses, TTBR0_EL1",
+        "63                     39 | 38     30 | 29",
+        "000000001",
+        "entry 1",
+        "0x0000000040000008: 0x0000000080000781  block",
+        "mapped to 0x0000000081234567",
+        "level 1, 1 GiB",
+        "Normal Write-Back allocating (0xff), Inner Shareable",
+        "privileged r-x, EL0 --x",
+    ]);
+}
+
+#[test]
+fn a_fault_names_syndrome_and_reason() {
+    let mut arguments = vec!["translate", "0x41234567", "--access", "write"];
+    arguments.extend(BLOCK);
+    // EC 0x25, IL, WnR, Permission fault at level 1: Arm ARM, ESR_EL1.
+    run(&arguments).expect_code(0).says(&[
+        "permission fault, level 1, found by stage 1",
+        "0x000000009600004d",
+        "FAR_EL1     0x0000000041234567",
+        "needed      privileged w",
+        "permitted   privileged r-x",
+        "D8.4",
+    ]);
+    let answer = run(&[&arguments[..], &["--json"]].concat()).json();
+    // FST 0b001101, F, bit 11 RES1: Arm ARM, PAR_EL1.
+    assert_eq!(answer["answer"]["par"], "0x81b");
+    assert_eq!(answer["answer"]["esr"], "0x9600004d");
+    // From EL0 the same read is one of a lower level, to EL1: EC 0x24.
+    let mut arguments = vec!["translate", "0x41234567", "--el", "0", "--json"];
+    arguments.extend(BLOCK);
+    assert_eq!(run(&arguments).expect_code(0).json()["answer"]["esr"], "0x9200000d");
+}
+
+#[test]
+fn an_at_answers_with_par() {
+    let mut arguments = vec!["translate", "0x41234567", "--at", "s1e1r", "--json"];
+    arguments.extend(BLOCK);
+    // ATTR 0xff, PA, bit 11 RES1, SH 0b11: Arm ARM, PAR_EL1. NS is UNKNOWN outside Secure state and reads 0 here.
+    assert_eq!(run(&arguments).expect_code(0).json()["answer"]["par"], "0xff00000081234980");
+}
+
+#[test]
+fn memory_may_come_as_a_dump() {
+    let mut dump = vec![0; 16];
+    dump[8..].copy_from_slice(&0x8000_0781_u64.to_le_bytes());
+    let file = TemporaryFile::new(&dump);
+    let memory = format!("{}@0x40000000", file.name());
+    let mut arguments = vec!["translate", "0x41234567", "--memory", &memory];
+    arguments.extend(&BLOCK[..4]);
+    run(&arguments).expect_code(0).says(&["mapped to 0x0000000081234567"]);
+}
+
+#[test]
+fn what_memory_lacks_is_named_after_the_walk_so_far() {
+    let mut arguments = vec!["translate", "0x41234567", "0x40000008=0x50000003"];
+    arguments.extend(&BLOCK[..4]);
+    let finished = run(&arguments);
+    finished.expect_code(2).says(&["0x0000000040000008: 0x0000000050000003  table"]);
+    // Entry 9 of the level 2 table: VA[29:21] of 0x41234567.
+    assert!(finished.err.contains("0x0000000050000048"), "{}", finished.err);
+    let absent = run(&[&arguments[..], &["--rest", "absent"]].concat());
+    absent.expect_code(0).says(&["level 2"]);
+    let zero = run(&[&arguments[..], &["--rest", "zero"]].concat());
+    zero.expect_code(0).says(&["translation fault, level 2"]);
+}
+
+#[test]
+fn features_decide_what_a_control_means() {
+    // T0SZ 12 is out of range without FEAT_LPA2, and with it DS makes 52-bit addresses.
+    let arguments = [
+        "translate",
+        "0x0",
+        "SCTLR_EL1=1",
+        "TCR_EL1=0x80000060000000c",
+        "TTBR0_EL1=0x40000000",
+        "0x40000000=0",
+    ];
+    run(&arguments).expect_code(0).says(&["52-bit addresses", "translation fault, level -1"]);
+    let without = run(&[&arguments[..], &["--feature", "no-lpa2"]].concat());
+    without.expect_code(0).says(&["translation fault, level 0"]);
+    let old = run(&[&arguments[..], &["--implementation", "armv8.0"]].concat());
+    old.expect_code(0).says(&["translation fault, level 0"]);
+}
+
+#[test]
+fn dat_draws_every_entry_and_the_teid() {
+    // Worked examples of PoP ch. 3 as the walker's documentation has them.
+    let arguments =
+        ["dat", "0x12345678", "ASCE=0x130003", "0x130918=0x140000", "0x140228=0x2345200", "--access"];
+    run(&[&arguments[..], &["store"]].concat()).expect_code(0).says(&[
+        "entry 291",
+        "entry 69",
+        "page table at 0x0000000000140000",
+        "program interruption 0x0004: protection",
+        "DAT protection",
+        "0x0000000012345404",
+        "suppressed",
+    ]);
+    run(&[&arguments[..], &["load"]].concat()).expect_code(0).says(&["absolute 0x0000000002345678"]);
+}
+
+#[test]
+fn dat_answers_load_real_address_and_keys() {
+    let invalid = ["dat", "0x12345678", "ASCE=0x130003", "0x130918=0x140000", "0x140228=0x400", "--json"];
+    let answer = run(&[&invalid[..], &["--lra"]].concat()).expect_code(0).json();
+    assert_eq!((&answer["answer"]["cc"], &answer["answer"]["register"]), (&json!(2), &json!("0x140228")));
+    // Key 2 against a block of key 3 with fetch protection.
+    let keyed = [
+        "dat",
+        "0x12345678",
+        "ASCE=0x130003",
+        "0x130918=0x140000",
+        "0x140228=0x2345000",
+        "--key",
+        "2",
+        "--storage-key",
+        "0x2345000=0x38",
+        "--json",
+    ];
+    let answer = run(&keyed).expect_code(0).json();
+    assert_eq!((&answer["answer"]["pic"], &answer["answer"]["teid"]), (&json!("0x4"), &json!("0x12345808")));
+}
+
+#[test]
+fn entries_are_explained_on_their_own() {
+    // Linux: kernel text page, AP[2:1] 0b10, UXN; one of 16 that are contiguous, so that address bits 15:12 come from
+    // the input.
+    run(&["pte", "0x50000040123f83", "--level", "3"]).expect_code(0).says(&[
+        "page, stage 1, level 3",
+        "Contiguous",
+        "0x0000000040120000",
+        "[54]    UXN",
+    ]);
+    for (arguments, part) in [
+        (&["0x40000001", "--level", "1"][..], "block, stage 1, level 1"),
+        (&["0x40000001", "--level", "0"], "invalid, stage 1, level 0"),
+        (&["0x40000003", "--level", "2"], "table, stage 1, level 2"),
+        (&["0x400007fd", "--stage", "2", "--level", "2"], "block, stage 2, level 2"),
+        (&["0x40000003", "--granule", "16k", "--level", "3"], "page, stage 1, level 3"),
+        (&["0x40000003", "--granule", "64k", "--level", "1"], "table, stage 1, level 1"),
+        (&["0x40000003", "--level", "-1"], "table, stage 1, level -1"),
+        (&["0x40000003", "--stage", "2", "--level", "-1"], "table, stage 2, level -1"),
+        (&["0x40000001", "--d128", "--level", "-2"], "table, stage 1, level -2"),
+        (&["0x6000000000000000000040000001", "--d128", "--level", "0"], "block, stage 1, level 0"),
+        (&["0x2345200", "--level", "page"], "page-table entry: frame"),
+        (&["0x140020", "--level", "segment"], "segment-table entry: invalid"),
+        (&["0x2300400", "--level", "segment"], "1 MiB at 0x0000000002300000"),
+        (&["0x80000404", "--level", "region3"], "2 GiB at 0x0000000080000000"),
+        (&["0x11000f", "--level", "region1"], "region-second table at 0x0000000000110000"),
+    ] {
+        run(&[&["pte"][..], arguments].concat()).expect_code(0).says(&[part]);
+    }
+}
+
+#[test]
+fn syndromes_are_decoded() {
+    for (value, parts) in [
+        // LDRH W5, [X1] that stage 2 does not map.
+        (
+            "0x93450007",
+            &["data abort, lower level", "2 bytes", "w5", "translation fault, level 3", "a read"][..],
+        ),
+        ("0x6230006f", &["mrs x3, id_aa64mmfr0_el1"]),
+        ("0x56000000", &["SVC", "#0x0"]),
+        ("0x0", &["EC"]),
+        ("0xffffffffffffffff", &["EC"]),
+    ] {
+        let finished = run(&["esr", value]);
+        assert_eq!(finished.code, Some(0));
+        let text = finished.out.to_lowercase();
+        for part in parts {
+            assert!(text.contains(&part.to_lowercase()), "{value}: no {part:?} in\n{}", finished.out);
+        }
+    }
+    let json = run(&["esr", "0x93450007", "--json"]).json();
+    assert_eq!((&json["ec"], &json["iss"]), (&json!("0x24"), &json!("0x1450007")));
+}
+
+#[test]
+fn par_is_decoded_in_all_its_forms() {
+    for (value, parts) in [
+        ("0xff00000081234b80", &["Normal Write-Back", "0x81234000", "Inner Shareable", "succeeded"][..]),
+        ("0x80f", &["translation fault, level 3", "stage 1 found", "failed"]),
+        ("0xb1f", &["permission fault, level 3", "stage 2 found", "of a stage 1 descriptor"]),
+        ("0x812340010000000000000180", &["0x81234000", "128-bit form"]),
+    ] {
+        run(&["par", value]).expect_code(0).says(parts);
+    }
+}
+
+#[test]
+fn teids_are_decoded() {
+    run(&["teid", "0x12345404", "--pic", "4"]).expect_code(0).says(&[
+        "protection",
+        "suppressed",
+        "page 0x0000000012345000",
+        "a store",
+        "DAT protection",
+        "primary",
+    ]);
+    run(&["teid", "0x12345803", "--pic", "0x11"]).expect_code(0).says(&[
+        "page translation",
+        "nullified",
+        "a fetch",
+        "home",
+    ]);
+    run(&["teid", "0", "--pic", "5"]).expect_code(0).says(&["addressing", "no TEID is defined"]);
+}
+
+#[test]
+fn registers_are_decoded_by_name_and_by_encoding() {
+    // M, C and I: bits 0, 2 and 12.
+    for name in ["SCTLR_EL1", "sctlr_el1", "S3_0_C1_C0_0"] {
+        let finished = run(&["sysreg", name, "0x1005", "--json"]);
+        let json = finished.expect_code(0).json();
+        let set: Vec<&str> = json["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|field| field["value"] != "0x0")
+            .map(|field| field["name"].as_str().unwrap())
+            .collect();
+        assert_eq!((json["register"].as_str(), set), (Some("SCTLR_EL1"), vec!["I", "C", "M"]), "{name}");
+    }
+}
+
+#[test]
+fn a_control_block_is_laid_out() {
+    // A store to a page that the host lacks, with the payload of code 0x02 at its offsets.
+    let mut block = vec![0_u8; 0x1000];
+    block[0x80] = 0x02;
+    for (at, value) in [
+        (0x290, 0xffff_8000_0001_2344_u64),
+        (0x288, 0x3c5),
+        (0x218, 0x13_0003),
+        (0x308, 0xdead_beef),
+        (0x400, 0x9200_0047),
+        (0x410, 0x4123_5400),
+        (0x418, 0xffff_8000_0123_5678),
+        (0x150, 1 << 62 | 27),
+    ] {
+        block[at..at + 8].copy_from_slice(&value.to_be_bytes());
+    }
+    block[0x40e..0x410].copy_from_slice(&[0, 0x11]);
+    block[0x7] = 1;
+    let file = TemporaryFile::new(&block);
+    run(&["sae-block", file.name()]).expect_code(0).says(&[
+        "code 0x02: host access exception",
+        "page translation",
+        "0x0000000041235400",
+        "0xffff800001235678",
+        "data abort, lower level",
+        "0x290  pc               0xffff800000012344",
+        "EL1h",
+        "INTID 27, pending",
+        "x1  0x00000000deadbeef",
+        "segment table",
+        "0x007  0x01: not zero",
+    ]);
+    let json = run(&["sae-block", file.name(), "--json"]).json();
+    assert_eq!(json["pc"], "0xffff800000012344");
+    assert_eq!(json["interception"]["payload"]["pic"], "0x11");
+    assert_eq!(json["gpr"][1], "0xdeadbeef");
+}
+
+/// A reader that goes away is no error.
+#[test]
+fn nobody_needs_to_read_to_the_end() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_oracle"))
+        .args(["insn", "--binary", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    let _ = stdin.write_all(&vec![0; 1 << 20]);
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+}
