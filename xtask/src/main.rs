@@ -14,6 +14,7 @@ mod msrv;
 mod oracle;
 mod oracle_a64;
 mod oracle_gic;
+mod oracle_id;
 mod shell;
 mod steps;
 mod test;
@@ -33,6 +34,7 @@ usage: cargo xtask COMMAND
   bench decode  instructions and time to decode a word, against disarm64 (--json FILE)
   oracle insn   compare single instructions with QEMU (--help for options)
   oracle a64    compare the decoder with objdump and LLVM (--help for options)
+  oracle id     read identification registers of QEMU's CPUs (--check: compare with data/)
 ";
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "rules" => test::rules(),
         "generate" => generate::run(rest),
         "oracle" if rest.first().is_some_and(|kind| kind == "a64") => oracle_a64::run(&rest[1..]),
+        "oracle" if rest.first().is_some_and(|kind| kind == "id") => oracle_id::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "gic") => oracle_gic::run(&rest[1..]),
         "oracle" => oracle::run(rest),
         "help" | "--help" | "-h" => {

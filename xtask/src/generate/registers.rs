@@ -159,15 +159,18 @@ pub fn outputs(table: &Table) -> Result<Vec<Output>, String> {
     let rows = rows(table)?;
     let mut groups: Vec<_> = GROUPS.iter().collect();
     groups.sort();
-    let mut module = format!(
-        "//! The register table: one row per name, and the ways to find it.\n{BANNER}\nmod index;\nmod more;\n"
-    );
+    let mut module =
+        format!("//! The register table: one row per name, and the ways to find it.\n{BANNER}\n");
     let mut list = String::from("\n/// The rows by group.\npub(super) static GROUPS: &[&[Register]] = &[\n");
     let mut outputs = Vec::new();
     // Where each row lies: group and position.
     let mut places = BTreeMap::new();
+    let mut modules: Vec<_> = groups.iter().map(|(group, _)| *group).chain(["index", "more"]).collect();
+    modules.sort();
+    for name in modules {
+        let _ = writeln!(module, "mod {name};");
+    }
     for (number, (group, title)) in groups.iter().enumerate() {
-        let _ = writeln!(module, "mod {group};");
         let _ = writeln!(list, "    {group}::ROWS,");
         let mut text = format!(
             "//! {title}\n{BANNER}\nuse crate::sysreg::names as id;\n\

@@ -15,6 +15,8 @@ pub enum Kind {
     Flags,
     /// No order: only the same value will do, 0 where they differ.
     Exact,
+    /// The logarithm of how far something may reach: less includes more, and 0 says nothing, as far as it may be.
+    Reach,
     /// A granule at stage 2: 0 as at stage 1, 1 none, from 2 a number. Nothing is known of 0 beside another value, so
     /// that 1 is what both include.
     StageTwo,
@@ -74,6 +76,8 @@ impl Field {
             Kind::Flags => a & b,
             Kind::Exact | Kind::StageTwo if a == b => a,
             Kind::Exact => 0,
+            Kind::Reach if a == 0 || b == 0 => 0,
+            Kind::Reach => a.max(b),
             Kind::StageTwo if a == 0 || b == 0 => 1,
             Kind::StageTwo => a.min(b),
         }
@@ -107,6 +111,8 @@ mod tests {
             ("flags", Kind::Flags, 0b1100, 0b0101, 0b0100),
             ("exact, same", Kind::Exact, 3, 3, 3),
             ("exact, different", Kind::Exact, 3, 2, 0),
+            ("reach", Kind::Reach, 4, 5, 5),
+            ("reach, unknown", Kind::Reach, 4, 0, 0),
             ("stage 2, as at stage 1", Kind::StageTwo, 0, 0, 0),
             ("stage 2, as at stage 1 and not", Kind::StageTwo, 0, 1, 1),
             ("stage 2, as at stage 1 and in some way", Kind::StageTwo, 0, 2, 1),
@@ -120,7 +126,7 @@ mod tests {
 
     #[test]
     fn meet_is_associative_and_below_both_for_every_kind() {
-        for kind in [Kind::Unsigned, Kind::Signed, Kind::Flags, Kind::Exact, Kind::StageTwo] {
+        for kind in [Kind::Unsigned, Kind::Signed, Kind::Flags, Kind::Exact, Kind::Reach, Kind::StageTwo] {
             let f = field(SysRegId::from_bits(0xc020), "X", 19, 16, kind);
             for (a, b) in (0..16).flat_map(|a| (0..16).map(move |b| (a, b))) {
                 let both = f.meet(a, b);

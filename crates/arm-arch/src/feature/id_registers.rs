@@ -1,5 +1,6 @@
 //! The set of ID registers of a processing element.
 
+use super::cpu::register_name;
 use super::{FIELDS, Field};
 use crate::sysreg::names;
 use crate::sysreg::{
@@ -28,8 +29,12 @@ pub struct IdRegisters {
     pub dczid: DczidEl0,
     /// `CLIDR_EL1`.
     pub clidr: u64,
-    /// `CCSIDR_EL1` of the level 1 data cache, and of the instruction cache.
+    /// `CCSIDR_EL1` of the level 1 data cache, and of the instruction cache unless that has its own.
     pub ccsidr_l1: u64,
+    /// `CCSIDR_EL1` of the level 1 instruction cache; 0 for the same as the data cache.
+    pub ccsidr_l1i: u64,
+    /// `CCSIDR_EL1` of the level 2 cache; 0 for none.
+    pub ccsidr_l2: u64,
 }
 
 /// Whether an encoding lies in the ID space, allocated or not: op0 = 3, op1 = 0, CRn = 0, CRm = 1 to 7. What is not
@@ -83,14 +88,22 @@ impl IdRegisters {
         true
     }
 
-    /// Returns `CCSIDR_EL1` for a value of `CSSELR_EL1`: the caches of level 1, and 0 for the others (CHOICE: the
-    /// manual says UNKNOWN).
+    /// Returns `CCSIDR_EL1` for a value of `CSSELR_EL1`: the caches of levels 1 and 2, and 0 for what is not there
+    /// (CHOICE: the manual says UNKNOWN).
     #[must_use]
     pub const fn ccsidr(&self, csselr: u64) -> u64 {
-        if csselr & 0xe == 0 { self.ccsidr_l1 } else { 0 }
+        match csselr & 0xf {
+            1 if self.ccsidr_l1i != 0 => self.ccsidr_l1i,
+            0 | 1 => self.ccsidr_l1,
+            2 => self.ccsidr_l2,
+            _ => 0,
+        }
     }
 
-    /// Returns the greatest set that both include: what a guest may rely on that must run on either.
+    /// Returns what both include of the ID space, field by field; the rest is that of `self`. [`CpuModel::meet`] treats
+    /// all alike, and keeps no feature without those it needs.
+    ///
+    /// [`CpuModel::meet`]: super::CpuModel::meet
     #[must_use]
     pub fn meet(&self, other: &Self) -> Self {
         let mut both = Self { space: [0; 32], ..*self };
@@ -245,12 +258,16 @@ pub enum Reason {
 
 impl fmt::Display for IdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match register_name(self.register) {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "{}", self.register)?,
+        }
         match self.reason {
             Reason::Field { field, wanted, limit } => {
-                write!(f, "{}: field {} asks for {wanted:#x}, {limit:#x} is there", self.register, field.name)
+                write!(f, ": field {} asks for {wanted:#x}, {limit:#x} is there", field.name)
             }
-            Reason::Reserved { bits } => write!(f, "{}: reserved bits {bits:#x} are set", self.register),
-            Reason::NotWritable => write!(f, "{}: not writable", self.register),
+            Reason::Reserved { bits } => write!(f, ": reserved bits {bits:#x} are set"),
+            Reason::NotWritable => f.write_str(": not writable"),
         }
     }
 }
@@ -286,7 +303,7 @@ mod tests {
         assert_eq!(host.check_write(ID_AA64PFR0_EL1, pfr0 & !(0xf << 48)), Ok(()), "less DIT");
         assert_eq!(host.check_write(ID_AA64PFR0_EL1, pfr0 | 0xff << 16), Ok(()), "no floating point");
         let sve = host.check_write(ID_AA64PFR0_EL1, pfr0 | 1 << 32).unwrap_err();
-        assert_eq!(sve.to_string(), "S3_0_C0_C4_0: field SVE asks for 0x1, 0x0 is there");
+        assert_eq!(sve.to_string(), "ID_AA64PFR0_EL1: field SVE asks for 0x1, 0x0 is there");
         let half = host.check_write(ID_AA64PFR0_EL1, pfr0 | 1 << 16).unwrap_err();
         assert!(matches!(half.reason, Reason::Field { field, wanted: 1, limit: 0 } if field.name == "FP"));
         let reserved = host.check_write(ID_AA64ISAR0_EL1, 1).unwrap_err();
@@ -317,9 +334,11 @@ mod tests {
     }
 
     #[test]
-    fn caches_beyond_level_1_are_none() {
+    fn caches_that_are_not_described_are_none() {
         assert_eq!(MAX_MODELLED.ccsidr(0), 0xf_e01a);
         assert_eq!(MAX_MODELLED.ccsidr(1), 0xf_e01a);
         assert_eq!(MAX_MODELLED.ccsidr(2), 0);
+        let more = IdRegisters { ccsidr_l1i: 0x201f_e012, ccsidr_l2: 0x70ff_e07a, ..MAX_MODELLED };
+        assert_eq!([0, 1, 2, 4].map(|csselr| more.ccsidr(csselr)), [0xf_e01a, 0x201f_e012, 0x70ff_e07a, 0]);
     }
 }

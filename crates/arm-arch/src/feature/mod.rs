@@ -2,21 +2,30 @@
 //!
 //! [`IdRegisters`] is what a guest is told; [`Features`] is what follows from it and what code asks. The tables are
 //! generated: [`FIELDS`] says where each field lies and how two values compare, the rules say which values announce
-//! which feature. A field that has no name is RES0.
+//! which feature, the requirements which features go together. A field that has no name is RES0. [`CpuModel`] is the
+//! value one computes with: what several hosts have in common, whether a guest fits, what two models differ in.
 
+pub mod cpu;
 mod field;
 mod fields;
 mod id_registers;
 pub mod model;
+pub mod models;
 mod names;
+pub mod requirement;
+mod requirements;
 mod rule;
 mod rules;
 mod sanitise;
+pub mod version;
 
+pub use cpu::CpuModel;
 pub use field::{Field, Kind};
 pub use fields::FIELDS;
 pub use id_registers::{IdError, IdRegisters, Reason, is_id_space};
 pub use names::Feature;
+pub use requirement::{Duty, Requirement, Term};
+pub use version::Version;
 
 use crate::pstate::{PState, PStateMask};
 use rule::Rule;
@@ -62,6 +71,11 @@ impl Features {
     pub fn has(&self, feature: Feature) -> bool {
         let (word, bit) = place(feature);
         self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    /// Returns the features, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = Feature> + '_ {
+        Feature::ALL.iter().copied().filter(|feature| self.has(*feature))
     }
 
     /// Returns this set with a feature added.

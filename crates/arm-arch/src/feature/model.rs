@@ -19,6 +19,8 @@ pub const MAX_MODELLED: IdRegisters = IdRegisters {
     clidr: 0x0100_0003,
     // 32 KiB: 128 sets, 4 ways, lines of 64 bytes.
     ccsidr_l1: 0x000f_e01a,
+    ccsidr_l1i: 0,
+    ccsidr_l2: 0,
     space: space(),
     revidr: 0,
     aidr: 0,
@@ -106,8 +108,9 @@ mod tests {
     fn announced_is_what_is_implemented_and_nothing_else() {
         use Feature::*;
         const WANT: &[Feature] = &[
-            AA64, AA64EL0, AA64EL1, EL0, EL1, AES, ASID16, AdvSIMD, CRC32, CSV2, CSV3, DIT, DPB, DotProd, FP, FlagM, GICv3, LRCPC, LSE, PAN,
-            PMULL, RDM, SHA1, SHA256, SSBS, SSBS2, TGran16K, TGran4K, TGran64K, UAO,
+            AA64, AA64EL0, AA64EL1, EL0, EL1, AES, ASID16, AdvSIMD, CRC32, CSV2, CSV3, DIT, DPB, DotProd, FP,
+            FlagM, GICv3, LRCPC, LSE, PAN, PMULL, RDM, SHA1, SHA256, SSBS, SSBS2, TGran16K, TGran4K,
+            TGran64K, UAO,
         ];
         let features = Features::of(&MAX_MODELLED);
         let mut all = Features { breakpoints: 2, watchpoints: 2, ..Features::NONE };

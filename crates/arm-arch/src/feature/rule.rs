@@ -1,6 +1,6 @@
 //! What announces a feature.
 
-use super::{Feature, IdRegisters};
+use super::{FIELDS, Feature, Field, IdRegisters, Kind};
 use crate::bits;
 use crate::sysreg::SysRegId;
 
@@ -47,6 +47,24 @@ impl Rule {
     /// Whether two rows belong to the same clause.
     pub(super) fn is_same_clause(&self, other: &Self) -> bool {
         self.feature == other.feature && self.clause == other.clause
+    }
+
+    /// Lowers the field to the greatest value that fails the test; `false` for a test that a lower value passes too, or
+    /// that only a value of 0 passes.
+    pub(super) fn lower(&self, ids: &mut IdRegisters) -> bool {
+        let same = |field: &&Field| field.register == self.register && field.lo == self.lo;
+        let Some(field) = FIELDS.iter().find(same) else { return false };
+        let below = match field.kind {
+            Kind::Signed | Kind::Unsigned if self.signed || self.min > 0 => self.min.wrapping_sub(1),
+            Kind::Exact | Kind::Flags if self.min > 0 => 0,
+            Kind::StageTwo if self.min > 1 => 1,
+            Kind::Unsigned | Kind::Signed | Kind::Exact | Kind::Flags | Kind::StageTwo | Kind::Reach => {
+                return false;
+            }
+        };
+        // Sign-extended, and cut to the field.
+        ids.put(field, bits::unsigned(i64::from(below)));
+        true
     }
 
     /// Whether the field's value is within the limits.
