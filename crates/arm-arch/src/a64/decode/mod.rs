@@ -142,6 +142,12 @@ fn index(value: u32) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
+/// Splits a text at the first place of an ASCII character, as `split_once` does, but without its panics.
+fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == mark)?;
+    Some((text.get(..at)?, text.get(at.wrapping_add(1)..)?))
+}
+
 impl Instruction {
     /// Returns the row's group, and its number there.
     fn place(&self) -> (usize, u16) {
@@ -171,7 +177,7 @@ impl Instruction {
     /// Returns the part of the name before the first underscore: the mnemonic, without aliases.
     #[must_use]
     pub fn mnemonic(&self) -> &'static str {
-        self.name().split('_').next().unwrap_or_default()
+        cut(self.name(), b'_').map_or(self.name(), |(before, _)| before)
     }
 
     /// Returns the path in the manual's decode tree, as `ldst/ldst_pos`.
@@ -183,7 +189,9 @@ impl Instruction {
     /// Returns the last part of the group.
     #[must_use]
     pub fn class(&self) -> &'static str {
-        self.group().rsplit('/').next().unwrap_or_default()
+        let group = self.group();
+        let start = group.bytes().rposition(|byte| byte == b'/').map_or(0, |at| at.wrapping_add(1));
+        group.get(start..).unwrap_or_default()
     }
 
     /// Returns the fields, most significant first, each with its value.

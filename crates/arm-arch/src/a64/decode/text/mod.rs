@@ -18,7 +18,7 @@
 
 mod special;
 
-use super::{Field, FieldKind, Instruction, syntax};
+use super::{Field, FieldKind, Instruction, cut, syntax};
 use crate::bits;
 use core::fmt::{self, Write as _};
 
@@ -74,10 +74,10 @@ pub(super) const fn line(row: u16, mask: u32, value: u32, text: &'static str) ->
 
 fn write_template(f: &mut fmt::Formatter<'_>, template: &str, word: u32) -> fmt::Result {
     let mut rest = template;
-    while let Some(at) = rest.find(['{', '<']) {
-        let (before, from) = rest.split_at(at);
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'{' | b'<')) {
+        let (before, from) = halves(rest, at);
         f.write_str(before)?;
-        if let Some((optional, after)) = from.strip_prefix('<').and_then(|o| o.split_once('>')) {
+        if let Some((optional, after)) = from.strip_prefix('<').and_then(|o| cut(o, b'>')) {
             if number_within(optional, word) != Some(0) {
                 write_template(f, optional, word)?;
             }
@@ -94,16 +94,33 @@ fn write_template(f: &mut fmt::Formatter<'_>, template: &str, word: u32) -> fmt:
     f.write_str(rest)
 }
 
+/// Splits a text at an offset within it.
+fn halves(text: &str, at: usize) -> (&str, &str) {
+    (text.get(..at).unwrap_or(text), text.get(at..).unwrap_or_default())
+}
+
+/// Splits a text at each place of an ASCII character, as `split` does, but without its panics.
+fn pieces(text: &str, mark: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    core::iter::from_fn(move || {
+        let text = rest.take()?;
+        let (piece, after) = cut(text, mark).map_or((text, None), |(piece, after)| (piece, Some(after)));
+        rest = after;
+        Some(piece)
+    })
+}
+
 /// Splits what follows a brace into the placeholder and what is behind it, unless it is none.
 fn split_placeholder(text: &str) -> Option<(&str, &str)> {
     text.starts_with(['d', 'h', 'x', 'X', 'w', 'W', 'f', 'b', 'B', 'R', 'L', 'p', 'q', '@', '!'])
         .then_some(())?;
-    text.split_once('}')
+    cut(text, b'}')
 }
 
 /// Returns the number of the first placeholder in an optional part.
 fn number_within(text: &str, word: u32) -> Option<i64> {
-    let (placeholder, _) = text.split_once('{')?.1.split_once('}')?;
+    let (_, from) = cut(text, b'{')?;
+    let (placeholder, _) = cut(from, b'}')?;
     Some(sum(placeholder.get(1..)?, word))
 }
 
@@ -112,7 +129,7 @@ fn write_placeholder(f: &mut fmt::Formatter<'_>, placeholder: &str, word: u32) -
     let parts = placeholder.get(1..).unwrap_or_default();
     match kind {
         '@' => {
-            let mut words = parts.split('|');
+            let mut words = pieces(parts, b'|');
             let index = concatenated_from_low(words.next().unwrap_or_default(), word);
             f.write_str(words.nth(index).unwrap_or_default())
         }
@@ -133,7 +150,7 @@ fn write_placeholder(f: &mut fmt::Formatter<'_>, placeholder: &str, word: u32) -
 
 /// Reads `10:12` as the 12 bits from bit 10.
 fn part(text: &str, word: u32) -> (u32, u32) {
-    let (low, width) = text.split_once(':').unwrap_or((text, "1"));
+    let (low, width) = cut(text, b':').unwrap_or((text, "1"));
     let (low, width): (u32, u32) = (low.parse().unwrap_or(0), width.parse().unwrap_or(0));
     let high = bits::low8(u64::from(low.wrapping_add(width).wrapping_sub(1)));
     let field = Field { name: "", high, low: bits::low8(low.into()), kind: FieldKind::Other };
@@ -142,15 +159,17 @@ fn part(text: &str, word: u32) -> (u32, u32) {
 
 /// Adds up `16:3*4,19:1*-32+8%32`.
 fn sum(parts: &str, word: u32) -> i64 {
-    let (parts, modulus) = parts.split_once('%').unwrap_or((parts, ""));
+    let (parts, modulus) = cut(parts, b'%').unwrap_or((parts, ""));
     // The constant begins at a sign that no factor has.
-    let sign = parts.char_indices().find(|&(at, c)| {
-        matches!(c, '+' | '-') && !parts.get(..at).is_some_and(|before| before.ends_with('*'))
+    let mut previous = 0;
+    let sign = parts.bytes().position(|byte| {
+        let before = core::mem::replace(&mut previous, byte);
+        matches!(byte, b'+' | b'-') && before != b'*'
     });
-    let (parts, constant) = parts.split_at(sign.map_or(parts.len(), |(at, _)| at));
-    let mut total: i64 = constant.trim_start_matches('+').parse().unwrap_or(0);
-    for text in parts.split(',').filter(|text| !text.is_empty()) {
-        let (bits, factor) = text.split_once('*').unwrap_or((text, "1"));
+    let (parts, constant) = halves(parts, sign.unwrap_or(parts.len()));
+    let mut total: i64 = constant.strip_prefix('+').unwrap_or(constant).parse().unwrap_or(0);
+    for text in pieces(parts, b',').filter(|text| !text.is_empty()) {
+        let (bits, factor) = cut(text, b'*').unwrap_or((text, "1"));
         let factor: i64 = factor.parse().unwrap_or(1);
         total = total.wrapping_add(i64::from(part(bits, word).0).wrapping_mul(factor));
     }
@@ -159,7 +178,7 @@ fn sum(parts: &str, word: u32) -> i64 {
 
 /// Puts parts together, the first highest.
 fn concatenated(parts: &str, word: u32) -> u32 {
-    parts.split(',').fold(0, |above, text| {
+    pieces(parts, b',').fold(0, |above, text| {
         let (value, width) = part(text, word);
         above.wrapping_shl(width) | value
     })
@@ -167,7 +186,7 @@ fn concatenated(parts: &str, word: u32) -> u32 {
 
 /// Puts parts together, the first lowest.
 fn concatenated_from_low(parts: &str, word: u32) -> usize {
-    let (value, _) = parts.split(',').fold((0u32, 0u32), |(below, at), text| {
+    let (value, _) = pieces(parts, b',').fold((0u32, 0u32), |(below, at), text| {
         let (value, width) = part(text, word);
         (below | value.wrapping_shl(at), at.wrapping_add(width))
     });
@@ -197,7 +216,7 @@ fn float(f: &mut fmt::Formatter<'_>, imm8: u32) -> fmt::Result {
 
 /// Arm ARM, `DecodeBitMasks`; 0 where it is reserved.
 fn bitmask(kind: &str, word: u32) -> u64 {
-    let (width, place) = kind.split_once(':').unwrap_or((kind, "0"));
+    let (width, place) = cut(kind, b':').unwrap_or((kind, "0"));
     let (n, immr, imms) = match place {
         "13" => (word >> 17 & 1, word >> 11 & 63, word >> 5 & 63),
         _ => (word >> 22 & 1, word >> 16 & 63, word >> 10 & 63),

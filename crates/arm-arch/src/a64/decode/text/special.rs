@@ -197,7 +197,11 @@ fn system_instruction(f: &mut fmt::Formatter<'_>, word: u32) -> fmt::Result {
         return Ok(());
     }
     // After an operation, a comma; after a mnemonic alone, none.
-    f.write_str(if alias.is_some_and(|(_, name)| !name.contains(' ')) { " " } else { ", " })?;
+    f.write_str(if alias.is_some_and(|(_, name)| !name.bytes().any(|byte| byte == b' ')) {
+        " "
+    } else {
+        ", "
+    })?;
     register(f, 'x', rt.into())
 }
 
