@@ -617,6 +617,11 @@ pub(crate) fn set_feature(all: &mut Implementation, text: &str) -> Result<(), Er
         "s2poe" => &mut all.s2poe,
         "aie" => &mut all.aie,
         "the" => &mut all.the,
+        "fgt" => &mut all.fgt,
+        "pan2" => &mut all.pan2,
+        "ats1a" => &mut all.ats1a,
+        "mte2" => &mut all.mte2,
+        "mte_canonical_tags" => &mut all.mte_canonical_tags,
         _ => return Err(Error::new(format!("'{text}' is no feature that translation knows"))),
     } = there;
     Ok(())

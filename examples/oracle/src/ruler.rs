@@ -22,7 +22,7 @@ impl Part {
     /// Returns its value in an address.
     pub fn of(&self, address: u64) -> u64 {
         let above = 63u32.saturating_sub(self.high);
-        (address << above) >> above.saturating_add(self.low)
+        (address << above).checked_shr(above.saturating_add(self.low)).unwrap_or(0)
     }
 
     fn digits(&self, address: u64) -> String {

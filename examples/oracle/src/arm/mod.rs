@@ -6,6 +6,7 @@ pub mod par;
 pub mod pte;
 pub mod sysreg;
 pub mod translate;
+mod view;
 
 use arm_arch::FaultStatus;
 

@@ -1,6 +1,6 @@
 //! `oracle pte` for Arm: one descriptor, by a walk that finds it at its level.
 
-use super::translate::{fields, memory_text, permissions_text};
+use super::view::{fields, memory_text, permissions_text};
 use crate::Error;
 use crate::answer::{Answer, arm_source, hex, line, size, table, to_json};
 use arm_arch::{Granule, Level, Pa, Va};

@@ -3,6 +3,7 @@
 use crate::answers::{arm_cases, check_arm};
 use crate::program::{repository, run_with};
 use serde_json::{Value, json};
+use testkit::rng::Rng;
 
 /// Asks and returns the answers, one for each line.
 fn serve(questions: &[Value]) -> Vec<Value> {
@@ -208,4 +209,102 @@ fn lines_that_are_too_long_are_refused_and_skipped() {
 #[test]
 fn no_questions_are_no_error() {
     assert_eq!(run_with(&["serve"], b"").expect_code(0).out, "");
+}
+
+/// Names of all registers that translation reads.
+const REGISTERS: [&str; 30] = [
+    "SCTLR_EL1",
+    "TCR_EL1",
+    "TCR2_EL1",
+    "TTBR0_EL1",
+    "TTBR1_EL1",
+    "MAIR_EL1",
+    "MAIR2_EL1",
+    "PIR_EL1",
+    "PIRE0_EL1",
+    "POR_EL1",
+    "POR_EL0",
+    "SCTLR_EL2",
+    "TCR_EL2",
+    "TCR2_EL2",
+    "TTBR0_EL2",
+    "TTBR1_EL2",
+    "MAIR_EL2",
+    "HCR_EL2",
+    "HCRX_EL2",
+    "SCR_EL3",
+    "VTCR_EL2",
+    "VTTBR_EL2",
+    "VSTCR_EL2",
+    "VSTTBR_EL2",
+    "S2PIR_EL2",
+    "S2POR_EL1",
+    "SCTLR_EL3",
+    "TCR_EL3",
+    "TTBR0_EL3",
+    "MAIR_EL3",
+];
+
+/// A number with many, few or one bit set.
+fn any(random: &mut Rng) -> String {
+    let bits = match random.below(4) {
+        0 => random.word(),
+        1 => random.word() & random.word() & random.word(),
+        2 => 1 << random.below(64),
+        _ => random.word() & 0xffff_ffff_f000,
+    };
+    format!("{bits:#x}")
+}
+
+fn any_registers(random: &mut Rng, names: &[&str], percent: u64) -> Value {
+    let chosen: Vec<&str> = names.iter().copied().filter(|_| random.percent(percent)).collect();
+    chosen
+        .into_iter()
+        .map(|name| (name.to_owned(), Value::from(any(random))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Whatever registers hold, there is an answer: nothing panics, and a session never ends early.
+#[test]
+fn any_state_of_a_machine_gets_an_answer() {
+    let mut random = Rng::item(7, 0);
+    let mut questions = Vec::new();
+    for _ in 0..4000 {
+        let mut registers = any_registers(&mut random, &REGISTERS, 60);
+        for name in ["SCTLR_EL1", "SCTLR_EL2"] {
+            // Stage 1 is on more often than not.
+            if random.percent(70) {
+                registers[name] = "0x1005".into();
+            }
+        }
+        let mut question = json!({
+            "ask": "translate", "va": any(&mut random), "registers": registers, "el": random.below(4),
+            "rest": *random.pick(&["zero", "absent"]), "pan": random.percent(50),
+            "access": *random.pick(&["read", "write", "rmw", "ifetch", "dc_ivac", "gcs_write"]),
+            "security": *random.pick(&["non-secure", "secure", "realm"]),
+            "implementation": *random.pick(&["all", "armv8.0"]),
+        });
+        if random.percent(30) {
+            question["at"] = (*random.pick(&["S1E1R", "S12E0W", "S1E2A", "S1E3W"])).into();
+        }
+        questions.push(question);
+        questions.push(json!({
+            "ask": "dat", "address": any(&mut random), "lra": random.percent(30),
+            "registers": any_registers(&mut random, &["ASCE", "CR0", "CR1", "CR7", "CR13", "PREFIX"], 60),
+            "rest": *random.pick(&["zero", "absent"]), "access": *random.pick(&["load", "store", "ifetch"]),
+        }));
+        questions.push(json!({
+            "ask": "pte", "value": any(&mut random), "d128": random.percent(40), "lpa2": random.percent(40),
+            "level": *random.pick(&["3", "page", "segment", "region3", "region1"]),
+            "stage": *random.pick(&["1", "2"]), "granule": *random.pick(&["4k", "16k", "64k"]),
+        }));
+        for ask in ["esr", "par", "teid"] {
+            questions.push(json!({ "ask": ask, "value": any(&mut random) }));
+        }
+    }
+    let answers = serve(&questions);
+    for (question, answer) in questions.iter().zip(&answers) {
+        assert_eq!(answer["ok"], true, "{question}\n{answer}");
+    }
 }
