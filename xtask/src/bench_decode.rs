@@ -81,7 +81,7 @@ fn build() -> Result<PathBuf, String> {
     let target = shell::target().join("bench");
     shell::run(
         shell::cargo()
-            .args(["build", "--quiet", "--release", "--locked", "--manifest-path", "bench/decode/Cargo.toml"])
+            .args(["build", "--quiet", "--release", "--manifest-path", "bench/decode/Cargo.toml"])
             .env("CARGO_TARGET_DIR", &target),
     )?;
     Ok(target.join("release/bench-decode"))

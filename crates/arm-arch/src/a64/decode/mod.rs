@@ -15,6 +15,10 @@
 //! assert_eq!((ldr.field("Rt"), ldr.field("Rn"), ldr.field("imm12")), (Some(1), Some(2), Some(1)));
 //! assert!(decode(0x8bec_6ea7).is_none()); // add with a rotated register
 //! ```
+//!
+//! With the feature `a64-text` an [`Instruction`] has `Display`, which writes it as an assembler takes it: preferred forms
+//! where immediates decide (`lsl`, `mov`, `dc`), other mnemonics without aliases, branches and literals by distance. Where
+//! no syntax is known, mnemonic and fields are written; `Instruction::has_syntax` tells.
 
 mod lists;
 mod rows;
