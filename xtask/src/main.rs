@@ -6,6 +6,7 @@ mod checks;
 mod console;
 mod cross;
 mod demo;
+mod emulator;
 mod fetch;
 mod generate;
 mod generate_a64;
@@ -13,8 +14,11 @@ mod md5;
 mod msrv;
 mod oracle;
 mod oracle_a64;
+mod oracle_at;
 mod oracle_gic;
 mod oracle_id;
+mod oracle_lra;
+mod oracle_run;
 mod shell;
 mod steps;
 mod test;
@@ -33,6 +37,8 @@ usage: cargo xtask COMMAND
   bench         speed against QEMU in one run (engine, exit, boot; --json FILE)
   bench decode  instructions and time to decode a word, against disarm64 (--json FILE)
   oracle insn   compare single instructions with QEMU (--help for options)
+  oracle at     compare Arm address translation with QEMU (--help for options)
+  oracle lra    compare z/Architecture address translation with QEMU (--help for options)
   oracle a64    compare the decoder with objdump and LLVM (--help for options)
   oracle id     read identification registers of QEMU's CPUs (--check: compare with data/)
 ";
@@ -57,6 +63,8 @@ fn main() -> ExitCode {
         "oracle" if rest.first().is_some_and(|kind| kind == "a64") => oracle_a64::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "id") => oracle_id::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "gic") => oracle_gic::run(&rest[1..]),
+        "oracle" if rest.first().is_some_and(|kind| kind == "at") => oracle_at::run(&rest[1..]),
+        "oracle" if rest.first().is_some_and(|kind| kind == "lra") => oracle_lra::run(&rest[1..]),
         "oracle" => oracle::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -5,6 +5,9 @@
 //! * [`rng`]: seeded random numbers
 //! * `vectors` (feature of that name): files of test vectors, read and compared with the walkers
 //! * `gic`: the virtual interrupt interface and the timers, compared between `arm_arch` and QEMU (feature `gic`)
+//! * `at`: address translation of Arm, compared between the walker and QEMU (feature `translate`)
+//! * `lra`: address translation of z/Architecture, likewise
+//! * `at`: address translation of Arm, compared between the walker and QEMU (feature `translate`)
 //! * [`insn`]: single A64 instructions, compared between an engine, QEMU and stored results
 #![forbid(unsafe_code)]
 #![allow(
@@ -18,9 +21,15 @@
     reason = "a test tool: a broken assumption is a failed test"
 )]
 
+#[cfg(feature = "translate")]
+pub mod at;
 #[cfg(feature = "gic")]
 pub mod gic;
 pub mod insn;
+#[cfg(feature = "translate")]
+pub mod lra;
+#[cfg(feature = "translate")]
+mod process;
 pub mod rng;
 #[cfg(feature = "vectors")]
 pub mod vectors;

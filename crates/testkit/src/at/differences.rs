@@ -1,0 +1,540 @@
+//! Where QEMU differs, each as a change of what the walker is asked: an answer of QEMU is explained by a set of
+//! differences only if the walker, asked with all of them, gives that very answer. `docs/differences.md` says who is right.
+
+use super::ask::{OutOfBounds, Trace, ask};
+use super::attributes::{Inputs, Second, attributes};
+use super::case::{Answer, Case, MEMORY_END, Query, STAGE_1_TABLES, STAGE_2_TABLES, register as r};
+use super::geometry::{Geometry, ones};
+use arm_arch::Pa;
+use mmu_xlate::TableMemory;
+use mmu_xlate::vmsa::{AtOperation, DescriptorKind, Implementation, Registers, Stage, Step};
+use std::fmt;
+
+/// A kind of difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Difference {
+    /// B1a.
+    HighBits,
+    /// B1b, at stage 1.
+    LargeLeaf,
+    /// B1b, at stage 2.
+    LargeLeaf2,
+    /// B2.
+    Managed,
+    /// B3.
+    Dirty,
+    /// B4.
+    CacheControls,
+    /// B5.
+    Xs,
+    /// B6.
+    DeviceOverNormal,
+    /// B7.
+    ForcedDevice,
+    /// B8.
+    PtwLevel,
+    /// B9.
+    Transient,
+    /// B11.
+    Tge,
+    /// B13.
+    AddressOnly,
+    /// B14.
+    ShareabilityOfStage1,
+    /// C1.
+    Contiguous,
+    /// C2.
+    ReservedShareability,
+    /// C3.
+    ReservedMemAttr,
+    /// C5.
+    LowBits,
+    /// C6.
+    ReservedMair,
+    /// C7.
+    ReservedIndirect,
+    /// B15.
+    PtwAlone,
+    /// B16.
+    NestedPan,
+}
+
+use Difference as D;
+
+impl Difference {
+    /// All of them, with the names that `docs/differences.md` uses.
+    pub const ALL: [(Self, &'static str); 22] = [
+        (D::HighBits, "B1a"),
+        (D::LargeLeaf, "B1b"),
+        (D::LargeLeaf2, "B1b"),
+        (D::Managed, "B2"),
+        (D::Dirty, "B3"),
+        (D::CacheControls, "B4"),
+        (D::Xs, "B5"),
+        (D::DeviceOverNormal, "B6"),
+        (D::ForcedDevice, "B7"),
+        (D::PtwLevel, "B8"),
+        (D::Transient, "B9"),
+        (D::Tge, "B11"),
+        (D::AddressOnly, "B13"),
+        (D::ShareabilityOfStage1, "B14"),
+        (D::Contiguous, "C1"),
+        (D::ReservedShareability, "C2"),
+        (D::ReservedMemAttr, "C3"),
+        (D::LowBits, "C5"),
+        (D::ReservedMair, "C6"),
+        (D::ReservedIndirect, "C7"),
+        (D::PtwAlone, "B15"),
+        (D::NestedPan, "B16"),
+    ];
+}
+
+/// What changes where a walk goes.
+const OF_WALK: [D; 13] = [
+    D::HighBits,
+    D::LargeLeaf,
+    D::LargeLeaf2,
+    D::Managed,
+    D::Dirty,
+    D::PtwLevel,
+    D::Tge,
+    D::AddressOnly,
+    D::Contiguous,
+    D::LowBits,
+    D::ReservedIndirect,
+    D::PtwAlone,
+    D::NestedPan,
+];
+/// What changes the attributes it ends with.
+const OF_ATTRIBUTES: [D; 9] = [
+    D::CacheControls,
+    D::Xs,
+    D::DeviceOverNormal,
+    D::ForcedDevice,
+    D::Transient,
+    D::ShareabilityOfStage1,
+    D::ReservedShareability,
+    D::ReservedMemAttr,
+    D::ReservedMair,
+];
+
+/// Some of them.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Set(u32);
+
+impl Set {
+    /// Whether one is here.
+    #[must_use]
+    pub const fn has(self, one: D) -> bool {
+        self.0 >> one as u32 & 1 == 1
+    }
+
+    /// Returns the set with one more.
+    #[must_use]
+    pub const fn with(self, one: D) -> Self {
+        Self(self.0 | 1 << one as u32)
+    }
+
+    /// Returns both together.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Lists them.
+    pub fn iter(self) -> impl Iterator<Item = D> {
+        D::ALL.into_iter().map(|(one, _)| one).filter(move |&one| self.has(one))
+    }
+
+    /// Returns every set of these, small ones first.
+    fn all(of: &[D]) -> Vec<Self> {
+        let mut sets: Vec<u32> = (0..1 << of.len()).collect();
+        sets.sort_by_key(|set| set.count_ones());
+        let members = |set: u32| of.iter().enumerate().filter(move |(i, _)| set >> i & 1 == 1);
+        sets.into_iter()
+            .map(|set| members(set).fold(Self::default(), |sum, (_, &one)| sum.with(one)))
+            .collect()
+    }
+}
+
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names: Vec<&str> =
+            D::ALL.iter().filter(|(one, _)| self.has(*one)).map(|(_, name)| *name).collect();
+        names.dedup();
+        f.write_str(&names.join(" "))
+    }
+}
+
+impl fmt::Debug for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Explains answers of a machine.
+#[derive(Debug)]
+pub struct Explainer {
+    implementation: Implementation,
+    walks: Vec<Set>,
+    attributes: Vec<Set>,
+}
+
+/// Whether two answers are the same as far as the architecture says what they are: `PAR_EL1.NS` is UNKNOWN outside
+/// Secure state.
+#[must_use]
+pub fn same(one: Answer, other: Answer, secure: bool) -> bool {
+    match (one, other) {
+        (Answer::Par(a), Answer::Par(b)) if a & 1 == 0 && !secure => (a ^ b) & !(1 << 9) == 0,
+        _ => one == other,
+    }
+}
+
+impl Explainer {
+    /// Starts with what a machine has.
+    #[must_use]
+    pub fn new(implementation: Implementation) -> Self {
+        Self { implementation, walks: Set::all(&OF_WALK), attributes: Set::all(&OF_ATTRIBUTES) }
+    }
+
+    /// Looks for the smallest set of differences that makes the walker give this answer.
+    #[must_use]
+    pub fn explain(&self, case: &Case, query: Query, theirs: Answer) -> Explanation {
+        let view = View::of(case, query, &self.implementation);
+        let mut astray = false;
+        for &set in self.walks.iter().filter(|set| view.can_be(**set)) {
+            let (answer, trace) = match view.ask(set, &self.implementation) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(OutOfBounds) => {
+                    astray = true;
+                    continue;
+                }
+            };
+            match (answer, theirs) {
+                (Answer::Par(ours), Answer::Par(par)) if (ours | par) & 1 == 0 => {
+                    if (ours ^ par) & 0x000f_ffff_ffff_f000 != 0 {
+                        continue;
+                    }
+                    let Some(inputs) = view.inputs(&trace, set) else { continue };
+                    let want = ((par >> 56) as u8, (par >> 7 & 3) as u8);
+                    let found = self.attributes.iter().find(|set| attributes(&inputs, **set) == want);
+                    if let Some(more) = found {
+                        return Explanation::By(set.union(*more));
+                    }
+                }
+                _ if same(answer, theirs, false) => return Explanation::By(set),
+                _ => {}
+            }
+        }
+        if astray { Explanation::Astray } else { Explanation::None }
+    }
+
+    /// Returns what the walker answers with each difference alone, to see why none explains an answer.
+    #[must_use]
+    pub fn alone(&self, case: &Case, query: Query) -> Vec<(Set, Answer, Trace)> {
+        let view = View::of(case, query, &self.implementation);
+        let sets = OF_WALK.iter().map(|&one| Set::default().with(one)).filter(|set| view.can_be(*set));
+        sets.filter_map(|set| {
+            let (answer, trace) = view.ask(set, &self.implementation).ok()??;
+            Some((set, answer, trace))
+        })
+        .collect()
+    }
+}
+
+/// What became of an explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explanation {
+    /// These make the walker give the answer.
+    By(Set),
+    /// QEMU may have read what is not in the case: the program, or a device.
+    Astray,
+    /// There is none.
+    None,
+}
+
+/// A stage as the edits of descriptors see it.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    geometry: Geometry,
+    big_endian: bool,
+    pie: bool,
+}
+
+/// A query with what its explanation needs to know.
+#[derive(Debug)]
+struct View<'c> {
+    case: &'c Case,
+    query: Query,
+    registers: Registers,
+    operation: AtOperation,
+    /// The regime of EL2 answers.
+    of_el2: bool,
+    first: Shape,
+    second: Shape,
+}
+
+impl<'c> View<'c> {
+    fn of(case: &'c Case, query: Query, implementation: &Implementation) -> Self {
+        let registers = case.typed();
+        let (_, operation) = query.operation();
+        let hcr = case.registers[r::HCR_EL2];
+        let (e2h, tge) = (hcr >> 34 & 1 == 1, hcr >> 27 & 1 == 1);
+        let names_el2 = matches!(operation, AtOperation::S1E2R | AtOperation::S1E2W | AtOperation::S1E2A);
+        let of_el2 = names_el2 || e2h && tge;
+        let own = if of_el2 { &registers.el2 } else { &registers.el1 };
+        let high = query.va >> 55 & 1 == 1;
+        let double = !of_el2 || e2h;
+        let tcr = own.tcr;
+        let granule = match (double && high, if double && high { tcr >> 30 & 3 } else { tcr >> 14 & 3 }) {
+            (false, 1) | (true, 3) => 16,
+            (false, 2) | (true, 1) => 14,
+            _ => 12,
+        };
+        let (ps, ds) = if double { (tcr >> 32 & 7, tcr >> 59 & 1) } else { (tcr >> 16 & 7, tcr >> 32 & 1) };
+        let shape = |granule: u32, ps: u64, ds: u64| Geometry {
+            granule,
+            ds: ds == 1 && granule != 16,
+            input: 64,
+            start: 0,
+            output: [32, 36, 40, 42, 44, 48, 52, 52][ps as usize].min(u32::from(implementation.pa_bits)),
+        };
+        let tcr2_counts = case.registers[r::HCRX_EL2] >> 14 & 1 == 1 || of_el2;
+        let first = Shape {
+            geometry: shape(granule, ps, ds),
+            big_endian: own.sctlr >> 25 & 1 == 1,
+            pie: own.tcr2 >> 1 & 1 == 1 && tcr2_counts && implementation.s1pie,
+        };
+        let vtcr = registers.vtcr_el2;
+        let granule = match vtcr >> 14 & 3 {
+            1 => 16,
+            2 => 14,
+            _ => 12,
+        };
+        let second = Shape {
+            geometry: shape(granule, vtcr >> 16 & 7, vtcr >> 32 & 1),
+            big_endian: registers.el2.sctlr >> 25 & 1 == 1,
+            pie: vtcr >> 36 & 1 == 1 && implementation.s2pie,
+        };
+        Self { case, query, registers, operation, of_el2, first, second }
+    }
+
+    /// Whether the controls that a set of differences is about are as they must be.
+    fn can_be(&self, set: Set) -> bool {
+        let hcr = self.case.registers[r::HCR_EL2];
+        let writes = matches!(
+            self.operation,
+            AtOperation::S1E1W
+                | AtOperation::S1E0W
+                | AtOperation::S1E1WP
+                | AtOperation::S1E2W
+                | AtOperation::S12E1W
+                | AtOperation::S12E0W
+        );
+        set.iter().all(|one| match one {
+            D::Managed | D::Dirty => writes,
+            D::PtwLevel => hcr >> 2 & 1 == 1 && !self.of_el2,
+            D::PtwAlone => {
+                hcr >> 2 & 1 == 1 && hcr & (1 | 1 << 12) == 0 && !self.of_el2 && !self.is_two_stage()
+            }
+            D::NestedPan => hcr >> 42 & 3 == 3 && self.of_el2 && self.case.pan() && self.honours_pan(),
+            D::ReservedIndirect => self.first.pie && self.case.pan() && self.honours_pan(),
+            D::Tge => hcr >> 27 & 1 == 1 && hcr >> 34 & 1 == 0,
+            D::AddressOnly => matches!(self.operation, AtOperation::S1E1A | AtOperation::S1E2A),
+            _ => true,
+        })
+    }
+
+    const fn is_two_stage(&self) -> bool {
+        matches!(
+            self.operation,
+            AtOperation::S12E1R | AtOperation::S12E1W | AtOperation::S12E0R | AtOperation::S12E0W
+        )
+    }
+
+    const fn honours_pan(&self) -> bool {
+        matches!(self.operation, AtOperation::S1E1RP | AtOperation::S1E1WP)
+    }
+
+    /// Asks with these differences; `None` where they do not apply.
+    fn ask(&self, set: Set, implementation: &Implementation) -> Result<Option<(Answer, Trace)>, OutOfBounds> {
+        let mut registers = self.registers;
+        let own = if self.of_el2 { &mut registers.el2 } else { &mut registers.el1 };
+        let double = !self.of_el2 || self.case.registers[r::HCR_EL2] >> 34 & 1 == 1;
+        if set.has(D::Managed) {
+            own.tcr &= !(1 << if double { 40 } else { 22 });
+            registers.vtcr_el2 &= !(1 << 22);
+        }
+        if set.has(D::LargeLeaf) {
+            // The descriptor's own field is checked by `seen`.
+            let own = if self.of_el2 { &mut registers.el2 } else { &mut registers.el1 };
+            widen(&mut own.tcr, if double { 32 } else { 16 });
+        }
+        if set.has(D::LargeLeaf2) {
+            widen(&mut registers.vtcr_el2, 16);
+        }
+        if set.has(D::Tge) {
+            // TGE of QEMU takes PTW away, and leaves stage 1.
+            registers.hcr_el2 &= !(1 << 27 | 1 << 2);
+        }
+        if set.has(D::ReservedIndirect) {
+            let own = if self.of_el2 { &mut registers.el2 } else { &mut registers.el1 };
+            own.pire0 = without_reserved(own.pire0);
+        }
+        let mut query = self.query;
+        if set.has(D::AddressOnly) {
+            query.operation = match self.operation {
+                AtOperation::S1E1A => 0,
+                _ => 7,
+            };
+        }
+        let memory = Seen { view: self, set };
+        let mut trace = Trace::default();
+        let machine = (&registers, implementation);
+        let pan = self.case.pan() && !set.has(D::NestedPan);
+        let answer = ask(query, pan, machine, &memory, &mut trace)?;
+        if set.has(D::AddressOnly)
+            && !matches!(answer, Answer::Par(par) if par & 1 == 1 && par >> 3 & 0xf == 2)
+        {
+            return Ok(None);
+        }
+        if set.has(D::PtwAlone) {
+            let reads = trace.steps.iter().any(|step| matches!(step, Step::Start { .. }));
+            return Ok(reads.then_some((Answer::Par(PTW_PERMISSION), trace)));
+        }
+        if set.has(D::PtwLevel) {
+            return Ok(self.without_level(answer, &trace).map(|answer| (answer, trace)));
+        }
+        Ok(Some((answer, trace)))
+    }
+
+    /// Returns a Permission fault on a table in Device memory as one of level 0.
+    fn without_level(&self, answer: Answer, trace: &Trace) -> Option<Answer> {
+        let Answer::Par(par) = answer else { return None };
+        let leaf = last(trace, Stage::Two)?;
+        let fwb = self.case.registers[r::HCR_EL2] >> 46 & 1 == 1;
+        let device = if fwb { leaf >> 4 & 1 == 0 } else { leaf >> 4 & 3 == 0 };
+        let permission = par & 1 == 1 && par >> 3 & 0xf == 3 && par >> 8 & 3 == 3;
+        (permission && device).then_some(Answer::Par(par & !(3 << 1)))
+    }
+
+    /// Returns what the attributes of a mapping follow from.
+    fn inputs(&self, trace: &Trace, set: Set) -> Option<Inputs> {
+        let hcr = if set.has(D::Tge) {
+            self.case.registers[r::HCR_EL2] & !(1 << 27)
+        } else {
+            self.case.registers[r::HCR_EL2]
+        };
+        let own = if self.of_el2 { &self.registers.el2 } else { &self.registers.el1 };
+        let two_stage = self.is_two_stage() && !self.of_el2 && hcr & (1 | 1 << 12) != 0;
+        let (byte, sh, cached) = match last(trace, Stage::One) {
+            Some(leaf) => {
+                let index = (leaf >> 2 & 7) as u32;
+                let tcr2_counts = self.case.registers[r::HCRX_EL2] >> 14 & 1 == 1 || self.of_el2;
+                let second_half = own.tcr2 >> 4 & 1 == 1 && tcr2_counts && leaf >> 59 & 1 == 1;
+                let mair = if second_half { own.mair2 } else { own.mair };
+                let high = self.query.va >> 55 & 1 == 1 && (!self.of_el2 || hcr >> 34 & 1 == 1);
+                let sh =
+                    if self.first.geometry.ds { own.tcr >> if high { 28 } else { 12 } } else { leaf >> 8 };
+                ((mair >> (8 * index)) as u8, (sh & 3) as u8, own.sctlr >> 2 & 1 == 1)
+            }
+            None if hcr >> 12 & 1 == 1 && !self.of_el2 => (0xff, 0, true),
+            None => (0, 2, true),
+        };
+        let second = if two_stage {
+            let leaf = last(trace, Stage::Two)?;
+            let sh = if self.second.geometry.ds { self.registers.vtcr_el2 >> 12 } else { leaf >> 8 };
+            Some(Second {
+                memory: (leaf >> 2 & 0xf) as u8,
+                sh: (sh & 3) as u8,
+                no_xs: leaf >> 11 & 1 == 1,
+                fwb: hcr >> 46 & 1 == 1,
+                uncached: hcr >> 32 & 1 == 1,
+            })
+        } else {
+            None
+        };
+        Some(Inputs { byte, sh, cached, second })
+    }
+}
+
+/// A Permission fault of stage 2, level 0, on a table: F, FST, PTW, S and RES1 of PAR_EL1.
+const PTW_PERMISSION: u64 = 1 | 0xc << 1 | 1 << 8 | 1 << 9 | 1 << 11;
+
+/// Returns indirect permissions with no access for those that are reserved.
+fn without_reserved(register: u64) -> u64 {
+    let nibble = |n: u32| register >> (4 * n) & 0xf;
+    let kept = |n: &u32| !matches!(nibble(*n), 0b0100 | 0b1011 | 0b1101 | 0b1111);
+    (0..16).filter(kept).map(|n| nibble(n) << (4 * n)).sum()
+}
+
+/// Makes an output size of less than 48 bits one of 48.
+fn widen(control: &mut u64, shift: u32) {
+    if *control >> shift & 7 < 5 {
+        *control = *control & !(7 << shift) | 5 << shift;
+    }
+}
+
+/// Returns the last leaf that a stage read.
+fn last(trace: &Trace, stage: Stage) -> Option<u64> {
+    trace.steps.iter().rev().find_map(|step| match step {
+        Step::Descriptor { stage: of, value, kind: DescriptorKind::Block | DescriptorKind::Page, .. }
+            if *of == stage =>
+        {
+            Some(*value as u64)
+        }
+        _ => None,
+    })
+}
+
+/// The memory of a case as QEMU sees it.
+struct Seen<'v, 'c> {
+    view: &'v View<'c>,
+    set: Set,
+}
+
+impl TableMemory<Pa> for Seen<'_, '_> {
+    type Error = OutOfBounds;
+
+    fn load(&self, at: Pa) -> Result<Option<[u8; 8]>, OutOfBounds> {
+        let at = at.bits();
+        match at {
+            0..STAGE_1_TABLES => return Err(OutOfBounds),
+            MEMORY_END.. => return Ok(None),
+            STAGE_1_TABLES..MEMORY_END => {}
+        }
+        let of_stage_2 = at >= STAGE_2_TABLES;
+        let shape = if of_stage_2 { &self.view.second } else { &self.view.first };
+        let stored = self.view.case.memory.get(&at).copied().unwrap_or(0);
+        let ordered = |value: u64| if shape.big_endian { value.swap_bytes() } else { value };
+        Ok(Some(ordered(self.entry(shape, of_stage_2, ordered(stored))).to_le_bytes()))
+    }
+}
+
+impl Seen<'_, '_> {
+    fn entry(&self, shape: &Shape, of_stage_2: bool, entry: u64) -> u64 {
+        let geometry = &shape.geometry;
+        let mut entry = entry;
+        let field = geometry.decode(entry, geometry.granule);
+        if self.set.has(D::HighBits) && geometry.output < 52 {
+            // Of the form with DS, bits 49:48 are looked at.
+            entry &= !(geometry.high(u64::MAX) & 0xffff);
+        }
+        if self.set.has(D::Contiguous) {
+            entry &= !(1 << 52);
+        }
+        if self.set.has(D::Dirty) && shape.pie {
+            entry = if of_stage_2 { entry | 1 << 7 } else { entry & !(1 << 7) };
+        }
+        let beyond = ones(48) & !ones(geometry.output);
+        if self.set.has(if of_stage_2 { D::LargeLeaf2 } else { D::LargeLeaf }) && field & beyond != 0 {
+            // Still out of range, whatever the size that is asked with.
+            return 0;
+        }
+        if self.set.has(D::LowBits) && entry & 3 == 1 && field & beyond != 0 {
+            entry |= beyond;
+        }
+        entry
+    }
+}
