@@ -233,3 +233,35 @@ fn presence_follows_the_features() {
         assert_eq!(register(name).is_present(features), *want, "{name}");
     }
 }
+
+#[test]
+fn what_a_register_needs_is_what_the_data_says() {
+    // What stands in the data for more than a feature, or for one by another name.
+    const OTHERS: &[(&str, &str)] = &[
+        ("-", "nothing"),
+        ("AArch32 view (RAZ/UNKNOWN if no AArch32)", "nothing"),
+        ("EL2", "FEAT_EL2"),
+        ("EL3", "FEAT_EL3"),
+        ("FEAT_AMUv1 & FEAT_FGT", "FEAT_AMUv1 and FEAT_FGT"),
+        ("FEAT_CSV2_2 or CSV2_1p2", "FEAT_CSV2_2 or FEAT_CSV2_1p2"),
+        ("FEAT_Debugv8 (count in ID_AA64DFR0)", "as many breakpoints or watchpoints"),
+        ("FEAT_Debugv8p9/STEP2", "FEAT_Debugv8p9 and more"),
+        ("FEAT_EBEP or FEAT_PMUv3_SS", "FEAT_EBEP or FEAT_PMUv3_SS"),
+        ("FEAT_ETE or ETMv4 sysreg trace", "FEAT_TRC_SR"),
+        // ID_AA64FPFR0_EL1, which reads as zero where there is neither.
+        ("FEAT_FPMR/FP8", "nothing"),
+        ("FEAT_GICv3 & EL2", "FEAT_GICv3 and FEAT_EL2"),
+        ("FEAT_GICv3 (system register i/f)", "FEAT_GICv3"),
+        ("FEAT_MPAM", "FEAT_MPAM or FEAT_MPAMv0p1"),
+        ("FEAT_MPAM & FEAT_SME", "FEAT_MPAM and FEAT_SME"),
+        ("FEAT_MPAM_PE_BW_CTRL", "FEAT_MPAM and more"),
+        ("FEAT_SPE_FDS", "FEAT_SPE and more"),
+        ("FEAT_TRBE_MPAM", "FEAT_TRBE and more"),
+        ("FEAT_VHE (E2H=1)", "FEAT_VHE"),
+    ];
+    for row in data() {
+        let text = row["feature"].as_str();
+        let want = OTHERS.iter().find(|(data, _)| *data == text).map_or(text, |(_, want)| want);
+        assert_eq!(register(&row["name"]).needs().to_string(), want, "{}", row["name"]);
+    }
+}

@@ -127,7 +127,15 @@ impl Features {
 
 /// Returns the clauses of the rules: the rows of one stand together.
 fn clauses() -> impl Iterator<Item = &'static [Rule]> {
-    rules::RULES.chunk_by(Rule::is_same_clause)
+    let mut rest = rules::RULES;
+    // `chunk_by` and `split_at` would leave a panic in the code.
+    core::iter::from_fn(move || {
+        let first = rest.first()?;
+        let same = rest.iter().take_while(|rule| rule.is_same_clause(first)).count();
+        let clause = rest.get(..same)?;
+        rest = rest.get(same..)?;
+        Some(clause)
+    })
 }
 
 /// Word and bit of a feature.

@@ -1,6 +1,6 @@
 //! The register table: every named system register with its encoding, access, fields and presence.
 //!
-//! For tools and traces; code that runs a guest uses [`names`](crate::sysreg::names) and the typed views. Present with
+//! For tools and traces; code that runs a guest uses [`names`] and the typed views. Present with
 //! the crate's feature `tables`. `data/sysregs.tsv` of the repository is the source; its README says what was checked.
 //!
 //! ```
@@ -19,7 +19,7 @@ use crate::bits;
 use crate::feature::Features;
 use crate::iss::Direction;
 use core::fmt;
-use needs::Needs;
+pub use needs::Needs;
 
 /// Which accesses the encoding has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -207,7 +207,7 @@ impl Register {
         at(*BY_NAME.get(found.ok()?)?)
     }
 
-    /// Returns all registers, by group as in [`names`](crate::sysreg::names).
+    /// Returns all registers, by group as in [`names`].
     pub fn all() -> impl Iterator<Item = &'static Self> {
         GROUPS.iter().copied().flatten()
     }
@@ -252,6 +252,12 @@ impl Register {
     #[must_use]
     pub fn reset(&self) -> Option<Reset> {
         listed(RESETS, self.id)
+    }
+
+    /// Returns which features bring the register.
+    #[must_use]
+    pub const fn needs(&self) -> Needs {
+        self.needs
     }
 
     /// Whether a processing element with these features has the register; `None` where the ID registers leave it open.

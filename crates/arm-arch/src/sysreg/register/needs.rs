@@ -2,6 +2,7 @@
 
 use crate::feature::{Feature, Features};
 use crate::sysreg::SysRegId;
+use core::fmt;
 
 /// A condition on features. Small, as every row of the table has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,19 @@ impl Needs {
             Self::Debug if is_watchpoint(id) => id.crm() < features.watchpoints(),
             Self::Debug => id.crm() < features.breakpoints(),
         })
+    }
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::One(feature) => write!(f, "{feature}"),
+            Self::Either(a, b) => write!(f, "{a} or {b}"),
+            Self::Both(a, b) => write!(f, "{a} and {b}"),
+            Self::Open(feature) => write!(f, "{feature} and more"),
+            Self::Debug => f.write_str("as many breakpoints or watchpoints"),
+        }
     }
 }
 
