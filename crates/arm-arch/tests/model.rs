@@ -235,6 +235,8 @@ fn a_feature_goes_where_one_it_needs_is_not() {
     }
     for named in MODELS {
         assert_eq!(named.model.sanitised(), named.model, "{}: changes nothing", named.name);
+        let unmet: Vec<_> = named.model.unmet().map(|r| r.to_string()).collect();
+        assert_eq!(unmet, [""; 0], "{}", named.name);
     }
 }
 
@@ -293,7 +295,10 @@ fn differences_and_explanations_read_well() {
     let mut more = *CORTEX_A57.model.ids();
     assert!(more.set(ID_AA64ISAR0_EL1, 0x0021_1120));
     let diff: Vec<_> = CORTEX_A57.model.diff(&CpuModel::new(more)).map(|d| d.to_string()).collect();
-    assert_eq!(diff, ["ID_AA64ISAR0_EL1.Atomic: 0x0 and 0x2"]);
+    assert_eq!(diff, ["ID_AA64ISAR0_EL1.Atomic: 0x0 and 0x2: FEAT_LSE"]);
+    assert!(more.set(ID_AA64MMFR1_EL1, 3 << 20));
+    let last = CORTEX_A57.model.diff(&CpuModel::new(more)).last().map(|d| d.to_string());
+    assert_eq!(last.as_deref(), Some("ID_AA64MMFR1_EL1.PAN: 0x0 and 0x3: FEAT_PAN, FEAT_PAN2, FEAT_PAN3"));
     assert_eq!(CORTEX_A57.model.diff(&CORTEX_A57.model).count(), 0);
     assert_eq!(ARMV8_0.model.explain().to_string(), "Armv8.0-A, 9 features, part 0x000f0000");
     let long = format!("{:#}", ARMV8_0.model.explain());

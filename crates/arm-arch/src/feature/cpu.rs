@@ -16,6 +16,8 @@
 //! ```
 
 use super::requirement::{Duty, Requirement};
+use super::rule::Rule;
+use super::rules::RULES;
 use super::version::Version;
 use super::{FIELDS, Feature, Features, Field, IdError, IdRegisters, Kind, Reason, clauses};
 use crate::feature::field::field;
@@ -282,13 +284,30 @@ pub struct Difference {
     pub right: u64,
 }
 
+impl Difference {
+    /// Returns the features that this field announces in one of the two and not in the other, as far as it alone does.
+    pub fn features(&self) -> impl Iterator<Item = Feature> {
+        let Self { field, left, right } = *self;
+        let decides = move |rule: &Rule| rule.is_of(field) && rule.passes(left) != rule.passes(right);
+        let mut last = None;
+        let rules = RULES.iter().filter(move |rule| decides(rule)).map(|rule| rule.feature);
+        // Rows of one feature stand together.
+        rules.filter(move |feature| last.replace(*feature) != Some(*feature))
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, left, right } = self;
         match register_name(field.register) {
-            Some(name) => write!(f, "{name}.{}: {left:#x} and {right:#x}", field.name),
-            None => write!(f, "{}.{}: {left:#x} and {right:#x}", field.register, field.name),
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "{}", field.register)?,
         }
+        write!(f, ".{}: {left:#x} and {right:#x}", field.name)?;
+        for (number, feature) in self.features().enumerate() {
+            write!(f, "{} {feature}", if number == 0 { ":" } else { "," })?;
+        }
+        Ok(())
     }
 }
 

@@ -52,8 +52,7 @@ impl Rule {
     /// Lowers the field to the greatest value that fails the test; `false` for a test that a lower value passes too, or
     /// that only a value of 0 passes.
     pub(super) fn lower(&self, ids: &mut IdRegisters) -> bool {
-        let same = |field: &&Field| field.register == self.register && field.lo == self.lo;
-        let Some(field) = FIELDS.iter().find(same) else { return false };
+        let Some(field) = FIELDS.iter().find(|field| self.is_of(field)) else { return false };
         let below = match field.kind {
             Kind::Signed | Kind::Unsigned if self.signed || self.min > 0 => self.min.wrapping_sub(1),
             Kind::Exact | Kind::Flags if self.min > 0 => 0,
@@ -70,8 +69,17 @@ impl Rule {
     /// Whether the field's value is within the limits.
     pub(super) fn holds(&self, ids: &IdRegisters) -> bool {
         let (hi, lo) = (u32::from(self.hi), u32::from(self.lo));
-        let raw = bits::field(ids.get(self.register).unwrap_or(0), hi, lo);
-        let width = hi.wrapping_sub(lo).wrapping_add(1);
+        self.passes(bits::field(ids.get(self.register).unwrap_or(0), hi, lo))
+    }
+
+    /// Whether the test is one of a field.
+    pub(super) fn is_of(&self, field: &Field) -> bool {
+        self.register == field.register && self.lo == field.lo
+    }
+
+    /// Whether a value of the field, not extended, is within the limits.
+    pub(super) fn passes(&self, raw: u64) -> bool {
+        let width = u32::from(self.hi.wrapping_sub(self.lo)).wrapping_add(1);
         let value = bits::signed(if self.signed { bits::sign_extend(raw, width) } else { raw });
         (i64::from(self.min)..=i64::from(self.max)).contains(&value)
     }
