@@ -67,3 +67,32 @@ fn an_instruction_without_syntax_lists_its_fields() {
     let text = instruction.to_string();
     assert!(text.contains("Rm=0x2") && text.contains("Rn=0x1") && text.contains("Rd=0x0"), "{text}");
 }
+
+/// Operands all clear, all set, and mixed, for every row of the table.
+#[test]
+fn nothing_of_a_template_is_left_in_a_text() {
+    let (mut printed, mut without_syntax) = (0, std::collections::BTreeSet::new());
+    for line in include_str!("../../../data/a64_insns.tsv").lines().skip(1) {
+        let mut hex = line.split('\t').skip(2).map(|c| u32::from_str_radix(c.trim_start_matches("0x"), 16));
+        let (Some(Ok(mask)), Some(Ok(value))) = (hex.next(), hex.next()) else { unreachable!("{line}") };
+        for operands in [0, u32::MAX, 0x5555_5555, 0xaaaa_aaaa, 0x1248_4218, 0x00ff_3f07, 0x0036_d0a5] {
+            // Reserved operands, and those that make it another row.
+            let Some(instruction) = decode(operands & !mask | value) else { continue };
+            if !instruction.has_syntax() {
+                without_syntax.insert(instruction.name());
+                continue;
+            }
+            let text = instruction.to_string();
+            let braces = |c| text.matches(c).count();
+            assert!(
+                !text.is_empty() && !text.contains(['@', '%', '<', '>', '|', ':']) || text.contains("za"),
+                "{text}"
+            );
+            assert_eq!(braces('{'), braces('}'), "{text}");
+            assert!(!text.contains("{d") && !text.contains("{x") && !text.contains("{!"), "{text}");
+            printed += 1;
+        }
+    }
+    assert!(printed > 20_000, "{printed} printed");
+    assert_eq!(without_syntax.len(), 75, "{without_syntax:?}");
+}
