@@ -6,8 +6,8 @@
 //!
 //! Modelled: AArch64 at EL1 and EL0 with EL2 above, as Armv8.0-A has it, and what of FEAT_PAN, FEAT_UAO, FEAT_DIT,
 //! FEAT_SSBS2, FEAT_FlagM, FEAT_LSE, FEAT_VHE (forms of control registers) and GICv3 touches PSTATE, registers or
-//! traps; layouts and ID fields also of what is newer. Not modelled: AArch32, EL3, Secure state, FEAT_NV2, FEAT_FGT,
-//! breakpoint matching, instruction decode.
+//! traps; layouts and ID fields also of what is newer, fine-grained traps, the redirections of FEAT_NV2 and E2H,
+//! breakpoints and watchpoints. Not modelled: AArch32, the traps of EL3, Secure state.
 //!
 //! ```text
 //!   exception   debug   trap   gic   timer      rules: pure functions over register values

@@ -3,8 +3,10 @@
 //!
 //! The answer is a pure function of encoding, direction, PSTATE, features and control registers. Modelled is what a
 //! guest at EL1 and EL0 needs: the rows of [`rule`] for the registers of Armv8.0-A and of the extensions named
-//! there. Not modelled: fine-grained traps (FEAT_FGT), nested virtualization (FEAT_NV), EL3, and the registers of
-//! performance monitors, statistical profiling, trace, activity monitors, MPAM, SVE and SME, which are UNDEFINED.
+//! there. Fine-grained traps are asked by [`system_access_fine`]; where an access goes under nested virtualization
+//! says [`nested`], which a caller that lets a guest have EL2 asks first. Not modelled: EL3, and rules for the
+//! registers of performance monitors, statistical profiling, trace, activity monitors, MPAM, SVE and SME, which are
+//! UNDEFINED.
 //!
 //! ```
 //! use arm_arch::feature::{Features, model::MAX_MODELLED};
@@ -21,11 +23,15 @@
 //! ```
 
 mod control;
+mod fine;
 mod other;
+mod redirect;
 mod rules;
 
 pub use control::{Controls, Trap, active_traps};
+pub use fine::{FineGrained, eret, svc, system_access_fine};
 pub use other::{fp_access, hvc, smc, wait};
+pub use redirect::{Nested, hosted, nested, vncr_offset, without_alias};
 pub use rules::{Allowed, Gate, Rule, rule};
 
 use crate::el::{ExceptionLevel, StackPointer};
