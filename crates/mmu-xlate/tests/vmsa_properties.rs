@@ -14,8 +14,8 @@
 
 use arm_arch::{FaultStatus, Pa, Va};
 use mmu_xlate::vmsa::{
-    Access, AccessKind, HardwareUpdates, Implementation, Mapping, Permissions, Privilege, Regime, Registers,
-    Stage, Stage1Registers, Translation, Translator, walk,
+    Access, AccessKind, HardwareUpdates, Implementation, Mapping, Permissions, Privilege, Recorder, Regime,
+    Registers, Stage, Stage1Registers, Step, Translation, Translator, walk,
 };
 use mmu_xlate::{Swap, TableMemory, TableUpdate};
 use std::cell::{Cell, RefCell};
@@ -357,6 +357,78 @@ fn what_a_mapping_says_is_permitted_is() {
     }
     println!("{asked} permissions asked");
     assert!(asked > 5_000, "{asked}");
+}
+
+/// The same memory, whose descriptors mostly have been used, may be read and stand alone.
+struct Tame(Memory);
+
+impl TableMemory<Pa> for Tame {
+    type Error = Infallible;
+
+    fn load(&self, at: Pa) -> Result<Option<[u8; 8]>, Infallible> {
+        let value = self.0.natural(at.bits());
+        self.0.loads.set(self.0.loads.get() + 1);
+        let tame = if mix(value) & 15 == 0 { value } else { (value | 0x441) & !(1 << 52) };
+        Ok(Some(tame.to_le_bytes()))
+    }
+}
+
+/// Listens, so that no walk takes the short way.
+struct Listener;
+
+impl Recorder for Listener {
+    fn record(&mut self, _: Step) {}
+}
+
+#[test]
+fn the_short_way_says_what_the_full_walk_says() {
+    let (mut short, mut both) = (0, 0);
+    for seed in 0..CASES {
+        let mut random = Random(seed << 20);
+        // 4 KiB, 39 or 48 bits, 48 out; HA, HD, HPD0, EPAN, WXN, FWB, CD at random.
+        let size = random.pick(&[16, 25]);
+        let el1 = Stage1Registers {
+            sctlr: 0x1005 | random.some_of(1 << 19 | 1 << 57),
+            tcr: 0x5_8000_0000 | size << 16 | size | random.some_of(3 << 39 | 3 << 41),
+            ttbr0: 0x4000_0000,
+            ttbr1: 0x5000_0000,
+            mair: random.pick(&[0xff, 0xff44_04bb_f4a0_0c40]),
+            ..Stage1Registers::default()
+        };
+        let nested = random.one_in(2);
+        let registers = Registers {
+            el1,
+            scr_el3: 1,
+            hcr_el2: u64::from(nested) | random.some_of(1 << 46 | 1 << 32),
+            vtcr_el2: random.pick(&[0x8005_0090, 0x8005_0059]) | random.some_of(3 << 21),
+            vttbr_el2: 0x6000_0000,
+            ..Registers::default()
+        };
+        let implementation = Implementation { xnx: random.one_in(2), ..Implementation::ALL };
+        let translator = Translator::new(Regime::El1And0, &registers, &implementation);
+        let privilege = random.pick(&[Privilege::Privileged, Privilege::Unprivileged]);
+        let access = Access::new(random.pick(&KINDS), privilege).with_pan(random.one_in(4));
+        let below = random.next() >> if size == 16 { 16 } else { 25 };
+        let va = Va::new(if random.one_in(2) { below } else { !below });
+        let memory = Tame(Memory {
+            seed: random.next(),
+            big_endian: false,
+            wide: false,
+            written: RefCell::default(),
+            loads: Cell::new(0),
+        });
+        let Ok(quick) = translator.translate::<Pa, _, _>(va, access, &memory, &mut ());
+        let quick_loads = memory.0.loads.replace(0);
+        let Ok(full) = translator.translate::<Pa, _, _>(va, access, &memory, &mut Listener);
+        assert_eq!(quick, full, "seed {seed}");
+        // Who gives up on the short way loads more.
+        if matches!(full, Translation::Mapped(_)) && quick_loads == memory.0.loads.get() {
+            short += 1;
+            both += usize::from(nested);
+        }
+    }
+    println!("{short} of {CASES} walks took the short way, {both} of them in two stages");
+    assert!(short > 10_000 && both > 1_000, "{short}, {both}");
 }
 
 #[test]

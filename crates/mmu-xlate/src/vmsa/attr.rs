@@ -126,6 +126,24 @@ impl Attributes {
         Self { byte, shareability: if outer { Shareability::OuterShareable } else { sh } }
     }
 
+    /// Returns the attributes of a byte of [`data`] or [`fetch`] for each value of SH, as [`Self::of_map`] takes them:
+    /// the byte, and from bit 8 on the effective shareability, two bits for each SH.
+    pub(super) const fn map(byte: u8) -> u16 {
+        let outer = Self::of(byte, Shareability::NonShareable).shareability;
+        // SH 0b00 and 0b01 are Non-shareable.
+        let shareability =
+            if matches!(outer, Shareability::OuterShareable) { 0b1010_1010 } else { 0b1110_0000 };
+        u16::from_le_bytes([byte, shareability])
+    }
+
+    /// Returns the attributes of a [`Self::map`] for an SH field.
+    #[inline]
+    pub(super) const fn of_map(map: u16, sh: u64) -> Self {
+        let [byte, shareability] = map.to_le_bytes();
+        let sh = (shareability >> ((sh & 3) << 1)) & 3;
+        Self { byte, shareability: Shareability::decode(arm_arch::bits::zext8(sh)) }
+    }
+
     /// Returns the byte in the form of MAIR, as `PAR_EL1.ATTR` reports it.
     #[must_use]
     pub const fn byte(self) -> u8 {
@@ -224,7 +242,21 @@ impl Stage2Attributes {
 
     /// Returns the attributes of both stages together. Arm ARM, AArch64.S2ApplyFWBMemAttrs,
     /// S2CombineS1MemAttrs; then `HCR_EL2.CD` and `ID`.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is short where it is asked often")]
     pub(super) fn over(self, stage_1: Attributes, params: &Stage2, fetch: bool) -> Attributes {
+        // The commonest: as stage 1 has it.
+        let unchanged = self.mem_attr == 0xf && !params.fwb || self.mem_attr == 7 && params.fwb;
+        if unchanged && !(self.no_xs || self.no_tag_access || params.cd || params.id) {
+            let shareability = stage_1.shareability.union(self.shareability);
+            return Attributes { shareability, ..stage_1 };
+        }
+        self.over_in_full(stage_1, params, fetch)
+    }
+
+    /// The same where the stages differ.
+    #[inline(never)]
+    fn over_in_full(self, stage_1: Attributes, params: &Stage2, fetch: bool) -> Attributes {
         let (parts, forced) = if params.fwb { self.forced(stage_1) } else { (self.meet(stage_1), false) };
         let xs = stage_1.xs() && !self.no_xs && !forced;
         let uncached = if fetch { params.id } else { params.cd };

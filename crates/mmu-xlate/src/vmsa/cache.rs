@@ -57,6 +57,8 @@ const VMID: u32 = 44;
 /// The lowest bit of what top-level table it is: 0 none, or no difference.
 const TOP: u32 = 60;
 const VALID: u64 = 1 << 63;
+/// Security state and space are not both Non-secure: they are to be compared.
+const OTHER: u64 = 1 << 62;
 
 impl Key {
     #[inline]
@@ -73,7 +75,11 @@ impl Key {
         };
         let [low, high] = vmid.to_le_bytes();
         let vmid = zext8(low) | zext8(high) << 8;
-        Self { tag: (ipa & mask(56)) >> 12 | vmid << VMID | top | VALID, state, ipa_space }
+        let other = match (state, ipa_space) {
+            (Space::NonSecure, Space::NonSecure) => 0,
+            _ => OTHER,
+        };
+        Self { tag: (ipa & mask(56)) >> 12 | vmid << VMID | top | other | VALID, state, ipa_space }
     }
 
     #[inline]
@@ -108,9 +114,10 @@ impl<const N: usize> Keeper for TableCache<N> {
     #[inline]
     fn find(&self, key: Key) -> Option<&Known> {
         let entry = self.entries.get(key.place::<N>())?;
-        let same =
-            entry.tag == key.tag && entry.known.state == key.state && entry.known.ipa_space == key.ipa_space;
-        if same { Some(&entry.known) } else { None }
+        let known = &entry.known;
+        let same = entry.tag == key.tag
+            && (key.tag & OTHER == 0 || known.state == key.state && known.ipa_space == key.ipa_space);
+        if same { Some(known) } else { None }
     }
 
     fn keep(&mut self, key: Key, known: Known) {

@@ -80,8 +80,8 @@ const BLOCK: u64 = 1;
 /// A table; a page at level 3.
 const TABLE: u64 = 3;
 /// Contiguous; Protected with PnCH.
-const CONTIGUOUS: u64 = 1 << 52;
-const GUARDED: u64 = 1 << 50;
+pub(super) const CONTIGUOUS: u64 = 1 << 52;
+pub(super) const GUARDED: u64 = 1 << 50;
 
 /// Returns the bit that stands for a level in [`Range::blocks`].
 #[inline]

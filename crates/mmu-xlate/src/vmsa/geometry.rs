@@ -1,6 +1,7 @@
 //! The shape of tables: where a walk starts, what its descriptors can say, how far addresses reach.
 
 use super::attr::Shareability;
+use super::format::CONTIGUOUS;
 use super::implementation::Implementation;
 use super::rule::Rule;
 use arm_arch::bits::{field, mask, trunc32, trunc64, zext8};
@@ -70,6 +71,14 @@ pub(super) struct Range {
     pub(super) quick_mask: u64,
     /// See [`Self::quick_mask`]; what never matches where addresses are not plain.
     pub(super) quick: u64,
+    /// Walks may go the short way ([`super::quick`]): no control that it does not know of.
+    pub(super) is_quick: bool,
+    /// How to know at once a leaf that is as most are: these bits are those of [`Self::quick_leaf`], of a page and of a
+    /// block. They say what it is, that it stands alone, has been used, has no dirty state to manage, and that its
+    /// address is within the output size.
+    pub(super) quick_leaf_mask: u64,
+    /// See [`Self::quick_leaf_mask`].
+    pub(super) quick_leaf: [u64; 2],
     /// Bits of table descriptors that count for permissions; 0 with `TCR_ELx.HPD`.
     pub(super) hierarchy: u64,
     /// Bits of table descriptors that make the next tables Non-secure; 0 outside Secure state.
@@ -98,8 +107,25 @@ pub(super) struct Shape<'i> {
 
 /// Bits 1:0 of a 64-bit table or page descriptor.
 const TABLE: u64 = 3;
+/// The same of a page, and of a block.
+const PAGE: u64 = TABLE;
+const BLOCK: u64 = 1;
+/// Dirty Bit Modifier of a 64-bit leaf.
+const DBM: u64 = 1 << 51;
 /// Access flag.
 pub(super) const ACCESS_FLAG: u64 = 1 << 10;
+
+impl Range {
+    /// Returns the range for the short way, where `plain` says that no control forbids it; `dirty`: hardware manages
+    /// dirty state.
+    pub(super) fn quickened(self, plain: bool, dirty: bool) -> Self {
+        let is_plain = self.fault.is_none()
+            && !self.d128
+            && matches!((self.form, self.granule), (AddressForm::Bits48, Granule::Size4K));
+        let dbm = if dirty { DBM } else { 0 };
+        Self { is_quick: plain && is_plain, quick_leaf_mask: self.quick_leaf_mask | dbm, ..self }
+    }
+}
 
 impl Shape<'_> {
     /// Returns the binary logarithm of entries in a table of one granule.
@@ -175,6 +201,9 @@ impl Shape<'_> {
             haft,
             quick_mask,
             quick,
+            is_quick: false,
+            quick_leaf_mask: PAGE | ACCESS_FLAG | CONTIGUOUS | beyond & mask(48),
+            quick_leaf: [PAGE | ACCESS_FLAG, BLOCK | ACCESS_FLAG],
             hierarchy: 0,
             ns_table: 0,
             discontiguous: false,

@@ -29,6 +29,7 @@ mod indirect;
 mod mapping;
 mod params;
 mod perm;
+mod quick;
 mod registers;
 mod rule;
 mod source;

@@ -23,6 +23,10 @@ pub struct Params {
     pub(super) mair: [u64; 2],
     /// The same of MAIR2; `None` without `TCR2_ELx.AIE`.
     pub(super) mair2: Option<[u64; 2]>,
+    /// [`Attributes::map`] of each byte of MAIR, for the short way: \[data, fetch\].
+    pub(super) maps: [[u16; 8]; 2],
+    /// What direct permissions depend on beside descriptors, in place for [`super::perm::direct`].
+    pub(super) direct_controls: u64,
     /// Descriptors are big-endian.
     pub(super) big_endian: bool,
     /// `SCTLR_ELx.WXN`.
@@ -91,6 +95,7 @@ impl Params {
         let control = Control::of(regime, own, &effective, implementation);
         let guest = regime == Regime::El1And0;
         let dc = guest && effective.hcr.dc();
+        let (wxn, epan) = (sctlr.wxn(), implementation.pan3 && sctlr.epan());
         let (flat_data, flat_fetch) = if dc && effective.hcr.dct() && implementation.mte2 {
             (Attributes::DEFAULT_TAGGED, Attributes::DEFAULT_TAGGED)
         } else if dc {
@@ -114,21 +119,30 @@ impl Params {
         let halves = [&control.low, &control.high];
         let canonical = implementation.mte_canonical_tags && halves.iter().any(|half| half.mtx);
         let on = sctlr.m() && !(guest && (dc || effective.hcr.tge()));
+        let extended = pie || poe || e0poe || nv1 || !unprivileged || canonical || space != Space::NonSecure;
+        let range = |half: &Half| {
+            let range = control.range(half, on, secure, implementation);
+            let plain =
+                !(range.special || extended || sctlr.ee() || control.tcr2.pnch() || control.tcr2.aie());
+            range.quickened(plain, control.ha && control.hd)
+        };
         Self {
             on,
-            ranges: halves.map(|half| control.range(half, on, secure, implementation)),
+            ranges: halves.map(range),
             high_sign: if unprivileged { u64::MAX } else { 0 },
             mair: mair(own.mair),
+            maps: mair(own.mair).map(|mair| mair.to_le_bytes().map(Attributes::map)),
+            direct_controls: u64::from(wxn) << 4 | u64::from(epan) << 5,
             mair2: control.tcr2.aie().then(|| mair(own.mair2)),
             big_endian: sctlr.ee(),
-            wxn: sctlr.wxn(),
-            epan: implementation.pan3 && sctlr.epan(),
+            wxn,
+            epan,
             cmow: implementation.cmow && sctlr.cmow(),
             unprivileged,
             nv1,
             ha: control.ha,
             hd: control.ha && control.hd,
-            extended: pie || poe || e0poe || nv1 || !unprivileged || canonical || space != Space::NonSecure,
+            extended,
             pie,
             poe,
             e0poe,
@@ -149,13 +163,6 @@ impl Params {
             flat_data,
             flat_fetch,
         }
-    }
-
-    /// The controls that direct permissions depend on: WXN, EPAN.
-    #[inline]
-    pub(super) const fn permission_controls(&self) -> u8 {
-        let wxn = if self.wxn { 1 } else { 0 };
-        if self.epan { wxn | 2 } else { wxn }
     }
 
     /// Whether stage 1 translates at all.

@@ -350,12 +350,17 @@ const AP_TABLE1: u64 = 1 << 62;
 /// the OR of those above it as far as they count. Arm ARM D8.4, AArch64.S1DirectBasePermissions.
 #[inline]
 pub(super) fn direct(params: &Params, leaf: u64, tables: u64) -> Permissions {
+    if tables == 0 {
+        // AP[2:1] to bits 1:0, UXN and PXN to bits 3:2.
+        let at = leaf >> AP1_SHIFT & 3 | leaf >> 51 & 0xc | params.direct_controls;
+        return DIRECT.get(index(at)).copied().unwrap_or(Permissions::NONE);
+    }
     let tables = tables >> TABLE_SHIFT;
     // APTable[0] takes EL0's access away, APTable[1] writes.
     let user = leaf >> AP1_SHIFT & !(tables >> 2) & 1;
     let read_only = (leaf >> AP2_SHIFT | tables >> 3) & 1;
     let execute_never = (leaf >> PXN_SHIFT | tables) & 3;
-    let at = user | read_only << 1 | execute_never << 2 | u64::from(params.permission_controls()) << 4;
+    let at = user | read_only << 1 | execute_never << 2 | params.direct_controls;
     DIRECT.get(index(at)).copied().unwrap_or(Permissions::NONE)
 }
 

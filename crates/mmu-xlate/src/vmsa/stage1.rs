@@ -11,6 +11,7 @@ use super::indirect::{self, Rights};
 use super::mapping::{Mapping, OutputAddress, Translation, Update};
 use super::params::Params;
 use super::perm::{self, Access, AccessKind, Permissions, Privilege};
+use super::quick;
 use super::registers::{Regime, Space};
 use super::rule::Rule;
 use super::source::{Direct, Hardware, HardwareError, Probe, Source, Stop, Writer};
@@ -71,6 +72,22 @@ pub fn walk_updating<A: OutputAddress, M: TableUpdate<A>, R: Recorder>(
 /// Walks stage 1 where nothing is behind it.
 #[inline]
 fn alone<A: OutputAddress, H: Hardware>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    hardware: &mut H,
+) -> Result<Translation<A>, H::Error> {
+    if !H::Recorder::ACTIVE {
+        if let Some(found) = quick::stage_1(params, va.bits(), access, hardware)? {
+            return Ok(found);
+        }
+    }
+    alone_in_full(params, va, access, hardware)
+}
+
+/// The same the long way.
+#[inline(never)]
+fn alone_in_full<A: OutputAddress, H: Hardware>(
     params: &Params,
     va: Va,
     access: Access,

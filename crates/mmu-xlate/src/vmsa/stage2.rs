@@ -12,12 +12,12 @@ use super::registers::Space;
 use super::rule::Rule;
 use super::source::{Direct, Hardware, Source, Stop};
 use super::stage2_params::{Stage2, Tables};
-use arm_arch::bits::{field, low8, mask};
+use arm_arch::bits::{bit, field, index, low8, mask};
 use arm_arch::{FaultStatus, Ipa, Level};
 
 /// Bit 7, S2AP\[1\] and Dirty, has the opposite sense of AP\[2\].
 const WRITABLE: u64 = READ_ONLY;
-const READABLE: u64 = 1 << 6;
+pub(super) const READABLE: u64 = 1 << 6;
 const DBM: u64 = 1 << 51;
 /// Bit 11: XS is 0. FEAT_XS.
 const FNXS: u64 = NOT_GLOBAL;
@@ -83,7 +83,8 @@ impl Question {
 
     /// Returns what it needs of the permissions. GCS accesses are loads and stores here; stage 1
     /// writes its tables after reading them. Arm ARM, AArch64.S2CheckPermissions.
-    fn needs(&self, params: &Stage2) -> Needs {
+    #[inline]
+    pub(super) fn needs(&self, params: &Stage2) -> Needs {
         let none = Permissions::NONE;
         let read = Permissions::PRIV_READ;
         match self.on_behalf {
@@ -296,7 +297,9 @@ const fn is_barred_from_tags(question: Question, own: &Stage2Attributes) -> bool
 }
 
 /// Returns the memory attributes of a leaf, on their own.
-fn memory<E: Descriptor>(params: &Stage2, range: &Range, entry: E) -> Stage2Attributes {
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "what it returns is taken apart at once")]
+pub(super) fn memory<E: Descriptor>(params: &Stage2, range: &Range, entry: E) -> Stage2Attributes {
     let low = entry.low();
     let (mem_attr, no_tag_access) = match (low8(field(low, 5, 2)), params.fwb) {
         // Write-Back, NoTagAccess. FEAT_MTE_PERM.
@@ -326,10 +329,7 @@ struct Rights {
 
 impl Rights {
     const fn held(self) -> Permissions {
-        let both = self.base.intersection(self.overlay);
-        // Guarded control stacks are read and written as anything else.
-        let gcs = Permissions::PRIV_GCS.union(Permissions::USER_GCS);
-        both.union(gcs.when(both.contains(Permissions::PRIV_READ)))
+        with_gcs(self.base.intersection(self.overlay))
     }
 
     /// Only walks of stage 1 write here. FEAT_THE.
@@ -337,6 +337,12 @@ impl Rights {
         let both = self.base.intersection(self.overlay);
         both.contains(Permissions::WALK_WRITE) && !both.contains(Permissions::PRIV_WRITE)
     }
+}
+
+/// Returns permissions with those of guarded control stacks, which are read and written as anything else.
+pub(super) const fn with_gcs(both: Permissions) -> Permissions {
+    let gcs = Permissions::PRIV_GCS.union(Permissions::USER_GCS);
+    both.union(gcs.when(both.contains(Permissions::PRIV_READ)))
 }
 
 /// Reading, at all levels.
@@ -364,15 +370,34 @@ fn rights<E: Descriptor>(params: &Stage2, entry: E, low: u64) -> Rights {
 }
 
 /// Returns direct permissions: S2AP, XN. Arm ARM, AArch64.S2DirectBasePermissions.
-fn direct(params: &Stage2, low: u64) -> Permissions {
-    let (privileged, user) = match (field(low, 54, 53), params.xnx) {
+#[inline]
+pub(super) fn direct(params: &Stage2, low: u64) -> Permissions {
+    let at = low >> 6 & 3 | low >> 51 & 0xc | u64::from(params.xnx) << 4;
+    DIRECT.get(index(at)).copied().unwrap_or(Permissions::NONE)
+}
+
+/// What [`direct`] finds: by S2AP in bits 1:0, XN in bits 3:2, FEAT_XNX.
+const DIRECT: [Permissions; 32] = {
+    let mut table = [Permissions::NONE; 32];
+    let mut rest: &mut [Permissions] = &mut table;
+    let mut at = 0u64;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = direct_of(bit(at, 0), bit(at, 1), field(at, 3, 2), bit(at, 4));
+        rest = others;
+        at = at.wrapping_add(1);
+    }
+    table
+};
+
+/// Returns the permissions of one combination.
+const fn direct_of(read: bool, write: bool, xn: u64, xnx: bool) -> Permissions {
+    let (privileged, user) = match (xn, xnx) {
         (0, _) | (1, false) => (true, true),
         (1, true) => (false, true),
         (3, true) => (true, false),
         _ => (false, false),
     };
-    let write = low & WRITABLE != 0;
-    READ.when(low & READABLE != 0)
+    READ.when(read)
         .union(WRITE.when(write))
         .union(Permissions::WALK_WRITE.when(write))
         .union(Permissions::PRIV_EXECUTE.when(privileged))

@@ -79,10 +79,16 @@ impl Stage2 {
         let vstcr = VstcrEl2::from_bits(registers.vstcr_el2);
         let pie = vtcr.s2pie() || vtcr.d128();
         let state = effective.state;
+        let big_endian = SctlrEl1::from_bits(registers.el2.sctlr).ee();
+        let plain = state == Space::NonSecure
+            && !(pie || big_endian || effective.hcr.ptw() || implementation.mte_perm)
+            && !(vtcr.tl0() || vtcr.tl1() || vtcr.assured_only());
+        let dirty = vtcr.ha() && vtcr.hd();
         Some(Self {
-            tables: tables(registers, vtcr, vstcr, state, implementation),
+            tables: tables(registers, vtcr, vstcr, state, implementation)
+                .map(|tables| Tables { range: tables.range.quickened(plain, dirty), ..tables }),
             state,
-            big_endian: SctlrEl1::from_bits(registers.el2.sctlr).ee(),
+            big_endian,
             ptw: effective.hcr.ptw(),
             fwb: effective.hcr.fwb(),
             cd: effective.hcr.cd(),
@@ -92,7 +98,7 @@ impl Stage2 {
             xs: implementation.xs,
             mte_perm: implementation.mte_perm,
             ha: vtcr.ha(),
-            hd: vtcr.ha() && vtcr.hd(),
+            hd: dirty,
             pie,
             // S2POE counts with indirect permissions only. Arm ARM, VTCR_EL2.S2POE.
             poe: pie && vtcr.s2poe(),

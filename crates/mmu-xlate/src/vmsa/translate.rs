@@ -7,6 +7,7 @@ use super::implementation::Implementation;
 use super::mapping::{Mapping, OutputAddress, Translation};
 use super::params::Params;
 use super::perm::{Access, Permissions};
+use super::quick;
 use super::registers::{Regime, Registers, Space};
 use super::rule::Rule;
 use super::source::{Bits, Fetched, Hardware, HardwareError, Place, Probe, Source, Stop, Writer, swap};
@@ -125,6 +126,31 @@ impl Translator {
         hardware: &mut H,
         keeper: &mut K,
     ) -> Result<Translation<A>, H::Error> {
+        if !H::Recorder::ACTIVE {
+            let quick = match (&self.stage2, extent) {
+                (Some(stage2), Extent::Whole) => {
+                    quick::both((&self.stage1, stage2), va.bits(), access, hardware, keeper)?
+                }
+                (Some(_), Extent::Stage1) => None,
+                (None, _) => quick::stage_1(&self.stage1, va.bits(), access, hardware)?,
+            };
+            if let Some(found) = quick {
+                return Ok(found);
+            }
+        }
+        self.run_in_full(va, access, extent, hardware, keeper)
+    }
+
+    /// The same the long way.
+    #[inline(never)]
+    fn run_in_full<A: OutputAddress, H: Hardware, K: Keeper>(
+        &self,
+        va: Va,
+        access: Access,
+        extent: Extent,
+        hardware: &mut H,
+        keeper: &mut K,
+    ) -> Result<Translation<A>, H::Error> {
         let found = match (&self.stage2, extent) {
             (Some(stage2), Extent::Whole) => self.both(stage2, va, access, hardware, keeper),
             (Some(_), Extent::Stage1) | (None, _) => self.first(va, access, hardware, keeper),
@@ -186,7 +212,9 @@ fn fault<E, R: Recorder>(stop: Stop<E>, access: Access, recorder: &mut R) -> Res
 }
 
 /// Returns the mapping of both stages: the meet of permissions, the smaller size.
-fn combine<A: OutputAddress>(first: &Mapping<Ipa>, second: &Answer) -> Mapping<A> {
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "what it takes and returns is large")]
+pub(super) fn combine<A: OutputAddress>(first: &Mapping<Ipa>, second: &Answer) -> Mapping<A> {
     let flat = first.level.is_none();
     let second_held = second.permissions.union(Permissions::UNDER_PAN);
     Mapping {
