@@ -42,7 +42,7 @@ fn fetch(directory: &Path) -> Result<(), String> {
     }
     let io = |e: std::io::Error| format!("{}: {e}", directory.display());
     let apt = directory.join("apt");
-    for part in ["etc", "state/lists/partial", "cache/archives/partial"] {
+    for part in ["etc/preferences.d", "etc/apt.conf.d", "state/lists/partial", "cache/archives/partial"] {
         std::fs::create_dir_all(apt.join(part)).map_err(io)?;
     }
     std::fs::write(apt.join("etc/sources.list"), SOURCE).map_err(io)?;

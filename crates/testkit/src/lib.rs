@@ -7,7 +7,6 @@
 //! * `gic`: the virtual interrupt interface and the timers, compared between `arm_arch` and QEMU (feature `gic`)
 //! * `at`: address translation of Arm, compared between the walker and QEMU (feature `translate`)
 //! * `lra`: address translation of z/Architecture, likewise
-//! * `at`: address translation of Arm, compared between the walker and QEMU (feature `translate`)
 //! * [`insn`]: single A64 instructions, compared between an engine, QEMU and stored results
 #![forbid(unsafe_code)]
 #![allow(

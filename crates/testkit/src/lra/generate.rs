@@ -114,7 +114,7 @@ fn entry(rng: &mut Rng, level: u64, address: u64, end: End, here: bool) -> u64 {
     }
     match end {
         End::Invalid if here => entry |= 1 << 5,
-        End::WrongType if here => entry ^= rng.below(3) + 1 << 2,
+        End::WrongType if here => entry ^= (rng.below(3) + 1) << 2,
         End::Nowhere if here => {
             entry = entry & 0xfff | STORAGE_END << rng.below(20) | rng.word() & 0x7fff_f000
         }
