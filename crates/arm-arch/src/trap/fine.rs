@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn fine_traps_come_last_and_spare_a_hosts_el0() {
         let features = Features::of(&MAX_MODELLED);
-        let all = FineGrained { hfgrtr: u64::MAX & !OPEN.hfgrtr, ..OPEN };
+        let all = FineGrained { hfgrtr: !OPEN.hfgrtr, ..OPEN };
         let read = SystemAccess { id: names::TPIDR_EL0, rt: 1, direction: Direction::Read };
         let decide = |mode, hcr, fine: &FineGrained| {
             let controls = Controls { hcr: HcrEl2::from_bits(hcr), ..Controls::default() };
