@@ -35,11 +35,11 @@ impl<'s, S: AbsoluteStorage> Block<'s, S> {
         self.storage.store_u64(self.address(offset)?, value)
     }
 
-    /// Loads the word field at `offset`.
+    /// Loads the word field at `offset`, a half of its doubleword.
+    #[inline]
     pub(crate) fn load_word(&self, offset: u64) -> Result<u32, OutsideStorage> {
-        let mut bytes = [0; 4];
-        self.storage.read_bytes(self.address(offset)?, &mut bytes)?;
-        Ok(u32::from_be_bytes(bytes))
+        let [a, b, c, d, low @ ..] = self.storage.load(self.address(offset & !7)?)?;
+        Ok(u32::from_be_bytes(if offset & 4 == 0 { [a, b, c, d] } else { low }))
     }
 
     /// Stores the word field at `offset`.

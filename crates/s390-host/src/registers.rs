@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | control block | X0–X30, PC, PSTATE, SP_ELx, FPCR, FPSR, timer controls, CONTEXTIDR, ICH_* | in storage |
 //! | save area | the other system registers of the published list | on the CPU, by SASR and EASR |
-//! | shadow | ELR_EL1, SPSR_EL1, HCR, HCRX, VMPIDR: the driver's copy, set before and read after each SAE | here |
+//! | shadow | ELR_EL1, SPSR_EL1, HCR, HCRX, VMPIDR: the driver's copy, set before SAE where it changed, read after | here |
 //! | clock | the two counts | the VM's one clock, by PTFF |
 //! | limits | identification | the block that QAAF filled |
 //!
@@ -163,28 +163,41 @@ pub(crate) const SASR_AND_EASR: [SystemRegisterNumber; SAVE_AREA.len() + CONTROL
 /// Returns where the register lives, `None` if this host has no such register.
 pub(crate) fn home(id: RegId) -> Option<Home> {
     let number = u16::try_from(id.index).ok();
-    match id.bank {
-        Bank::CORE if id == RegId::PC => Some(Home::Block(field::PC)),
-        Bank::CORE if id == RegId::STATUS => Some(Home::Block(field::PSTATE)),
-        Bank::GENERAL => field::gpr(u8::try_from(id.index).ok()?).map(Home::Block),
+    in_block(id).or_else(|| match id.bank {
         Bank::VECTOR if id.index < 32 => Some(Home::Vector(u8::try_from(id.index).ok()?)),
         Bank::SYSTEM => system(number?),
         Bank::CONTROL => control(number?),
-        Bank::INTERRUPT => interrupt(number?),
         Bank::HOST_LIMIT => Some(Home::Limit(SystemRegisterNumber(number?))),
         _ => None,
-    }
+    })
+}
+
+/// Returns the place of a register in the control block, `None` if it lives elsewhere. Of a register that is named
+/// where it is used, nothing is left of this but the offset.
+#[inline(always)]
+pub(crate) fn in_block(id: RegId) -> Option<Home> {
+    Some(Home::Block(match (id.bank, id.index) {
+        (Bank::CORE, _) if id == RegId::PC => field::PC,
+        (Bank::CORE, _) if id == RegId::STATUS => field::PSTATE,
+        (Bank::GENERAL, index) => field::gpr(u8::try_from(index).ok()?)?,
+        (Bank::SYSTEM, 0xdf11) => return Some(Home::BlockWord(field::CNTP_CTL)),
+        (Bank::SYSTEM, 0xdf19) => return Some(Home::BlockWord(field::CNTV_CTL)),
+        (Bank::SYSTEM, 0xc208) => field::SP_EL0,
+        (Bank::SYSTEM, 0xe208) => field::SP_EL1,
+        (Bank::SYSTEM, 0xc681) => field::CONTEXTIDR_EL1,
+        (Bank::SYSTEM, 0xda20) => field::FPCR,
+        (Bank::SYSTEM, 0xda21) => field::FPSR,
+        (Bank::INTERRUPT, 0xe640) => field::ICH_AP0R0,
+        (Bank::INTERRUPT, 0xe648) => field::ICH_AP1R0,
+        (Bank::INTERRUPT, 0xe658) => field::ICH_HCR,
+        (Bank::INTERRUPT, 0xe65f) => field::ICH_VMCR,
+        (Bank::INTERRUPT, index @ 0xe660..=0xe663) => field::ich_lr(u8::try_from(index & 3).ok()?)?,
+        _ => return None,
+    }))
 }
 
 fn system(number: u16) -> Option<Home> {
     Some(match number {
-        0xc208 => Home::Block(field::SP_EL0),
-        0xe208 => Home::Block(field::SP_EL1),
-        0xc681 => Home::Block(field::CONTEXTIDR_EL1),
-        0xda20 => Home::Block(field::FPCR),
-        0xda21 => Home::Block(field::FPSR),
-        0xdf11 => Home::BlockWord(field::CNTP_CTL),
-        0xdf19 => Home::BlockWord(field::CNTV_CTL),
         0xc201 => Home::Shadow(Shadow::Elr),
         0xc200 => Home::Shadow(Shadow::Spsr),
         // CNTPCT_EL0 and CNTVCT_EL0: one clock, one offset.
@@ -202,17 +215,6 @@ fn control(number: u16) -> Option<Home> {
         .or_else(|| {
             CONTROL.binary_search(&number).is_ok().then_some(Home::SaveArea(SystemRegisterNumber(number)))
         })
-}
-
-fn interrupt(number: u16) -> Option<Home> {
-    Some(Home::Block(match number {
-        0xe640 => field::ICH_AP0R0,
-        0xe648 => field::ICH_AP1R0,
-        0xe658 => field::ICH_HCR,
-        0xe65f => field::ICH_VMCR,
-        0xe660..=0xe663 => field::ich_lr(u8::try_from(number.wrapping_sub(0xe660)).ok()?)?,
-        _ => return None,
-    }))
 }
 
 #[cfg(test)]

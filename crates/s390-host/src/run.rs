@@ -60,6 +60,8 @@ impl<F, C, S, L> Drop for Vcpu<'_, F, C, S, L> {
 #[derive(Debug)]
 struct Loaded<'a, 'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> {
     vcpu: &'a mut Vcpu<'vm, F, C, S, L>,
+    /// The shadowed registers as they are on the CPU, once they were written.
+    on_cpu: Option<[u64; Shadow::ALL.len()]>,
 }
 
 impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu<'vm, F, C, S, L> {
@@ -126,12 +128,34 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
     fn load(&mut self) -> Result<Loaded<'_, 'vm, F, C, S, L>, HostError> {
         self.facility.lasrm(self.area)?;
         self.facility.load_vectors(&self.vectors);
-        Ok(Loaded { vcpu: self })
+        Ok(Loaded { vcpu: self, on_cpu: None })
     }
 
     /// Reads a register, with the system registers where `m4` says.
+    #[inline]
+    fn read_from(&mut self, id: RegId, m4: M4) -> Result<u64, RegisterError> {
+        match registers::in_block(id) {
+            Some(Home::Block(offset)) => self.block().load(offset).map_err(|_| lost(id)),
+            Some(Home::BlockWord(offset)) => {
+                self.block().load_word(offset).map(u64::from).map_err(|_| lost(id))
+            }
+            _ => self.read_at(id, m4),
+        }
+    }
+
+    /// Writes a register, with the system registers where `m4` says.
+    #[inline]
+    fn write_to(&mut self, id: RegId, value: u64, m4: M4) -> Result<(), RegisterError> {
+        match registers::in_block(id) {
+            Some(Home::Block(offset)) => self.block().store(offset, value).map_err(|_| lost(id)),
+            _ => self.write_at(id, value, m4),
+        }
+    }
+
+    /// Reads any register.
+    #[inline(never)]
     fn read_at(&mut self, id: RegId, m4: M4) -> Result<u64, RegisterError> {
-        let lost = |_: OutsideStorage| RegisterError::Host(id, LOST_STORAGE);
+        let lost = |_: OutsideStorage| lost(id);
         match home(id).ok_or(RegisterError::Unknown(id))? {
             Home::Block(offset) => self.block().load(offset).map_err(lost),
             Home::BlockWord(offset) => self.block().load_word(offset).map(u64::from).map_err(lost),
@@ -147,9 +171,10 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
         }
     }
 
-    /// Writes a register, with the system registers where `m4` says.
+    /// Writes any register.
+    #[inline(never)]
     fn write_at(&mut self, id: RegId, value: u64, m4: M4) -> Result<(), RegisterError> {
-        let lost = |_: OutsideStorage| RegisterError::Host(id, LOST_STORAGE);
+        let lost = |_: OutsideStorage| lost(id);
         match home(id).ok_or(RegisterError::Unknown(id))? {
             Home::Block(offset) => self.block().store(offset, value).map_err(lost),
             Home::BlockWord(offset) => {
@@ -184,6 +209,10 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
         self.vm.set_clock_offset(parameters[1]);
         Ok(())
     }
+}
+
+const fn lost(id: RegId) -> RegisterError {
+    RegisterError::Host(id, LOST_STORAGE)
 }
 
 const fn rejected(id: RegId, code: ProgramCode) -> RegisterError {
@@ -223,12 +252,14 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Registers
 impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Registers
     for Loaded<'_, '_, F, C, S, L>
 {
+    #[inline]
     fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
-        self.vcpu.read_at(id, M4::Loaded)
+        self.vcpu.read_from(id, M4::Loaded)
     }
 
+    #[inline]
     fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
-        self.vcpu.write_at(id, value, M4::Loaded)
+        self.vcpu.write_to(id, value, M4::Loaded)
     }
 
     fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
@@ -258,8 +289,10 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
     fn enter(&mut self) -> Result<Interception, HostError> {
         let vcpu = &mut *self.vcpu;
         let block = vcpu.block();
-        for (shadow, value) in Shadow::ALL.into_iter().zip(vcpu.shadows) {
-            vcpu.facility.sasr(vcpu.area, shadow.number(), M4::Loaded, value)?;
+        if self.on_cpu != Some(vcpu.shadows) {
+            for (shadow, value) in Shadow::ALL.into_iter().zip(vcpu.shadows) {
+                vcpu.facility.sasr(vcpu.area, shadow.number(), M4::Loaded, value)?;
+            }
         }
         let clock_offset = vcpu.vm.clock_offset();
         if vcpu.clock_offset != clock_offset {
@@ -273,6 +306,7 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
                 *value = vcpu.facility.easr(vcpu.area, shadow.number(), M4::Loaded)?;
             }
         }
+        self.on_cpu = Some(vcpu.shadows);
         vcpu.statistics.entries = vcpu.statistics.entries.wrapping_add(1);
         let interception = block.interception()?;
         vcpu.count(interception);

@@ -2,6 +2,7 @@
 
 use arm_exec::PagePtr;
 use arm_exec::state::{Flags, Mode, SP, State};
+use core::sync::atomic::Ordering;
 use s390_arch::sae::InterceptionCode;
 use s390_arch::sae::block::field;
 
@@ -77,6 +78,26 @@ impl<'m> Block<'m> {
         self.0.store64(place(offset), value.swap_bytes());
     }
 
+    /// Loads big-endian doublewords in a row.
+    #[inline]
+    fn load_many<const N: usize>(self, offset: u64, into: &mut [u64; N]) {
+        if let Some(words) = self.0.doublewords::<N>(place(offset)) {
+            for (value, word) in into.iter_mut().zip(words) {
+                *value = u64::from_be(word.load(Ordering::Relaxed));
+            }
+        }
+    }
+
+    /// Stores big-endian doublewords in a row.
+    #[inline]
+    fn store_many<const N: usize>(self, offset: u64, values: &[u64; N]) {
+        if let Some(words) = self.0.doublewords::<N>(place(offset)) {
+            for (value, word) in values.iter().zip(words) {
+                word.store(value.to_be(), Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Fills the block with zeros.
     pub(crate) fn clear(self) {
         doublewords(0).take(512).for_each(|offset| self.store(offset, 0));
@@ -84,9 +105,7 @@ impl<'m> Block<'m> {
 
     /// Records why SAE ends. The code comes last.
     pub(crate) fn record(self, code: InterceptionCode, data: &[u64; 8]) {
-        for (offset, word) in doublewords(field::ICPTD).zip(data) {
-            self.store(offset, *word);
-        }
+        self.store_many(field::ICPTD, data);
         self.record_code(code);
     }
 
@@ -98,12 +117,10 @@ impl<'m> Block<'m> {
     /// Takes the guest state that lives in the block into the PE.
     pub(crate) fn load_state(self, state: &mut State) {
         doublewords!(self, state, load);
-        for (offset, x) in doublewords(field::GPR).zip(state.x.iter_mut().take(31)) {
-            *x = self.load(offset);
+        if let Some(x) = state.x.first_chunk_mut::<31>() {
+            self.load_many(field::GPR, x);
         }
-        for (offset, lr) in doublewords(field::ICH_LR).zip(&mut state.sys.ich_lr_el2) {
-            *lr = self.load(offset);
-        }
+        self.load_many(field::ICH_LR, &mut state.sys.ich_lr_el2);
         // Two words in one doubleword: the physical timer's is the upper.
         let controls = self.load(field::CNTP_CTL);
         state.sys.cntp_ctl_el0 = controls >> 32;
@@ -125,12 +142,10 @@ impl<'m> Block<'m> {
             *bank(state) = sp;
         }
         doublewords!(self, state, store);
-        for (offset, x) in doublewords(field::GPR).zip(state.x.iter().take(31)) {
-            self.store(offset, *x);
+        if let Some(x) = state.x.first_chunk::<31>() {
+            self.store_many(field::GPR, x);
         }
-        for (offset, lr) in doublewords(field::ICH_LR).zip(&state.sys.ich_lr_el2) {
-            self.store(offset, *lr);
-        }
+        self.store_many(field::ICH_LR, &state.sys.ich_lr_el2);
         self.store(field::CNTP_CTL, (state.sys.cntp_ctl_el0 << 32) | (state.sys.cntv_ctl_el0 & 0xffff_ffff));
         self.store(field::FPCR, u64::from(state.fp.fpcr));
         self.store(field::FPSR, u64::from(state.fp.fpsr));

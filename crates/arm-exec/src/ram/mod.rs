@@ -98,12 +98,14 @@ impl<'m> Ram<'m> {
     }
 
     /// Loads the eight bytes at a multiple of eight, in memory order, atomically.
+    #[inline]
     #[must_use]
     pub fn load8(&self, at: Pa) -> Option<[u8; 8]> {
         Some(self.word(at)?.load(Ordering::SeqCst).to_ne_bytes())
     }
 
     /// Stores eight bytes at a multiple of eight, atomically; `None` where there is no storage.
+    #[inline]
     #[must_use]
     pub fn store8(&self, at: Pa, bytes: [u8; 8]) -> Option<()> {
         self.word(at)?.store(u64::from_ne_bytes(bytes), Ordering::SeqCst);
@@ -123,9 +125,17 @@ impl<'m> Ram<'m> {
     #[must_use]
     pub fn read(&self, at: Pa, out: &mut [u8]) -> Option<()> {
         let mut at = at;
-        for byte in out {
-            *byte = self.page(at)?.load8(offset(at));
-            at = at.checked_add(1)?;
+        let mut out = out;
+        while !out.is_empty() {
+            let page = self.page(at)?;
+            let bytes = if at.bits() & 7 == 0 && out.len() >= 8 { 8 } else { 1 };
+            let (now, rest) = core::mem::take(&mut out).split_at_mut(bytes);
+            if let Some(eight) = now.first_chunk_mut::<8>() {
+                *eight = page.load64(offset(at)).to_le_bytes();
+            } else if let Some(one) = now.first_mut() {
+                *one = page.load8(offset(at));
+            }
+            (at, out) = (at.wrapping_add(bytes as u64), rest);
         }
         Some(())
     }
@@ -148,6 +158,7 @@ impl<'m> Ram<'m> {
         Some(())
     }
 
+    #[inline]
     fn word(&self, at: Pa) -> Option<&'m AtomicU64> {
         if at.bits() & 7 != 0 {
             return None;
@@ -156,6 +167,7 @@ impl<'m> Ram<'m> {
     }
 }
 
+#[inline]
 fn offset(at: Pa) -> usize {
     (at.bits() & 0xfff) as usize
 }
@@ -271,6 +283,13 @@ impl<'m> PagePtr<'m> {
         atomic32 AtomicU32, 4;
         atomic64 AtomicU64, 8;
         atomic128 AtomicU128, 16;
+    }
+
+    /// Returns the `N` doublewords from `offset`, a multiple of eight, on; `None` where the page ends before.
+    #[inline]
+    #[must_use]
+    pub fn doublewords<const N: usize>(self, offset: usize) -> Option<&'m [AtomicU64; N]> {
+        self.0.0.get(offset >> 3..)?.first_chunk()
     }
 
     /// Returns whether two pointers name the same page.
