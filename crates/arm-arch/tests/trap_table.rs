@@ -344,24 +344,42 @@ fn offsets_and_aliases_are_those_of_the_register_table() {
     assert_eq!((offsets, aliases), (93, 52));
 }
 
+/// The names of the trap registers, in the order of [`words`].
+const FINE: [&str; 11] = [
+    "HFGRTR_EL2",
+    "HFGWTR_EL2",
+    "HFGITR_EL2",
+    "HDFGRTR_EL2",
+    "HDFGWTR_EL2",
+    "HAFGRTR_EL2",
+    "HFGRTR2_EL2",
+    "HFGWTR2_EL2",
+    "HFGITR2_EL2",
+    "HDFGRTR2_EL2",
+    "HDFGWTR2_EL2",
+];
+
+fn words(fine: &mut FineGrained) -> [&mut u64; 11] {
+    [
+        &mut fine.hfgrtr,
+        &mut fine.hfgwtr,
+        &mut fine.hfgitr,
+        &mut fine.hdfgrtr,
+        &mut fine.hdfgwtr,
+        &mut fine.hafgrtr,
+        &mut fine.hfgrtr2,
+        &mut fine.hfgwtr2,
+        &mut fine.hfgitr2,
+        &mut fine.hdfgrtr2,
+        &mut fine.hdfgwtr2,
+    ]
+}
+
 /// The trap registers with one bit of one of them turned round.
 fn turned(register: &str, bit: u32) -> FineGrained {
     let mut fine = FineGrained::OPEN;
-    let word = match register {
-        "HFGRTR_EL2" => &mut fine.hfgrtr,
-        "HFGWTR_EL2" => &mut fine.hfgwtr,
-        "HFGITR_EL2" => &mut fine.hfgitr,
-        "HDFGRTR_EL2" => &mut fine.hdfgrtr,
-        "HDFGWTR_EL2" => &mut fine.hdfgwtr,
-        "HAFGRTR_EL2" => &mut fine.hafgrtr,
-        "HFGRTR2_EL2" => &mut fine.hfgrtr2,
-        "HFGWTR2_EL2" => &mut fine.hfgwtr2,
-        "HFGITR2_EL2" => &mut fine.hfgitr2,
-        "HDFGRTR2_EL2" => &mut fine.hdfgrtr2,
-        "HDFGWTR2_EL2" => &mut fine.hdfgwtr2,
-        other => panic!("{other}"),
-    };
-    *word ^= 1 << bit;
+    let at = FINE.iter().position(|name| *name == register).unwrap();
+    *words(&mut fine)[at] ^= 1 << bit;
     fine
 }
 
@@ -379,14 +397,26 @@ fn fine_grained_bits_are_those_of_the_model() {
     for direction in both {
         assert!(!all().any(|id| FineGrained::OPEN.traps(id, direction, HcrxEl2::new())), "OPEN is open");
     }
+    // With every bit turned round all that have one trap: only these need be asked about single bits.
+    let mut every = FineGrained::OPEN;
+    for word in words(&mut every) {
+        *word = !*word;
+    }
+    let traps = |id| both.iter().any(|direction| every.traps(id, *direction, HcrxEl2::new()));
+    let candidates: Vec<SysRegId> = all().filter(|id| traps(*id)).collect();
     let (mut named, mut families, mut without) = (0, 0, Vec::new());
     for row in table("fgt_fields.tsv") {
         let (register, field) = (&row[0], &row[1]);
         let bit = row[2].rsplit(':').next().unwrap().parse().unwrap();
         let plain = if row[3] == "0 traps" { &field[1..] } else { field };
         let fine = turned(register, bit);
-        let trapped =
-            |direction| all().filter(|id| fine.traps(*id, direction, HcrxEl2::new())).collect::<Vec<_>>();
+        let trapped = |direction| {
+            candidates
+                .iter()
+                .copied()
+                .filter(|id| fine.traps(*id, direction, HcrxEl2::new()))
+                .collect::<Vec<_>>()
+        };
         let [reads, writes] = both.map(trapped);
         match names.get(plain) {
             Some(id) => {
