@@ -2,7 +2,12 @@
 //!
 //! A walk has three acts: [`Params`] and [`Stage2`] read registers, a loop follows descriptors, permissions are
 //! judged against the [`Access`]. The result is a [`Translation`]; an error is the memory's alone. [`walk()`] is
-//! stage 1 over whatever lies behind its tables, [`Translator`] both stages, [`at()`] the AT instructions.
+//! stage 1 over whatever lies behind its tables, [`Translator`] both stages, [`execute_at`] the AT instructions, from
+//! their encoding to PAR_EL1 or the exception. What a TLB must forget is [`Tlbi::removes`].
+//!
+//! A [`Recorder`] hears each [`Step`]: descriptors, what their fields mean, and the [`Rule`] that decides, with its
+//! citation. Where nobody listens, walks that meet nothing unusual go a short way that gives the same answers; a
+//! [`TableCache`] of the caller's keeps what stage 2 says about the tables of stage 1.
 //!
 //! Modelled: the EL1&0, EL2&0, EL2 and EL3 regimes, stage 2 of both security states, stage 2 of stage 1 tables; the
 //! three granules, FEAT_TTST, LVA, LVA3, LPA, LPA2, D128 with SKL; direct, indirect and overlaid permissions
