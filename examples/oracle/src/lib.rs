@@ -24,6 +24,7 @@ mod check;
 mod input;
 mod insn;
 mod memory;
+mod names;
 pub mod options;
 mod ruler;
 mod serve;

@@ -3,7 +3,7 @@
 use crate::arm::{esr, par, pte, sysreg, translate};
 use crate::input::{Given, WordSize, number, number64};
 use crate::memory::Rest;
-use crate::options::{self, TableLevel};
+use crate::names::{self, TableLevel};
 use crate::z::{dat, entry, teid};
 use crate::{Answer, Error, insn};
 use arm_arch::{ExceptionLevel, Granule};
@@ -255,11 +255,11 @@ impl<'v> Asked<'v> {
             Some(2) => ExceptionLevel::El2,
             Some(_) => ExceptionLevel::El3,
         };
-        let kind = self.maybe("access", options::access_kind)?.unwrap_or(AccessKind::Read);
+        let kind = self.maybe("access", names::access_kind)?.unwrap_or(AccessKind::Read);
         let mut implementation =
-            self.maybe("implementation", options::implementation)?.unwrap_or(Implementation::ALL);
+            self.maybe("implementation", names::implementation)?.unwrap_or(Implementation::ALL);
         for feature in self.texts("features")? {
-            options::set_feature(&mut implementation, feature).map_err(|error| error.at("features"))?;
+            names::set_feature(&mut implementation, feature).map_err(|error| error.at("features"))?;
         }
         if let Some(bits) = self.small("pa_bits", 57)? {
             implementation.pa_bits = u8::try_from(bits)
@@ -270,18 +270,18 @@ impl<'v> Asked<'v> {
         Ok(translate::Question {
             va: self.number64("va")?,
             given: self.given()?,
-            regime: self.maybe("regime", options::regime)?,
+            regime: self.maybe("regime", names::regime)?,
             el,
-            access: options::access(
+            access: names::access(
                 kind,
                 el,
                 self.flag("unprivileged")?,
                 self.flag("pan")?,
                 self.flag("unaligned")?,
             ),
-            at: self.maybe("at", options::at_operation)?,
+            at: self.maybe("at", names::at_operation)?,
             implementation,
-            security: self.maybe("security", options::security)?.unwrap_or(Space::NonSecure),
+            security: self.maybe("security", names::security)?.unwrap_or(Space::NonSecure),
             brief: true,
         })
     }
@@ -311,13 +311,13 @@ impl<'v> Asked<'v> {
         }
         let mut facilities = Facilities::ALL;
         for name in self.texts("without")? {
-            options::remove_facility(&mut facilities, name).map_err(|error| error.at("without"))?;
+            names::remove_facility(&mut facilities, name).map_err(|error| error.at("without"))?;
         }
         let bytes = self.small("bytes", 4097)?.unwrap_or(1);
         Ok(dat::Question {
             address: self.number64("address")?,
             given,
-            access: self.maybe("access", options::dat_access)?.unwrap_or(mmu_xlate::dat::Access::Fetch),
+            access: self.maybe("access", names::dat_access)?.unwrap_or(mmu_xlate::dat::Access::Fetch),
             key: self.small("key", 16)?.and_then(|key| u8::try_from(key).ok()),
             facilities,
             bytes: u16::try_from(bytes).unwrap_or(1),
@@ -328,13 +328,13 @@ impl<'v> Asked<'v> {
     fn pte(self) -> Result<Answer, Error> {
         self.only(&["value", "level", "stage", "granule", "lpa2", "d128", "registers"])?;
         let value = self.number("value")?;
-        let level = options::table_level(self.required("level")?)?;
+        let level = names::table_level(self.required("level")?)?;
         match level {
             TableLevel::Arm(level) => pte::answer(&pte::Question {
                 value,
                 level,
-                stage: self.maybe("stage", options::stage)?.unwrap_or(Stage::One),
-                granule: self.maybe("granule", options::granule)?.unwrap_or(Granule::Size4K),
+                stage: self.maybe("stage", names::stage)?.unwrap_or(Stage::One),
+                granule: self.maybe("granule", names::granule)?.unwrap_or(Granule::Size4K),
                 lpa2: self.flag("lpa2")?,
                 d128: self.flag("d128")?,
                 registers: self.given()?.registers,

@@ -80,6 +80,41 @@ fn translate_answers_what_the_vectors_expect() {
     assert!(asked > 20, "{asked}");
 }
 
+/// Both stages: each descriptor of stage 1 is found by stage 2 first.
+#[test]
+fn a_walk_of_two_stages_shows_what_stage_2_made_of_each_address() {
+    let suits = |case: &Value| {
+        let features = case["features"].as_array().unwrap();
+        features.contains(&"s12".into()) && !features.contains(&"d128".into())
+    };
+    let maps = |case: &Value| {
+        let all = case["queries"].as_array().unwrap();
+        all.iter()
+            .find(|query| query["access"]["kind"] == "read" && query["expect"]["pa"].is_string())
+            .cloned()
+    };
+    let found = arm_cases().filter(suits).find_map(|case| maps(&case).map(|query| (case, query)));
+    let (case, query) = found.unwrap();
+    let mut arguments: Vec<String> = ["translate", "--rest", "zero", "--el"].map(String::from).to_vec();
+    arguments.push(query["access"]["el"].to_string());
+    arguments.push(query["va"].as_str().unwrap().into());
+    for (name, value) in case["regs"].as_object().unwrap() {
+        arguments.push(format!("{name}={}", value.as_str().unwrap()));
+    }
+    for pair in case["mem"].as_array().unwrap() {
+        arguments.push(format!("{}={}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let pa = query["expect"]["pa"].as_str().unwrap().strip_prefix("0x").unwrap();
+    run(&arguments).expect_code(0).says(&[
+        "where the next descriptor is",
+        "intermediate address",
+        "\nstage 2  ",
+        "VTTBR_EL2: first table",
+        &format!("mapped to 0x{pa:0>16}"),
+    ]);
+}
+
 /// Level 1 block of 1 GiB, read-only, EL1 only: AP[2:1] 0b10.
 const BLOCK: [&str; 5] = [
     "SCTLR_EL1=0x1005",
