@@ -66,7 +66,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
                     agreed.push((query, theirs));
                     continue;
                 }
-                match explainer.explain(case, query, theirs) {
+                match explainer.explain(case, query, theirs, &trace) {
                     Explanation::By(set) => {
                         progress.count(&format!("difference: {set}"));
                         progress.count(LISTED);
@@ -78,7 +78,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
                             progress.shown += 1;
                             report(options.seed, number, case, query, (ours, theirs));
                             lines(&trace).iter().for_each(|line| println!("    {line}"));
-                            explainer.alone(case, query).iter().for_each(|(set, answer, _)| {
+                            explainer.alone(case, query, &trace).iter().for_each(|(set, answer, _)| {
                                 println!("    with {set}: {answer:x?}");
                             });
                         }

@@ -176,3 +176,40 @@ fn forced(byte: u8, second: &Second, set: Set) -> (u8, bool) {
         _ => (0x44, false),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NORMAL: Inputs = Inputs { byte: 0xff, sh: 3, cached: true, second: None };
+    const WRITE_BACK: Second = Second { memory: 0xf, sh: 0, no_xs: false, fwb: false, uncached: false };
+
+    fn over(byte: u8, second: Second) -> Inputs {
+        Inputs { byte, second: Some(second), ..NORMAL }
+    }
+
+    /// The examples of `docs/differences.md`: by the architecture, and by QEMU.
+    #[test]
+    fn each_difference_of_attributes_shows() {
+        let device = Second { memory: 3, ..WRITE_BACK };
+        let cases = [
+            (D::CacheControls, Inputs { cached: false, ..NORMAL }, (0x40, 2), (0xff, 3)),
+            (D::Xs, over(0x04, Second { no_xs: true, ..WRITE_BACK }), (0x05, 2), (0x04, 2)),
+            (D::DeviceOverNormal, over(0xb4, device), (0x0c, 2), (0x04, 2)),
+            (D::ForcedDevice, over(0, Second { memory: 1, fwb: true, ..WRITE_BACK }), (0, 2), (4, 2)),
+            (D::Transient, over(0x77, Second { memory: 0xa, ..WRITE_BACK }), (0x33, 3), (0xbb, 3)),
+            (
+                D::ShareabilityOfStage1,
+                over(0x44, Second { memory: 6, fwb: true, ..WRITE_BACK }),
+                (0xff, 2),
+                (0xff, 3),
+            ),
+            (D::ReservedShareability, Inputs { sh: 1, ..NORMAL }, (0xff, 0), (0xff, 1)),
+            (D::ReservedMair, Inputs { byte: 0x90, ..NORMAL }, (0, 2), (0x90, 3)),
+        ];
+        for (difference, inputs, architecture, qemu) in cases {
+            assert_eq!(attributes(&inputs, Set::default()), architecture, "{difference:?}");
+            assert_eq!(attributes(&inputs, Set::default().with(difference)), qemu, "{difference:?}");
+        }
+    }
+}

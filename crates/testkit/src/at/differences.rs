@@ -8,6 +8,7 @@ use super::geometry::{Geometry, ones};
 use arm_arch::Pa;
 use mmu_xlate::TableMemory;
 use mmu_xlate::vmsa::{AtOperation, DescriptorKind, Implementation, Registers, Stage, Step};
+use std::collections::HashSet;
 use std::fmt;
 
 /// A kind of difference.
@@ -197,10 +198,11 @@ impl Explainer {
         Self { implementation, walks: Set::all(&OF_WALK), attributes: Set::all(&OF_ATTRIBUTES) }
     }
 
-    /// Looks for the smallest set of differences that makes the walker give this answer.
+    /// Looks for the smallest set of differences that makes the walker give this answer; `trace` is its walk
+    /// without any.
     #[must_use]
-    pub fn explain(&self, case: &Case, query: Query, theirs: Answer) -> Explanation {
-        let view = View::of(case, query, &self.implementation);
+    pub fn explain(&self, case: &Case, query: Query, theirs: Answer, trace: &Trace) -> Explanation {
+        let view = View::of(case, query, &self.implementation, trace);
         let mut astray = false;
         for &set in self.walks.iter().filter(|set| view.can_be(**set)) {
             let (answer, trace) = match view.ask(set, &self.implementation) {
@@ -232,8 +234,8 @@ impl Explainer {
 
     /// Returns what the walker answers with each difference alone, to see why none explains an answer.
     #[must_use]
-    pub fn alone(&self, case: &Case, query: Query) -> Vec<(Set, Answer, Trace)> {
-        let view = View::of(case, query, &self.implementation);
+    pub fn alone(&self, case: &Case, query: Query, trace: &Trace) -> Vec<(Set, Answer, Trace)> {
+        let view = View::of(case, query, &self.implementation, trace);
         let sets = OF_WALK.iter().map(|&one| Set::default().with(one)).filter(|set| view.can_be(*set));
         sets.filter_map(|set| {
             let (answer, trace) = view.ask(set, &self.implementation).ok()??;
@@ -273,10 +275,12 @@ struct View<'c> {
     of_el2: bool,
     first: Shape,
     second: Shape,
+    /// Where the walk read descriptors of stage 1, wherever they are.
+    of_stage_1: HashSet<u64>,
 }
 
 impl<'c> View<'c> {
-    fn of(case: &'c Case, query: Query, implementation: &Implementation) -> Self {
+    fn of(case: &'c Case, query: Query, implementation: &Implementation, trace: &Trace) -> Self {
         let registers = case.typed();
         let (_, operation) = query.operation();
         let hcr = case.registers[r::HCR_EL2];
@@ -317,7 +321,8 @@ impl<'c> View<'c> {
             big_endian: registers.el2.sctlr >> 25 & 1 == 1,
             pie: vtcr >> 36 & 1 == 1 && implementation.s2pie,
         };
-        Self { case, query, registers, operation, of_el2, first, second }
+        let of_stage_1 = stage_1_descriptors(trace);
+        Self { case, query, registers, operation, of_el2, first, second, of_stage_1 }
     }
 
     /// Whether the controls that a set of differences is about are as they must be.
@@ -476,6 +481,22 @@ fn widen(control: &mut u64, shift: u32) {
     }
 }
 
+/// Returns where a walk read descriptors of stage 1: where stage 2 led, if it was asked.
+fn stage_1_descriptors(trace: &Trace) -> HashSet<u64> {
+    let mut physical = None;
+    let mut found = HashSet::new();
+    for step in &trace.steps {
+        match step {
+            Step::Output { stage: Stage::Two, output } => physical = Some(*output),
+            Step::Descriptor { stage: Stage::One, at, .. } => {
+                found.insert(physical.take().unwrap_or(*at));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// Returns the last leaf that a stage read.
 fn last(trace: &Trace, stage: Stage) -> Option<u64> {
     trace.steps.iter().rev().find_map(|step| match step {
@@ -504,7 +525,7 @@ impl TableMemory<Pa> for Seen<'_, '_> {
             MEMORY_END.. => return Ok(None),
             STAGE_1_TABLES..MEMORY_END => {}
         }
-        let of_stage_2 = at >= STAGE_2_TABLES;
+        let of_stage_2 = at >= STAGE_2_TABLES && !self.view.of_stage_1.contains(&at);
         let shape = if of_stage_2 { &self.view.second } else { &self.view.first };
         let stored = self.view.case.memory.get(&at).copied().unwrap_or(0);
         let ordered = |value: u64| if shape.big_endian { value.swap_bytes() } else { value };

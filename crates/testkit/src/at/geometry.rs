@@ -101,3 +101,35 @@ impl Geometry {
 pub const fn ones(bits: u32) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Geometry;
+
+    const PAGES_4K: Geometry = Geometry { granule: 12, ds: false, input: 39, start: 1, output: 48 };
+
+    /// Arm ARM D8.2.7: with a 39-bit input the first of three tables resolves bits 38:30.
+    #[test]
+    fn an_address_splits_into_indices() {
+        let address = 0x41_4080_5678;
+        let offsets = [1, 2, 3].map(|level| PAGES_4K.offset(level, address));
+        assert_eq!(offsets, [0x105 * 8, 4 * 8, 5 * 8]);
+        assert_eq!(PAGES_4K.first_table(), 12);
+    }
+
+    #[test]
+    fn a_base_is_aligned_to_64_bytes_at_least() {
+        let small = Geometry { input: 31, ..PAGES_4K };
+        assert_eq!((small.shift(1), small.first_table()), (30, 6));
+    }
+
+    #[test]
+    fn addresses_of_52_bits_fold_into_descriptors() {
+        let large = Geometry { granule: 16, ds: false, input: 48, start: 1, output: 52 };
+        assert_eq!(large.encode(0xa_1234_5678_0000), 0x1234_5678_a000);
+        assert_eq!(large.decode(0x1234_5678_a000, 16), 0xa_1234_5678_0000);
+        let ds = Geometry { ds: true, ..PAGES_4K };
+        assert_eq!(ds.encode(0xe_0000_0000_1000), 0x0002_0000_0000_1300);
+        assert_eq!(ds.decode(0x0002_0000_0000_1300, 12), 0xe_0000_0000_1000);
+    }
+}
