@@ -10,10 +10,12 @@ use std::time::Duration;
 
 const USAGE: &str = "\
 usage: cargo xtask bench [engine | exit | boot] [--json FILE] [--runs N]
+       cargo xtask bench walk | decode [--json FILE]
   engine   kernels of bench/guest: millions of guest instructions per second, ratio to QEMU (more is better)
   exit     HVC and MMIO round trips: nanoseconds each, ratio to QEMU (less is better)
   boot     Debian's kernel to a shell: seconds, ratio to QEMU (less is better)
-  none     all three
+  walk     translation against a raw chain of the same loads; decode: A64 words against disarm64
+  none     engine, exit and boot
   --json FILE   also write the rows as JSON: name, value, unit, peer, peer_value, ratio
   --runs N      runs of each machine, of which the median counts (default 1)
 ";
@@ -48,6 +50,13 @@ struct Arguments {
     what: Option<String>,
     json: Option<PathBuf>,
     runs: usize,
+}
+
+/// The walkers' own program does it.
+pub fn walk(arguments: &[String]) -> Result<(), String> {
+    let mut program = shell::cargo();
+    program.args(["run", "--release", "--package", "mmu-xlate", "--example", "bench_walk", "--"]);
+    shell::run(program.args(arguments))
 }
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

@@ -35,6 +35,7 @@ usage: cargo xtask COMMAND
                 one step of it (rules: dependencies, unsafe code, no_std)
   generate      make source files from data/ (--check: only say whether they are up to date)
   bench         speed against QEMU in one run (engine, exit, boot; --json FILE)
+  bench walk    translation against a raw chain of the same loads (--json FILE)
   bench decode  instructions and time to decode a word, against disarm64 (--json FILE)
   oracle insn   compare single instructions with QEMU (--help for options)
   oracle at     compare Arm address translation with QEMU (--help for options)
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         "bench" if rest.first().is_some_and(|kind| kind == "decode") => bench_decode::run(&rest[1..]),
+        "bench" if rest.first().is_some_and(|kind| kind == "walk") => bench::walk(&rest[1..]),
         "bench" => bench::run(rest),
         "demo" => demo::run(rest),
         "test" => test::test(rest),
