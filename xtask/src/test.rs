@@ -65,8 +65,11 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
     steps.step("smoke boot", || smoke(&[]));
     steps.step_if("smoke boot, 4 CPUs", only_full(), || smoke(&["--cpus", "4"]));
     let no_oracle = only_full().or_else(oracle_missing);
-    steps.step_if("instructions against QEMU, fresh seed", no_oracle, || {
+    steps.step_if("instructions against QEMU, fresh seed", no_oracle.clone(), || {
         crate::oracle::run(&["insn", "--cases", "100000"].map(String::from))
+    });
+    steps.step_if("interrupt controller against QEMU, fresh seed", no_oracle, || {
+        crate::oracle_gic::run(&["--cases", "50000"].map(String::from))
     });
     steps.finish()
 }
