@@ -6,7 +6,7 @@ use mmu_xlate::dat::{
     Access, Cause, Facilities, Leaf, LoadRealAddress, Mapping, Params, Place, Recording, Request,
     StorageKeys, StorageWindow, Target, Translation, load_real_address, walk,
 };
-use s390_arch::addr::{Absolute, Prefix};
+use s390_arch::addr::{Absolute, FrameSize, Prefix};
 use s390_arch::cr::Cr0;
 use s390_arch::dat::{Asce, Level, Virtual};
 use s390_arch::pgm::{AddressSpace, ProtectionCause};
@@ -44,7 +44,8 @@ pub struct Case {
     pub asce: Asce,
     /// Storage.
     pub storage: Storage,
-    expect: Value,
+    /// The answer as the file has it.
+    pub expect: Value,
 }
 
 /// Storage: a size, some doublewords, some keys; all others are 0. It remembers what was loaded.
@@ -74,6 +75,7 @@ impl TableMemory<Absolute> for Storage {
     type Error = Infallible;
 
     fn load(&self, at: Absolute) -> Result<Option<[u8; 8]>, Infallible> {
+        assert!(at.is_aligned(8), "{at} is not aligned");
         if at.bits() >= self.size {
             return Ok(None);
         }
@@ -85,6 +87,7 @@ impl TableMemory<Absolute> for Storage {
 
 impl StorageKeys for Storage {
     fn storage_key(&self, block: Absolute) -> Result<Option<StorageKey>, Infallible> {
+        assert_eq!(block.frame_offset(FrameSize::Page), 0, "{block} is no block");
         let key = self.keys.get(&block.bits()).copied().unwrap_or(0);
         Ok((block.bits() < self.size).then_some(StorageKey::from_bits(key)))
     }
@@ -315,7 +318,12 @@ fn place(value: &Value) -> Result<Place, String> {
     })
 }
 
-fn cause(value: &Value) -> Result<Cause, String> {
+/// Reads the cause of a fault.
+///
+/// # Errors
+///
+/// What is wrong.
+pub fn cause(value: &Value) -> Result<Cause, String> {
     Ok(match string(value)? {
         "invalid" => Cause::Invalid,
         "length" => Cause::Length,

@@ -234,13 +234,19 @@ impl Case {
         Translator::new(self.regime, &self.registers, &self.implementation)
     }
 
+    /// Returns a copy of the memory, in which a walk may write.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        Words(RefCell::new(self.memory.clone()))
+    }
+
     /// Asks one of the queries and compares.
     ///
     /// # Errors
     ///
     /// The difference.
     pub fn check(&self, query: &Query) -> Result<(), String> {
-        let memory = Words(RefCell::new(self.memory.clone()));
+        let memory = self.words();
         match query.asked {
             Asked::At(operation, pan) => self.check_at(operation, pan, &memory, query),
             Asked::Access(access, _) => self.check_access(access, &memory, query),
@@ -296,15 +302,20 @@ impl Case {
         if recorded != query.updates {
             return Err(format!("recorded updates are {recorded:x?}, not {:x?}", query.updates));
         }
-        let probed = match probed {
-            Translation::Mapped(mapping) => Translation::Mapped(Mapping { update: None, ..mapping }),
-            fault @ Translation::Fault(_) => fault,
-        };
+        let probed = settled(probed);
         if probed == translation {
             Ok(())
         } else {
             Err(format!("a probe finds {probed:x?}, a walk {translation:x?}"))
         }
+    }
+}
+
+/// Returns the answer of a walk that only looked as one that wrote gives it: without what is left to write.
+pub fn settled(probed: Translation<Pa>) -> Translation<Pa> {
+    match probed {
+        Translation::Mapped(mapping) => Translation::Mapped(Mapping { update: None, ..mapping }),
+        fault @ Translation::Fault(_) => fault,
     }
 }
 
@@ -445,7 +456,7 @@ impl ExpectedFault {
 
 /// Memory of a case.
 #[derive(Clone, Debug)]
-struct Words(RefCell<BTreeMap<u64, u64>>);
+pub struct Words(RefCell<BTreeMap<u64, u64>>);
 
 impl Words {
     fn bytes(&self, at: Pa) -> [u8; 8] {
@@ -457,6 +468,7 @@ impl TableMemory<Pa> for Words {
     type Error = Infallible;
 
     fn load(&self, at: Pa) -> Result<Option<[u8; 8]>, Infallible> {
+        assert_eq!(at.bits() % 8, 0, "descriptors are aligned");
         Ok(Some(self.bytes(at)))
     }
 }
