@@ -40,6 +40,7 @@ usage: cargo xtask COMMAND
   oracle insn   compare single instructions with QEMU (--help for options)
   oracle at     compare Arm address translation with QEMU (--help for options)
   oracle lra    compare z/Architecture address translation with QEMU (--help for options)
+  oracle gic    compare the interrupt controller's CPU interface with QEMU (--help for options)
   oracle a64    compare the decoder with objdump and LLVM (--help for options)
   oracle id     read identification registers of QEMU's CPUs (--check: compare with data/)
 ";

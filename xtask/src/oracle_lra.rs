@@ -39,9 +39,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let mut writer = options.store.as_ref().map(|_| Writer::default());
     let Share { part, of } = options.share;
     let mut batch = progress.next;
-    while progress.done < of_total(&options) {
+    while progress.done < options.share.of_total(options.cases) {
         let first = (batch * of + part - 1) * BATCH;
-        let upto = first + BATCH.min((of_total(&options) - progress.done).div_ceil(10));
+        let upto = first + BATCH.min((options.share.of_total(options.cases) - progress.done).div_ceil(10));
         let cases: Vec<Case> = (first..upto).map(|n| case(options.seed, n)).collect();
         let replies = qemu.run(&cases)?;
         for (number, (case, answers)) in (first..).zip(cases.iter().zip(&replies.answers)) {
@@ -91,10 +91,6 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         0 => Ok(()),
         n => Err(format!("{n} of {} queries differ without a reason that is known", progress.done)),
     }
-}
-
-const fn of_total(options: &Options) -> u64 {
-    options.share.of_total(options.cases)
 }
 
 /// Builds `oracles/lra` and returns the program.

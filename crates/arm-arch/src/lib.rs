@@ -9,6 +9,9 @@
 //! traps; layouts and ID fields also of what is newer, fine-grained traps, the redirections of FEAT_NV2 and E2H,
 //! breakpoints and watchpoints. Not modelled: AArch32, the traps of EL3, Secure state.
 //!
+//! Beside the rules: [`a64`], instruction words (features `a64`, `a64-text`); [`feature`] with `CpuModel`, what a guest
+//! may rely on; feature `tables`, every register's fields by encoding and by name.
+//!
 //! ```text
 //!   exception   debug   trap   gic   timer      rules: pure functions over register values
 //!        │        │       │     │      │

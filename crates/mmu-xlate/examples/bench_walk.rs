@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --release -p mmu-xlate --example bench_walk                 the table
-//! cargo run --release -p mmu-xlate --example bench_walk -- --json FILE  the same as JSON lines, too
+//! cargo run --release -p mmu-xlate --example bench_walk -- --json FILE  the same as a JSON list, too
 //! cargo run --release -p mmu-xlate --example bench_walk -- --no-count   without instruction counts
 //! ```
 //!
@@ -441,8 +441,8 @@ impl Row {
     fn json(&self) -> String {
         let Self { name, value, unit, peer, peer_value, ratio, goal } = self;
         format!(
-            "{{\"name\":\"{name}\",\"value\":{value:.2},\"unit\":\"{unit}\",\"peer\":\"{peer}\",\
-             \"peer_value\":{peer_value:.2},\"ratio\":{ratio:.3},\"goal\":\"{goal}\"}}\n"
+            "  {{\"name\":\"{name}\",\"value\":{value:.2},\"unit\":\"{unit}\",\"peer\":\"{peer}\",\
+             \"peer_value\":{peer_value:.2},\"ratio\":{ratio:.3},\"goal\":\"{goal}\"}}"
         )
     }
 }
@@ -481,16 +481,23 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (mut json, mut count, mut only, mut queries) = (None, true, None, 1_000);
     while let Some(argument) = arguments.next() {
-        match (argument.as_str(), arguments.next()) {
-            ("--no-count", next) => {
-                count = false;
-                assert!(next.is_none(), "--no-count stands last");
+        if argument == "--no-count" {
+            count = false;
+            continue;
+        }
+        let value = arguments.next();
+        let what = |name: &str| WHAT.iter().find(|(it, _)| *it == name).map(|(_, what)| *what);
+        let number = value.as_deref().and_then(|number| number.parse().ok());
+        match (argument.as_str(), value.as_deref(), value.as_deref().and_then(what), number) {
+            ("--json", Some(file), ..) => json = Some(file.to_string()),
+            ("--only", _, Some(what), _) => only = Some(what),
+            ("--queries", _, _, Some(number)) => queries = number,
+            ("--json" | "--only" | "--queries", ..) => {
+                eprintln!("bench_walk: {argument} {}: no such value", value.unwrap_or_default());
+                return ExitCode::from(2);
             }
-            ("--json", Some(file)) => json = Some(file),
-            ("--only", Some(name)) => only = WHAT.iter().find(|(it, _)| *it == name).map(|(_, what)| *what),
-            ("--queries", Some(number)) => queries = number.parse().unwrap_or(queries),
-            (other, _) => {
-                eprintln!("bench_walk: {other}: not an option; --json FILE, --no-count");
+            _ => {
+                eprintln!("bench_walk: {argument}: not an option; --json FILE, --no-count");
                 return ExitCode::from(2);
             }
         }
@@ -517,8 +524,8 @@ fn main() -> ExitCode {
         println!("{name:<30} {value:>9.2} {unit:<12}  {peer:<12} {peer_value:>9.2}  {ratio:>6.3}  {goal}");
     }
     if let Some(file) = json {
-        let lines: String = rows.iter().map(Row::json).collect();
-        if let Err(error) = std::fs::write(&file, lines) {
+        let rows: Vec<String> = rows.iter().map(Row::json).collect();
+        if let Err(error) = std::fs::write(&file, format!("[\n{}\n]\n", rows.join(",\n"))) {
             eprintln!("bench_walk: {file}: {error}");
             return ExitCode::from(2);
         }
