@@ -1,20 +1,23 @@
-//! What the guest is told it runs on: the identification registers of the VM.
+//! What the guest is told it runs on: the CPU model of the VM.
 //!
-//! The host's offer, met with what this core carries, is the limit; the guest's view starts at the limit and the
-//! embedder may lower it before the first entry. Injection, controls and trapped reads all ask here.
+//! The host's offer, met with what this core carries, is the limit; the guest's model starts at the limit and the
+//! embedder may lower it before the first entry. Injection, controls, trapped reads and the list of registers all
+//! ask here. What may be told, and what goes together, are [`CpuModel`]'s rules.
 
-use crate::state::{Shared, Vm};
+use crate::state::{Config, Shared, Vm};
 use crate::sysreg::optional;
-use arm_arch::feature::{Feature, Features, IdError, IdRegisters};
+use arm_arch::feature::{CpuModel, Feature, Features, IdError, IdRegisters, Requirement};
 use arm_arch::sysreg::{ClidrEl1, CtrEl0, SysRegId, names};
-use xarch_abi::{Lock, RegId, RegisterError, Registers};
+use xarch_abi::{Bank, Lock, RegId, RegisterError, Registers};
 
-/// Why an identification register does not take a value.
+/// Why the guest cannot be told what was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IdentityError {
     /// It goes beyond the limit; the error names the field.
     Limit(IdError),
-    /// A vCPU has run.
+    /// A feature would be there without another that it needs.
+    Unmet(&'static Requirement),
+    /// A vCPU has run: the register would change.
     Started(SysRegId),
     /// No vCPU was reset yet, so the limits are not known.
     NotReset,
@@ -24,6 +27,7 @@ impl core::fmt::Display for IdentityError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Limit(error) => write!(f, "{error}"),
+            Self::Unmet(requirement) => write!(f, "{requirement}"),
             Self::Started(id) => write!(f, "{id} cannot change once a vCPU has run"),
             Self::NotReset => f.write_str("limits are known once a vCPU was reset"),
         }
@@ -35,7 +39,7 @@ impl core::error::Error for IdentityError {}
 /// What this core carries: the most it shows of each field, where the host has it. What is 0 here is hidden,
 /// because its state, its traps or its controls are not handled.
 const CARRIED: [(SysRegId, u64); 9] = [
-    // EL0 and EL1 in AArch64, FP, AdvSIMD, GIC, DIT, CSV2, CSV3. No EL2, EL3, RAS, SVE, MPAM, AMU.
+    // EL0 and EL1 in AArch64, FP, AdvSIMD, GICv3, DIT, CSV2, CSV3. No EL2, EL3, RAS, SVE, MPAM, AMU.
     (names::ID_AA64PFR0_EL1, 0x1101_0000_0111_0011),
     // BT, SSBS. No MTE, SME, NMI, GCS.
     (names::ID_AA64PFR1_EL1, 0x0000_0000_0000_0021),
@@ -47,8 +51,8 @@ const CARRIED: [(SysRegId, u64); 9] = [
     (names::ID_AA64ISAR1_EL1, 0x0111_2111_0031_1002),
     // WFxT, RPRES, MOPS, BC, PAC_frac, CLRBHB, RPRFM, CSSC.
     (names::ID_AA64ISAR2_EL1, 0x0011_0000_1111_0012),
-    // PARange, ASIDBits, BigEnd, BigEndEL0, the granules of stage 1, ExS, ECV. No stage 2, FGT.
-    (names::ID_AA64MMFR0_EL1, 0x1000_1000_1021_012f),
+    // PARange as the VM is configured, ASIDBits, BigEnd, BigEndEL0, the granules of stage 1, ExS, ECV. No stage 2, FGT.
+    (names::ID_AA64MMFR0_EL1, 0x1000_1000_1021_0120),
     // HAFDBS, HPDS, PAN, ETS, AFP, nTLBPA, TIDCP1, CMOW, ECBHB. No VH, LO, HCX.
     (names::ID_AA64MMFR1_EL1, 0x1111_1030_0030_2002),
     // CnP, UAO, LSM, VARange, ST, AT, IDS, TTL, BBM, E0PD. No IESB, CCIDX, NV, FWB, EVT.
@@ -79,48 +83,28 @@ pub(crate) const fn parange_of(address_bits: u8) -> Option<u8> {
     })
 }
 
-/// The identification registers of a VM.
+/// The CPU model of a VM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Identity {
-    /// The most that can be shown.
-    limit: IdRegisters,
-    /// What is shown.
-    view: IdRegisters,
+    /// The most that can be told.
+    limit: CpuModel,
+    /// What was asked for, register by register: within the limit, but not yet what goes together.
+    asked: IdRegisters,
+    /// What is told: what was asked for, without features that lack one they need.
+    model: CpuModel,
     /// What follows from it.
     features: Features,
 }
 
 impl Identity {
-    /// Meets what the host offers with what this core carries.
-    pub fn of_host<R: Registers>(registers: &mut R, address_bits: u8) -> Result<Self, RegisterError> {
-        let (mut host, mut carried) = (IdRegisters::default(), IdRegisters::default());
-        for id in listed() {
-            let offered = optional(registers.read(RegId::host_limit(id.into_bits())))?.unwrap_or(0);
-            // Every listed register is in the set.
-            let _ = host.set(id, offered);
-        }
-        for (id, value) in CARRIED {
-            let _ = carried.set(id, value);
-        }
-        for (id, mask) in AS_THE_HOST {
-            let mixed = carried.get(id).unwrap_or(0) & !mask | host.get(id).unwrap_or(0) & mask;
-            let _ = carried.set(id, mixed);
-        }
-        let mut limit = host.meet(&carried);
-        // The interrupt controller is this core's own: GICv3, whatever the host has besides its CPU interface.
-        let pfr0 = limit.pfr0().with_gic(1);
-        let _ = limit.set(names::ID_AA64PFR0_EL1, pfr0.into_bits());
-        let mmfr0 = limit.mmfr0();
-        let parange = parange_of(address_bits).unwrap_or(0).min(mmfr0.parange());
-        let _ = limit.set(names::ID_AA64MMFR0_EL1, mmfr0.with_parange(parange).into_bits());
-        limit.clidr = cache_levels(limit.ctr).into_bits();
-        limit.ccsidr_l1 = cache_geometry(limit.ctr);
-        Ok(Self { limit, view: limit, features: Features::of(&limit) })
+    /// Begins with the most that can be told.
+    pub fn new(limit: CpuModel) -> Self {
+        Self { limit, asked: *limit.ids(), model: limit, features: limit.features() }
     }
 
     /// Returns what the guest reads.
     pub const fn view(&self) -> &IdRegisters {
-        &self.view
+        self.model.ids()
     }
 
     /// Returns what the guest may use.
@@ -128,11 +112,47 @@ impl Identity {
         &self.features
     }
 
+    /// Takes a value of one register. What does not go with it is hidden from the guest for as long as that is so:
+    /// registers may be written in any order.
     fn set(&mut self, id: SysRegId, value: u64) -> Result<(), IdError> {
-        self.limit.check_write(id, value)?;
-        let _ = self.view.set(id, value);
-        self.features = Features::of(&self.view);
+        self.limit.ids().check_write(id, value)?;
+        let mut asked = self.asked;
+        let _ = asked.set(id, value);
+        self.tell(asked);
         Ok(())
+    }
+
+    /// Takes all registers at once: each field must be within the limit, and everything must go together.
+    fn set_model(&mut self, model: &CpuModel) -> Result<(), IdentityError> {
+        model.fits(&self.limit).map_err(IdentityError::Limit)?;
+        let asked = *model.ids();
+        for id in listed() {
+            self.limit.ids().check_write(id, asked.get(id).unwrap_or(0)).map_err(IdentityError::Limit)?;
+        }
+        let (offered, told) = (self.limit.features(), model.features());
+        let is_new = |r: &&'static Requirement| !r.is_unmet(&offered);
+        if let Some(requirement) = Requirement::unmet(&told).find(is_new) {
+            return Err(IdentityError::Unmet(requirement));
+        }
+        self.tell(asked);
+        Ok(())
+    }
+
+    fn tell(&mut self, asked: IdRegisters) {
+        self.asked = asked;
+        let model = CpuModel::new(described(asked)).sanitised();
+        (self.model, self.features) = (model, model.features());
+    }
+
+    /// The first register in which the guest would see another value.
+    fn first_change(&self, model: &CpuModel) -> Option<SysRegId> {
+        let now = self.view();
+        listed().find(|id| now.get(*id) != model.ids().get(*id))
+    }
+
+    /// Whether the guest is told of a part that the host is not.
+    pub fn is_other_part(&self) -> bool {
+        self.view().midr != self.limit.ids().midr
     }
 
     /// Whether HCR has to let pointer authentication through.
@@ -144,6 +164,18 @@ impl Identity {
     pub fn has_memory_copy(&self) -> bool {
         self.features.has(Feature::MOPS)
     }
+
+    /// Whether DC ZVA is prohibited, which HCR has to see to.
+    pub fn is_zva_prohibited(&self) -> bool {
+        self.view().dczid.dzp()
+    }
+}
+
+/// Returns the registers with the caches as this core describes them.
+fn described(mut ids: IdRegisters) -> IdRegisters {
+    (ids.clidr, ids.ccsidr_l1) = (cache_levels(ids.ctr).into_bits(), cache_geometry(ids.ctr));
+    (ids.ccsidr_l1i, ids.ccsidr_l2) = (0, 0);
+    ids
 }
 
 /// `CLIDR_EL1`: one level with separate caches (CHOICE: the host's real hierarchy is none of the guest's
@@ -164,14 +196,115 @@ pub(crate) fn listed() -> impl Iterator<Item = SysRegId> {
     CARRIED.into_iter().map(|(id, _)| id).chain(NAMED)
 }
 
+impl Config {
+    /// Returns the most that a guest of such a VM can be told on the host of these registers: what the host offers
+    /// (bank [`HOST_LIMIT`](Bank::HOST_LIMIT)) and this core carries.
+    ///
+    /// A machine that was saved elsewhere can go on here if its [`Vm::model`] fits: see [`saved_model`].
+    ///
+    /// # Errors
+    /// [`RegisterError`] if the host fails to read what it offers.
+    pub fn limit<R: Registers>(&self, registers: &mut R) -> Result<CpuModel, RegisterError> {
+        let (mut host, mut carried) = (IdRegisters::default(), IdRegisters::default());
+        for id in listed() {
+            let offered = optional(registers.read(RegId::host_limit(id.into_bits())))?.unwrap_or(0);
+            // Every listed register is in the set.
+            let _ = host.set(id, offered);
+        }
+        // The interrupt controller is this core's own: GICv3, whatever the host has besides its CPU interface.
+        let _ = host.set(names::ID_AA64PFR0_EL1, host.pfr0().with_gic(1).into_bits());
+        for (id, value) in CARRIED {
+            let _ = carried.set(id, value);
+        }
+        for (id, mask) in AS_THE_HOST {
+            let mixed = carried.get(id).unwrap_or(0) & !mask | host.get(id).unwrap_or(0) & mask;
+            let _ = carried.set(id, mixed);
+        }
+        for id in NAMED {
+            let _ = carried.set(id, host.get(id).unwrap_or(0));
+        }
+        let parange = parange_of(self.address_bits).unwrap_or(0);
+        let _ = carried.set(names::ID_AA64MMFR0_EL1, carried.mmfr0().with_parange(parange).into_bits());
+        let both = CpuModel::new(host).meet(&CpuModel::new(carried));
+        Ok(CpuModel::new(described(*both.ids())))
+    }
+}
+
+/// Returns the CPU model among saved registers, as [`Vcpu::for_each_register`](crate::Vcpu::for_each_register) lists
+/// them; others are passed over.
+///
+/// Whether the machine can go on where there is another host, and which field says no:
+///
+/// ```
+/// # use arm_arch::sysreg::names::{ID_AA64DFR0_EL1, ID_AA64ISAR0_EL1};
+/// # use vcpu_core::{Config, saved_model};
+/// # use xarch_abi::{RegId, RegisterError, Registers};
+/// # struct Host(u64);
+/// # impl Registers for Host {
+/// #     fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
+/// #         let isar0 = RegId::host_limit(ID_AA64ISAR0_EL1.into_bits());
+/// #         if id == isar0 { Ok(self.0) } else { Err(RegisterError::Unknown(id)) }
+/// #     }
+/// #     fn write(&mut self, id: RegId, _: u64) -> Result<(), RegisterError> { Err(RegisterError::ReadOnly(id)) }
+/// # }
+/// # let mut here = Host(0);
+/// // CRC32; no double lock.
+/// let saved = [(ID_AA64ISAR0_EL1, 0x1_0000), (ID_AA64DFR0_EL1, 0xf0_0000_0000)];
+/// let saved = saved_model(saved.map(|(id, value)| (RegId::system(id.into_bits()), value)));
+/// let limit = Config::new(1).limit(&mut here)?;
+/// let why = saved.fits(&limit).unwrap_err();
+/// assert_eq!(why.to_string(), "ID_AA64ISAR0_EL1: field CRC32 asks for 0x1, 0x0 is there");
+/// # Ok::<(), RegisterError>(())
+/// ```
+#[must_use]
+pub fn saved_model(registers: impl IntoIterator<Item = (RegId, u64)>) -> CpuModel {
+    let mut ids = IdRegisters::default();
+    for (id, value) in registers.into_iter().filter(|(id, _)| id.bank == Bank::SYSTEM) {
+        if let Ok(encoding) = u16::try_from(id.index) {
+            // What is not of the set is not of the model.
+            let _ = ids.set(SysRegId::from_bits(encoding), value);
+        }
+    }
+    CpuModel::new(ids)
+}
+
 impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
     /// Returns what the guest is told; `None` before the first reset of a vCPU.
-    pub fn identification(&self) -> Option<IdRegisters> {
-        self.with(|shared| shared.identity.as_ref().map(|identity| identity.view))
+    pub fn model(&self) -> Option<CpuModel> {
+        self.with(|shared| shared.identity.as_ref().map(|identity| identity.model))
     }
 
-    /// Shows the guest another value of an identification register, within what host and core can do. The
-    /// vCPUs have to be reset again, as controls follow from it.
+    /// Returns the most that the guest can be told here; `None` before the first reset of a vCPU.
+    pub fn limit(&self) -> Option<CpuModel> {
+        self.with(|shared| shared.identity.as_ref().map(|identity| identity.limit))
+    }
+
+    /// Tells the guest of another model, within what host and core can do. The vCPUs have to be reset again, as
+    /// controls follow from it. The description of the caches stays this core's own.
+    ///
+    /// A model to start from that need not fit is met with [`limit`](Self::limit) first.
+    ///
+    /// # Errors
+    /// [`IdentityError`] names the field that goes too far, or the feature that lacks one it needs, or says why it
+    /// is too late or too early. Nothing has changed then.
+    pub fn set_model(&self, model: &CpuModel) -> Result<(), IdentityError> {
+        let started = self.has_started();
+        self.with(|shared| {
+            let identity = shared.identity.as_mut().ok_or(IdentityError::NotReset)?;
+            match identity.first_change(model) {
+                Some(id) if started => Err(IdentityError::Started(id)),
+                Some(_) => identity.set_model(model),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Shows the guest another value of one identification register, within what host and core can do. The vCPUs
+    /// have to be reset again, as controls follow from it.
+    ///
+    /// The order in which registers are written does not matter: a feature that lacks one it needs is hidden for as
+    /// long as it does. This is what [`Guest::set`](xarch_abi::Guest::set) asks, whose error has no room for the
+    /// field.
     ///
     /// # Errors
     /// [`IdentityError`] names the field that goes too far, or says why it is too late or too early.
@@ -179,7 +312,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
         let started = self.has_started();
         self.with(|shared| {
             let identity = shared.identity.as_mut().ok_or(IdentityError::NotReset)?;
-            if started && identity.view.get(id) != Some(value) {
+            if started && identity.view().get(id) != Some(value) {
                 return Err(IdentityError::Started(id));
             }
             identity.set(id, value).map_err(IdentityError::Limit)

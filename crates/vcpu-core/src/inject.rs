@@ -136,6 +136,7 @@ fn enter<R: Registers>(
 }
 
 /// Returns the value of X`number`, 0 for 31.
+#[inline]
 pub(crate) fn read_general<R: Registers>(registers: &mut R, number: u8) -> Result<u64, RegisterError> {
     match number {
         0..=30 => registers.read(RegId::general(number)),
@@ -144,6 +145,7 @@ pub(crate) fn read_general<R: Registers>(registers: &mut R, number: u8) -> Resul
 }
 
 /// Writes X`number`; 31 discards.
+#[inline]
 pub(crate) fn write_general<R: Registers>(
     registers: &mut R,
     number: u8,
@@ -156,6 +158,7 @@ pub(crate) fn write_general<R: Registers>(
 }
 
 /// Returns whether data accesses of the running level are big-endian. Arm ARM, SCTLR_EL1.EE and E0E.
+#[inline]
 pub(crate) fn is_big_endian<R: Registers>(registers: &mut R) -> Result<bool, RegisterError> {
     let level = PState::from_bits(registers.read(RegId::STATUS)?).el();
     let sctlr = SctlrEl1::from_bits(registers.read(system(names::SCTLR_EL1))?);

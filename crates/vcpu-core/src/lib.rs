@@ -23,7 +23,7 @@
 //!    default), size of the guest-physical address space as the back end maps it.
 //! 2. For each vCPU [`Vcpu::new`], and a register file from the back end. On the vCPU's thread, or before the
 //!    threads start: [`Guest::reset`](xarch_abi::Guest::reset). vCPU 0 is then on, the others off.
-//! 3. Optionally lower what the guest sees: [`Vm::set_identification`], and reset again.
+//! 3. Optionally lower what the guest sees: [`Vm::set_model`], and reset again.
 //! 4. For vCPU 0 write the boot state with [`Vcpu::boot`]: entry address and X0 to X3 (device tree address, zeros).
 //! 5. Each thread calls the back end's `run` in a loop and obeys the `Outcome`: on `Wait` sleep until a kick or the
 //!    deadline, then run again. vCPUs that are off wait without a deadline until `CPU_ON` kicks them.
@@ -34,7 +34,8 @@
 //!
 //! 8. To save a stopped machine: [`Guest::before_observe`](xarch_abi::Guest::before_observe) on each vCPU, then
 //!    [`Vcpu::for_each_register`], [`Vm::power`], [`Vm::for_each_gic_register`]. To restore it: reset, write the
-//!    same ids back, [`Vcpu::set_power`], [`Vm::set_gic_register`].
+//!    same ids back, [`Vcpu::set_power`], [`Vm::set_gic_register`]. Whether it can go on where there is another host:
+//!    [`saved_model`] and [`Config::limit`].
 //!
 //! The interrupt controller's frames are answered here; `Platform::device` sees all other addresses. An access
 //! that is not answered at once is offered again by the next `run`, with the same token, until it is completed.
@@ -72,7 +73,7 @@ mod sysreg;
 mod timer;
 mod vgic;
 
-pub use identity::IdentityError;
+pub use identity::{IdentityError, saved_model};
 pub use smccc::{Speculation, Weakness};
 pub use state::{Config, ConfigError, MAX_VCPUS, PowerState, Shared, Vcpu, Vm};
 pub use vgic::{GicConfig, GicRegister, Line, NoGicRegister, Ppi, SPIS, Spi};

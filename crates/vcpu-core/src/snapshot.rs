@@ -74,6 +74,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         (0..32).map(RegId::vector).for_each(&mut found);
         [RegId::PC, RegId::STATUS].into_iter().for_each(&mut found);
         crate::identity::listed().map(system).for_each(&mut found);
+        // What the guest's model has not, `get` does not show.
         let system = SYSTEM.iter().map(|id| system(*id));
         let interrupt = INTERRUPT.iter().map(|id| RegId::interrupt(id.into_bits()));
         for id in system.chain(interrupt) {

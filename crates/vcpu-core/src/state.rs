@@ -400,7 +400,11 @@ impl<'vm, const N: usize, L: Lock<Shared<N>>> Vcpu<'vm, N, L> {
     }
 
     /// Kicks those who have to look.
+    #[inline]
     pub(crate) fn kick_owed<P: Platform>(&mut self, platform: &P) {
+        if self.owed == VcpuSet::EMPTY {
+            return;
+        }
         for vcpu in core::mem::take(&mut self.owed).iter() {
             platform.kick(vcpu);
         }

@@ -11,6 +11,7 @@ use arm_arch::sysreg::{
     CnthctlEl2, CptrEl2, FpEnable, HcrEl2, HcrxEl2, IccSgi, MdcrEl2, SctlrEl1, SysRegId, instructions, names,
 };
 use arm_arch::timer::Timer;
+use arm_arch::trap;
 use xarch_abi::{Bank, Lock, Next, RegId, RegisterError, Registers};
 
 /// `HCR_EL2` without what depends on the guest's features: a host of EL1 and EL0 in AArch64, interrupts virtual,
@@ -176,6 +177,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         access: SystemAccess,
     ) -> Result<Next, RegisterError> {
         let done = match access.direction {
+            _ if !self.is_there(access) => false,
             Direction::Read => match self.read_row(registers, access.id)? {
                 Some(value) => {
                     write_general(registers, access.rt, value)?;
@@ -196,6 +198,30 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         Ok(Next::Resume)
     }
 
+    /// Whether the guest's model has the register, and the register the direction. The ID space is always there.
+    fn is_there(&self, access: SystemAccess) -> bool {
+        let SystemAccess { id, direction, .. } = access;
+        if is_id_space(id) {
+            return direction == Direction::Read;
+        }
+        let features = self.vm.with(|shared| shared.identity.as_ref().map(|identity| *identity.features()));
+        let Some(features) = features else { return false };
+        // Which level has which access was decided before the trap.
+        trap::rule(id, &features).is_some_and(|rule| {
+            rule.needs.is_none_or(|feature| features.has(feature))
+                && (rule.el1.includes(direction) || rule.el0.includes(direction))
+        })
+    }
+
+    /// Whether a register belongs to a feature that the guest's model has not: it is not shown to the embedder
+    /// either.
+    pub(crate) fn is_hidden(&self, id: SysRegId) -> bool {
+        let features = self.vm.with(|shared| shared.identity.as_ref().map(|identity| *identity.features()));
+        let Some(features) = features else { return false };
+        let needs = trap::rule(id, &features).and_then(|rule| rule.needs);
+        needs.is_some_and(|feature| !features.has(feature))
+    }
+
     /// Returns what the guest reads, `None` where the read is UNDEFINED.
     fn read_row<R: Registers>(
         &mut self,
@@ -207,14 +233,14 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             Row::Affinity => mpidr_of(self.index).into_bits(),
             Row::CacheGeometry => self.identity(|identity| identity.view().ccsidr(self.csselr)),
             Row::CacheSelection => self.csselr,
-            Row::Carried if id != names::OSLAR_EL1 => return optional(registers.read(system(id))),
+            Row::Carried => return optional(registers.read(system(id))),
             Row::Count(count) => registers.read(system(count))?,
             Row::TimerValue(compare, count) => {
                 let timer = Timer { cval: registers.read(system(compare))?, ..Timer::default() };
                 timer.read_tval(registers.read(system(count))?)
             }
             Row::Zero => 0,
-            Row::Carried | Row::Sgi(_) | Row::Nothing | Row::Undefined => return Ok(None),
+            Row::Sgi(_) | Row::Nothing | Row::Undefined => return Ok(None),
         }))
     }
 
@@ -233,7 +259,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
                 let concerned = self.vm.with(|shared| shared.gic.generate_sgi(index, value, group));
                 self.concern(concerned);
             }
-            Row::Carried if id != names::OSLSR_EL1 => {
+            Row::Carried => {
                 return Ok(optional(registers.write(system(id), value))?.is_some());
             }
             Row::TimerValue(compare, count) => {
@@ -242,12 +268,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
                 registers.write(system(compare), timer.cval)?;
             }
             Row::Zero | Row::Nothing => {}
-            Row::Carried
-            | Row::Identity
-            | Row::Affinity
-            | Row::CacheGeometry
-            | Row::Count(_)
-            | Row::Undefined => return Ok(false),
+            Row::Identity | Row::Affinity | Row::CacheGeometry | Row::Count(_) | Row::Undefined => {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -278,7 +301,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             optional(registers.write(system(*id), 0))?;
         }
         registers.write(system(names::SCTLR_EL1), SCTLR.into_bits())?;
-        optional(registers.write(system(names::MIDR_EL1), identity.view().midr.into_bits()))?;
+        show_part(registers, &identity)?;
         registers.write(RegId::PC, 0)?;
         registers.write(RegId::STATUS, PState::RESET_EL1.into_bits())?;
         self.reset_controls(registers, &identity)?;
@@ -293,7 +316,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         identity: &Identity,
     ) -> Result<(), RegisterError> {
         let pauth = identity.has_pointer_authentication();
-        let hcr = HCR.with_api(pauth).with_apk(pauth);
+        let hcr = HCR.with_api(pauth).with_apk(pauth).with_tdz(identity.is_zva_prohibited());
         let hcrx = HcrxEl2::new().with_mscen(identity.has_memory_copy());
         let timers = CnthctlEl2::new().with_el1pcten(true).with_el1pten(true);
         registers.write(control(names::HCR_EL2), hcr.into_bits())?;
@@ -310,8 +333,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         if let Some(identity) = self.vm.with(|shared| shared.identity) {
             return Ok(identity);
         }
-        let offered = Identity::of_host(registers, self.vm.config().address_bits)?;
-        Ok(self.vm.with(|shared| *shared.identity.get_or_insert(offered)))
+        let limit = self.vm.config().limit(registers)?;
+        Ok(self.vm.with(|shared| *shared.identity.get_or_insert_with(|| Identity::new(limit))))
     }
 
     /// Sets what a boot protocol sets: the entry address and X0 to X3. After a reset, before the first entry.
@@ -339,6 +362,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             Some((Row::Identity, encoding)) => Ok(self.identity_value(encoding)),
             Some((Row::Affinity, _)) => Ok(mpidr_of(self.index).into_bits()),
             Some((Row::CacheSelection, _)) => Ok(self.csselr),
+            Some((_, encoding)) if self.is_hidden(encoding) => Err(RegisterError::Unknown(id)),
             Some(_) | None => registers.read(id),
         }
     }
@@ -353,8 +377,12 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             Some((Row::Identity, encoding)) => {
                 self.vm.set_identification(encoding, value).map_err(|error| match error {
                     IdentityError::Started(_) | IdentityError::NotReset => RegisterError::ReadOnly(id),
-                    IdentityError::Limit(_) => RegisterError::Value(id, value),
-                })
+                    IdentityError::Limit(_) | IdentityError::Unmet(_) => RegisterError::Value(id, value),
+                })?;
+                if encoding == names::MIDR_EL1 {
+                    registers.write(id, value)?;
+                }
+                Ok(())
             }
             Some((Row::Affinity, _)) => unchanged(id, mpidr_of(self.index).into_bits(), value),
             Some((Row::CacheSelection, _)) if value & !CSSELR == 0 => {
@@ -362,9 +390,16 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
                 Ok(())
             }
             Some((Row::CacheSelection, _)) => Err(RegisterError::Value(id, value)),
+            Some((_, encoding)) if self.is_hidden(encoding) => Err(RegisterError::Unknown(id)),
             Some(_) | None => registers.write(id, value),
         }
     }
+}
+
+/// `MIDR_EL1` does not trap: the host shows the part. One that cannot may do without, as long as it is its own.
+fn show_part<R: Registers>(registers: &mut R, identity: &Identity) -> Result<(), RegisterError> {
+    let shown = registers.write(system(names::MIDR_EL1), identity.view().midr.into_bits());
+    if identity.is_other_part() { shown } else { optional(shown).map(|_| ()) }
 }
 
 fn own_register(id: RegId) -> Option<SysRegId> {

@@ -59,9 +59,9 @@ fn controls_follow_from_what_the_guest_is_told() {
     let vm = vm(1);
     let mut guest = Vcpu::new(&vm, VcpuIndex(0)).unwrap();
     let mut registers = FakeRegisters::new();
-    // MOPS and APA3.
+    // MOPS, APA3 and GPA3.
     let isar2 = RegId::host_limit(names::ID_AA64ISAR2_EL1.into_bits());
-    registers.values.insert(isar2, 0x1_1000);
+    registers.values.insert(isar2, 0x1_1100);
     guest.reset(&mut registers).unwrap();
     let read = |registers: &mut FakeRegisters, id| registers.read(control(id)).unwrap();
     assert_eq!(read(&mut registers, names::HCR_EL2), 0x0402_030c_801f_603c, "API and APK");
@@ -142,6 +142,7 @@ fn what_does_not_exist_is_undefined() {
         ("PMU", names::PMCR_EL0, false),
         ("PMU", names::PMCCNTR_EL0, true),
         ("SPE", names::PMSCR_EL1, false),
+        ("a self-synchronised count, as ECV is 0", names::CNTVCTSS_EL0, false),
         ("LORegion", names::LORC_EL1, false),
         ("LORegion identification, as LO is 0", names::LORID_EL1, false),
         ("MTE", names::GMID_EL1, false),
@@ -189,7 +190,7 @@ fn timer_values_are_distances() {
     cpu.set(RegId::general(1), 0xffff_ffff);
     assert_eq!(cpu.msr(names::CNTP_TVAL_EL0, 1), Next::Resume);
     assert_eq!(cpu.sys(names::CNTP_CVAL_EL0), 0xffff_ffff);
-    assert_eq!(cpu.mrs(2, names::CNTVCTSS_EL0), Next::Resume);
+    assert_eq!(cpu.mrs(2, names::CNTVCT_EL0), Next::Resume);
     assert_eq!(cpu.x(2), 0x1_0000_0000);
 }
 
@@ -400,9 +401,9 @@ fn validation_a_user_cannot_show_more_than_there_is() {
         assert_eq!(named, *field, "{name}");
         assert_eq!(result.is_err(), field.is_some(), "{name}");
     }
-    let midr = system(names::MIDR_EL1);
-    let refused = cpu.guest.set(&mut cpu.registers, midr, 1);
-    assert_eq!(refused, Err(RegisterError::Value(midr, 1)));
+    let ctr = system(names::CTR_EL0);
+    let refused = cpu.guest.set(&mut cpu.registers, ctr, 0x8444_c005);
+    assert_eq!(refused, Err(RegisterError::Value(ctr, 0x8444_c005)), "longer lines");
     cpu.enter();
     let pfr0 = system(names::ID_AA64PFR0_EL1);
     let now = cpu.guest.get(&mut cpu.registers, pfr0).unwrap();

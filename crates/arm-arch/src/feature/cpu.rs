@@ -38,7 +38,7 @@ pub static CTR_FIELDS: &[Field] = &[
 ];
 
 /// `CTR_EL0`\[31\] is RES1.
-const CTR_RES1: u64 = 1 << 31;
+pub(super) const CTR_RES1: u64 = 1 << 31;
 
 /// The fields of `DCZID_EL0`. Arm ARM, DCZID_EL0.
 static DCZID_FIELDS: &[Field] =

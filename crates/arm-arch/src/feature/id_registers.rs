@@ -1,6 +1,6 @@
 //! The set of ID registers of a processing element.
 
-use super::cpu::register_name;
+use super::cpu::{CTR_FIELDS, CTR_RES1, register_name};
 use super::{FIELDS, Field};
 use crate::sysreg::names;
 use crate::sysreg::{
@@ -51,6 +51,16 @@ fn index(id: SysRegId) -> Option<usize> {
     }
     let row = id.crm().checked_sub(4)?;
     Some(usize::from(row << 3 | id.op2()))
+}
+
+/// The bits of `MIDR_EL1`.
+const MIDR: u64 = 0xffff_ffff;
+/// `DCZID_EL0.DZP`: DC ZVA is prohibited.
+const DZP: u64 = 1 << 4;
+
+/// Refuses reserved bits that are not as they must be.
+const fn reserved(register: SysRegId, bits: u64) -> Result<(), IdError> {
+    if bits == 0 { Ok(()) } else { Err(IdError { register, reason: Reason::Reserved { bits } }) }
 }
 
 impl IdRegisters {
@@ -134,24 +144,35 @@ impl IdRegisters {
 
     /// Checks a value that a user wants an ID register of the guest to have, where `self` is what the host has.
     ///
+    /// What names the part (`MIDR_EL1`, `REVIDR_EL1`, `AIDR_EL1`) can be anything, and DC ZVA can be prohibited.
+    ///
     /// # Errors
     ///
-    /// Names what is wrong: a register that is not in the ID space or not writable, a reserved bit, or a field that
-    /// asks for more than there is.
+    /// Names what is wrong: a register that is not in the set or not writable, a reserved bit, or a field that asks
+    /// for more than there is.
     pub fn check_write(&self, register: SysRegId, value: u64) -> Result<(), IdError> {
-        let refuse = |reason| Err(IdError { register, reason });
-        let Some(host) = index(register).and_then(|at| self.space.get(at).copied()) else {
-            return if self.get(register) == Some(value) { Ok(()) } else { refuse(Reason::NotWritable) };
+        let Some(host) = self.get(register) else {
+            return Err(IdError { register, reason: Reason::NotWritable });
         };
-        let mut reserved = value;
-        for field in FIELDS.iter().filter(|field| field.register == register) {
+        let fields = match register {
+            _ if value == host => return Ok(()),
+            names::REVIDR_EL1 | names::AIDR_EL1 => return Ok(()),
+            names::MIDR_EL1 => return reserved(register, value & !MIDR),
+            names::DCZID_EL0 if value == host | DZP => return Ok(()),
+            names::CTR_EL0 => CTR_FIELDS,
+            _ if index(register).is_some() => FIELDS,
+            _ => return Err(IdError { register, reason: Reason::NotWritable }),
+        };
+        let mut left = value;
+        for field in fields.iter().filter(|field| field.register == register) {
             let (wanted, limit) = (field.of(value), field.of(host));
             if !field.fits(wanted, limit) {
-                return refuse(Reason::Field { field, wanted, limit });
+                return Err(IdError { register, reason: Reason::Field { field, wanted, limit } });
             }
-            reserved &= !field.mask();
+            left &= !field.mask();
         }
-        if reserved != 0 { refuse(Reason::Reserved { bits: reserved }) } else { Ok(()) }
+        let res1 = if register == names::CTR_EL0 { CTR_RES1 } else { 0 };
+        reserved(register, left ^ res1)
     }
 
     /// Returns the value of a field, not extended.
@@ -247,7 +268,7 @@ pub enum Reason {
         /// The value there is.
         limit: u64,
     },
-    /// Bits are set that no field has.
+    /// Bits that no field has are not as they must be.
     Reserved {
         /// Those bits.
         bits: u64,
@@ -266,7 +287,7 @@ impl fmt::Display for IdError {
             Reason::Field { field, wanted, limit } => {
                 write!(f, ": field {} asks for {wanted:#x}, {limit:#x} is there", field.name)
             }
-            Reason::Reserved { bits } => write!(f, ": reserved bits {bits:#x} are set"),
+            Reason::Reserved { bits } => write!(f, ": reserved bits {bits:#x} are wrong"),
             Reason::NotWritable => f.write_str(": not writable"),
         }
     }
@@ -311,6 +332,27 @@ mod tests {
         assert_eq!(host.check_write(ID_PFR0_EL1, 0), Ok(()));
         assert_eq!(host.check_write(ID_PFR0_EL1, 1).unwrap_err().reason, Reason::NotWritable);
         assert_eq!(host.check_write(SCTLR_EL1, 0).unwrap_err().reason, Reason::NotWritable);
+        assert_eq!(host.check_write(CLIDR_EL1, 0).unwrap_err().reason, Reason::NotWritable);
+    }
+
+    #[test]
+    fn a_part_is_a_name_and_caches_and_dc_zva_are_not() {
+        let host = MAX_MODELLED;
+        let reason = |id, value| host.check_write(id, value).err().map(|error| error.reason);
+        assert_eq!(reason(MIDR_EL1, 0x411f_d070), None);
+        assert_eq!(reason(MIDR_EL1, 0x1_411f_d070), Some(Reason::Reserved { bits: 1 << 32 }));
+        assert_eq!((reason(REVIDR_EL1, 5), reason(AIDR_EL1, u64::MAX)), (None, None));
+        assert_eq!((reason(DCZID_EL0, 4), reason(DCZID_EL0, 0x14)), (None, None), "allowed, prohibited");
+        assert_eq!(reason(DCZID_EL0, 5), Some(Reason::NotWritable), "blocks of another size");
+        // The host's CTR_EL0 is 0x9444_c004: lines of 64 bytes, IDC.
+        assert_eq!(reason(CTR_EL0, 0x8444_c004), None, "without IDC");
+        assert_eq!(reason(CTR_EL0, 0x9443_c003), None, "shorter lines");
+        let longer = reason(CTR_EL0, 0x9444_c005);
+        assert!(
+            matches!(longer, Some(Reason::Field { field, wanted: 5, limit: 4 }) if field.name == "IminLine")
+        );
+        assert_eq!(reason(CTR_EL0, 0x1444_c004), Some(Reason::Reserved { bits: 1 << 31 }), "RES1");
+        assert_eq!(reason(CTR_EL0, 0x9444_c104), Some(Reason::Reserved { bits: 1 << 8 }));
     }
 
     #[test]
