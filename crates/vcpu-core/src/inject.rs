@@ -1,12 +1,12 @@
 //! What happens to the program counter: an exception taken, or an instruction skipped, never both.
 
 use crate::state::{Shared, Vcpu};
+use arm_arch::ExceptionLevel;
 use arm_arch::exception::{self, Cause, EntryState};
 use arm_arch::fault::FaultStatus;
-use arm_arch::iss::{DataAbort, InstructionAbort, Origin};
+use arm_arch::iss::{ByteOrder, DataAbort, InstructionAbort, Origin};
 use arm_arch::pstate::{PState, PStateMask};
 use arm_arch::sysreg::{SctlrEl1, SysRegId, names};
-use arm_arch::{ExceptionLevel, bits};
 use xarch_abi::{Lock, RegId, RegisterError, Registers};
 
 /// What has to happen to the guest's state before it runs or is looked at.
@@ -157,16 +157,10 @@ pub(crate) fn write_general<R: Registers>(
     }
 }
 
-/// Returns whether data accesses of the running level are big-endian. Arm ARM, SCTLR_EL1.EE and E0E.
-#[inline]
-pub(crate) fn is_big_endian<R: Registers>(registers: &mut R) -> Result<bool, RegisterError> {
+/// Returns the byte order of the running level's data accesses. Arm ARM, SCTLR_EL1.EE and E0E.
+pub(crate) fn byte_order<R: Registers>(registers: &mut R) -> Result<ByteOrder, RegisterError> {
     let level = PState::from_bits(registers.read(RegId::STATUS)?).el();
     let sctlr = SctlrEl1::from_bits(registers.read(system(names::SCTLR_EL1))?);
-    Ok(if level == ExceptionLevel::El0 { sctlr.e0e() } else { sctlr.ee() })
-}
-
-/// Returns the low `bytes` of the value in the other byte order.
-pub(crate) fn swap_bytes(value: u64, bytes: u64) -> u64 {
-    let unused = 8u64.saturating_sub(bytes).saturating_mul(8);
-    value.swap_bytes().wrapping_shr(bits::trunc32(unused))
+    let is_big = if level == ExceptionLevel::El0 { sctlr.e0e() } else { sctlr.ee() };
+    Ok(if is_big { ByteOrder::Big } else { ByteOrder::Little })
 }

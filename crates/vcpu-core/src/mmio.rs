@@ -3,12 +3,12 @@
 //! What a device access needs comes from the syndrome (ISV). Where it is not valid (pairs, write-back, SIMD and
 //! exclusive forms), the guest receives a synchronous external abort; cache maintenance is skipped.
 
-use crate::inject::{Injection, is_big_endian, read_general, swap_bytes, write_general};
+use crate::inject::{Injection, byte_order, read_general, write_general};
 use crate::state::{Shared, Vcpu};
 use crate::vgic::Frame;
-use arm_arch::addr::Level;
+use arm_arch::addr::{Ipa, Level};
 use arm_arch::fault::FaultStatus;
-use arm_arch::iss::{DataAbort, Syndrome, Transfer};
+use arm_arch::iss::{ByteOrder, DataAbort, Direction, MmioAccess, Syndrome};
 use arm_arch::{EsrEl, iss};
 use xarch_abi::{
     AccessCause, AccessSize, CompletionError, DeviceAccess, DeviceAnswer, DeviceOperation, Lock,
@@ -20,8 +20,8 @@ use xarch_abi::{
 pub(crate) struct Outstanding {
     pub access: DeviceAccess,
     pub token: Token,
-    transfer: Transfer,
-    big_endian: bool,
+    mmio: MmioAccess,
+    order: ByteOrder,
     /// For the abort, if there is no device.
     iss: DataAbort,
     far: u64,
@@ -86,17 +86,18 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             self.inject(Injection::Data { status: FaultStatus::External, iss, far });
             return Ok(Next::Resume);
         };
-        let big_endian = is_big_endian(registers)?;
-        let operation = if iss.wnr() {
-            let value = transfer.stored(read_general(registers, transfer.register)?);
-            let bytes = transfer.size.bytes();
-            DeviceOperation::Write(if big_endian { swap_bytes(value, bytes) } else { value })
-        } else {
-            DeviceOperation::Read
+        let direction = if iss.wnr() { Direction::Write } else { Direction::Read };
+        let mmio = MmioAccess { address: Ipa::new(access.address.value()), direction, transfer };
+        let order = byte_order(registers)?;
+        let operation = match direction {
+            Direction::Write => {
+                DeviceOperation::Write(mmio.stored(read_general(registers, transfer.register)?, order))
+            }
+            Direction::Read => DeviceOperation::Read,
         };
         let access = DeviceAccess { address: access.address, size: size_of(transfer.size), operation };
         let token = Token(self.next_token);
-        let outstanding = Outstanding { access, token, transfer, big_endian, iss, far };
+        let outstanding = Outstanding { access, token, mmio, order, iss, far };
         match self.vm.config().gic.frame(access.address, self.vm.config().vcpus) {
             Some(frame) => self.controller_access(registers, frame, &outstanding),
             None => {
@@ -158,10 +159,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
 /// Puts what was loaded into the register, in the guest's byte order and extended as the instruction says.
 fn load<R: Registers>(registers: &mut R, outstanding: &Outstanding, value: u64) -> Result<(), RegisterError> {
-    let transfer = outstanding.transfer;
-    let value = outstanding.access.size.truncate(value);
-    let value = if outstanding.big_endian { swap_bytes(value, transfer.size.bytes()) } else { value };
-    write_general(registers, transfer.register, transfer.loaded(value))
+    let Outstanding { mmio, order, access, .. } = outstanding;
+    write_general(registers, mmio.transfer.register, mmio.loaded(access.size.truncate(value), *order))
 }
 
 /// The fault that such an access is whatever the instruction: beyond the address space, or a table walk that

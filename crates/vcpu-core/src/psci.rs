@@ -1,9 +1,10 @@
 //! Power of vCPUs and of the machine. PSCI v1.1, DEN0022.
 
-use crate::inject::{is_big_endian, read_general, system};
+use crate::inject::{byte_order, read_general, system};
 use crate::smccc::{Function, NOT_SUPPORTED, OWNER_STANDARD_SECURE, Reply, Width};
 use crate::state::{Shared, Vcpu, VcpuSet, affinity_of};
 use arm_arch::bits;
+use arm_arch::iss::ByteOrder;
 use arm_arch::sysreg::{SctlrEl1, names};
 use xarch_abi::{GuestPa, Lock, Next, Platform, RegId, RegisterError, Registers, StopReason, VcpuIndex};
 
@@ -91,7 +92,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             CPU_SUSPEND => self.cpu_suspend(registers)?,
             CPU_OFF => self.cpu_off(registers)?,
             CPU_ON => {
-                let big_endian = is_big_endian(registers)?;
+                let big_endian = byte_order(registers)? == ByteOrder::Big;
                 let start = Start { entry: two, context: three, big_endian };
                 Reply::Value(self.cpu_on(platform, one, start))
             }
