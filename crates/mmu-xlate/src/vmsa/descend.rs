@@ -61,6 +61,8 @@ pub(super) fn descend<E: Descriptor, S: Source>(
     let mut at = range.base | (input.wrapping_shr(shift) & range.first_mask) << E::LOG2;
     let mut tables = E::NO_TABLES;
     let mut first = true;
+    // The lowest input bit that was resolved before: a table that skips levels resolves more than one of a granule.
+    let mut above = shift.wrapping_add(64u32.wrapping_sub(range.first_mask.leading_zeros()));
     let mut assured = S::NESTED;
     if <S::Hardware as Hardware>::Recorder::ACTIVE {
         start(range, input, way, source.recorder());
@@ -84,9 +86,10 @@ pub(super) fn descend<E: Descriptor, S: Source>(
             assured = assured && fetched.mostly_read_only && entry.is_protected(way.pnch);
         }
         if <S::Hardware as Hardware>::Recorder::ACTIVE {
-            read(range, entry, (remaining, shift), at, way, source.recorder());
+            read(range, entry, (remaining, above, shift), at, way, source.recorder());
         }
         if remaining != 0 && entry.is_quick_table(range) {
+            above = shift;
             shift = shift.wrapping_sub(stride);
             remaining = remaining.wrapping_sub(1);
             // The index, already times the size of an entry.
@@ -105,6 +108,7 @@ pub(super) fn descend<E: Descriptor, S: Source>(
             return Ok(Leaf { entry, at, remaining, shift, tables, first, assured, space });
         }
         let bits = stride.wrapping_mul(entry.steps());
+        above = shift;
         shift = shift.wrapping_sub(bits);
         let next = entry.next_table(range) | (input.wrapping_shr(shift) & mask(bits)) << E::LOG2;
         if next & range.beyond != 0 {
@@ -140,7 +144,7 @@ fn start<R: Recorder>(range: &Range, input: u64, way: Way, recorder: &mut R) {
 fn read<E: Descriptor, R: Recorder>(
     range: &Range,
     entry: E,
-    (remaining, shift): (u32, u32),
+    (remaining, above, shift): (u32, u32, u32),
     at: u64,
     way: Way,
     recorder: &mut R,
@@ -154,13 +158,8 @@ fn read<E: Descriptor, R: Recorder>(
     } else {
         DescriptorKind::Block
     };
-    let bits = if shift == range.first_shift {
-        64u32.wrapping_sub(range.first_mask.leading_zeros())
-    } else {
-        range.granule.bits().wrapping_sub(E::LOG2)
-    };
     let value = entry.wide();
-    let index = (shift.wrapping_add(bits).wrapping_sub(1), shift);
+    let index = (above.wrapping_sub(1), shift);
     let level = level(remaining);
     recorder.record(Step::Descriptor { stage: way.stage, level, at, index, value, kind });
     if kind == DescriptorKind::Table {
