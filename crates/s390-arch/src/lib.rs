@@ -61,4 +61,4 @@ pub mod storage;
 pub use addr::{Absolute, FrameSize, Prefix, Real};
 pub use dat::{Asce, Virtual};
 pub use pgm::{ProgramCode, Teid};
-pub use storage::{AbsoluteStorage, OutsideStorage};
+pub use storage::{AbsoluteStorage, Frame, OutsideStorage};

@@ -1,6 +1,10 @@
 //! Host absolute storage, as the embedder implements it.
 
 use crate::addr::Absolute;
+use core::sync::atomic::AtomicU64;
+
+/// The 512 doublewords of a frame of 4 KiB, each with its bytes as they lie in storage.
+pub type Frame = [AtomicU64; 512];
 
 /// An address outside the configured storage, or not aligned as the access needs it.
 ///
@@ -48,6 +52,12 @@ pub trait AbsoluteStorage: Sync {
         new: [u8; 8],
     ) -> Result<Result<(), [u8; 8]>, OutsideStorage>;
 
+    /// Returns the frame at `at`, which must be a multiple of 4096: for blocks that are looked at often, checked once.
+    ///
+    /// # Errors
+    /// [`OutsideStorage`] where there is no storage, or `at` is not aligned.
+    fn frame(&self, at: Absolute) -> Result<&Frame, OutsideStorage>;
+
     /// Copies bytes out of storage; not atomic.
     ///
     /// # Errors
@@ -93,6 +103,9 @@ impl<S: AbsoluteStorage + ?Sized> AbsoluteStorage for &S {
         new: [u8; 8],
     ) -> Result<Result<(), [u8; 8]>, OutsideStorage> {
         (**self).compare_and_swap(at, current, new)
+    }
+    fn frame(&self, at: Absolute) -> Result<&Frame, OutsideStorage> {
+        (**self).frame(at)
     }
     fn read_bytes(&self, at: Absolute, into: &mut [u8]) -> Result<(), OutsideStorage> {
         (**self).read_bytes(at, into)

@@ -1,81 +1,120 @@
 //! Control blocks and save areas in host storage, field by field.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use s390_arch::sae::block::field;
-use s390_arch::sae::{BLOCK_BYTES, Interception, InterceptionCode};
-use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
+use s390_arch::sae::{Interception, InterceptionCode};
+use s390_arch::{Absolute, AbsoluteStorage, Frame, OutsideStorage};
 
-/// A 4 KiB block in host storage.
+/// A 4 KiB block in host storage. That it is there was checked once; its fields cannot be out of reach.
 ///
 /// Only the thread of the vCPU that owns the block touches it, and only while the vCPU is not in
 /// SAE; what other threads change never lives in it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Block<'s, S> {
-    storage: &'s S,
-    at: Absolute,
-}
+pub(crate) struct Block<'s>(&'s Frame);
 
-impl<'s, S: AbsoluteStorage> Block<'s, S> {
-    pub(crate) const fn new(storage: &'s S, at: Absolute) -> Self {
-        Self { storage, at }
+impl<'s> Block<'s> {
+    pub(crate) fn new<S: AbsoluteStorage>(storage: &'s S, at: Absolute) -> Result<Self, OutsideStorage> {
+        storage.frame(at).map(Self)
     }
 
-    fn address(&self, offset: u64) -> Result<Absolute, OutsideStorage> {
-        self.at.checked_add(offset).ok_or(OutsideStorage(self.at))
+    /// The doubleword that holds the byte at `offset`; offsets count modulo the block.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "the index is less than 512")]
+    fn doubleword(self, offset: u64) -> &'s AtomicU64 {
+        &self.0[usize::try_from(offset >> 3 & 511).unwrap_or(0)]
     }
 
     /// Loads the doubleword field at `offset`.
-    #[inline]
-    pub(crate) fn load(&self, offset: u64) -> Result<u64, OutsideStorage> {
-        self.storage.load_u64(self.address(offset)?)
+    #[inline(always)]
+    pub(crate) fn load(self, offset: u64) -> u64 {
+        u64::from_be(self.doubleword(offset).load(Ordering::Relaxed))
     }
 
     /// Stores the doubleword field at `offset`.
-    #[inline]
-    pub(crate) fn store(&self, offset: u64, value: u64) -> Result<(), OutsideStorage> {
-        self.storage.store_u64(self.address(offset)?, value)
+    #[inline(always)]
+    pub(crate) fn store(self, offset: u64, value: u64) {
+        self.doubleword(offset).store(value.to_be(), Ordering::Relaxed);
     }
 
     /// Loads the word field at `offset`, a half of its doubleword.
-    #[inline]
-    pub(crate) fn load_word(&self, offset: u64) -> Result<u32, OutsideStorage> {
-        let [a, b, c, d, low @ ..] = self.storage.load(self.address(offset & !7)?)?;
-        Ok(u32::from_be_bytes(if offset & 4 == 0 { [a, b, c, d] } else { low }))
+    #[inline(always)]
+    pub(crate) fn load_word(self, offset: u64) -> u32 {
+        let [a, b, c, d, low @ ..] = self.load(offset).to_be_bytes();
+        u32::from_be_bytes(if offset & 4 == 0 { [a, b, c, d] } else { low })
     }
 
-    /// Stores the word field at `offset`.
-    pub(crate) fn store_word(&self, offset: u64, value: u32) -> Result<(), OutsideStorage> {
-        self.storage.write_bytes(self.address(offset)?, &value.to_be_bytes())
+    /// Stores the word field at `offset`, a half of its doubleword.
+    #[inline]
+    pub(crate) fn store_word(self, offset: u64, value: u32) {
+        let [a, b, c, d, low @ ..] = self.load(offset).to_be_bytes();
+        let word = |bytes| u64::from(u32::from_be_bytes(bytes));
+        let (high, low) = if offset & 4 == 0 {
+            (u64::from(value), word(low))
+        } else {
+            (word([a, b, c, d]), u64::from(value))
+        };
+        self.store(offset, high << 32 | low);
     }
 
     /// Fills the block with zeros.
-    pub(crate) fn clear(&self) -> Result<(), OutsideStorage> {
-        (0..BLOCK_BYTES >> 3).try_for_each(|n| self.store(n << 3, 0))
+    pub(crate) fn clear(self) {
+        for word in self.0 {
+            word.store(0, Ordering::Relaxed);
+        }
     }
 
-    /// Copies another block of the same storage into this one.
-    pub(crate) fn copy_from(&self, other: Absolute) -> Result<(), OutsideStorage> {
-        let other = Self { storage: self.storage, at: other };
-        (0..BLOCK_BYTES >> 3).try_for_each(|n| self.store(n << 3, other.load(n << 3)?))
+    /// Copies another block into this one.
+    pub(crate) fn copy_from(self, other: Block<'_>) {
+        for (to, from) in self.0.iter().zip(other.0) {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// Clears the interception code, as a host does before every SAE.
     #[inline]
-    pub(crate) fn clear_interception(&self) -> Result<(), OutsideStorage> {
+    pub(crate) fn clear_interception(self) {
         // icptr is byte 0 of a doubleword whose other bytes are reserved.
-        self.store(field::ICPTR, 0)
+        self.store(field::ICPTR, 0);
     }
 
     /// Decodes what SAE recorded, once and whole: nothing else reads the raw words.
     #[inline]
-    pub(crate) fn interception(&self) -> Result<Interception, OutsideStorage> {
-        let [code, ..] = self.storage.load(self.address(field::ICPTR)?)?;
+    pub(crate) fn interception(self) -> Interception {
+        let [code, ..] = self.load(field::ICPTR).to_be_bytes();
         let mut data = [0; 8];
-        let code = InterceptionCode(code);
-        if code != InterceptionCode::SPURIOUS {
-            for (n, word) in (0_u64..).zip(&mut data) {
-                *word = self.load(field::ICPTD.wrapping_add(n << 3))?;
-            }
+        for (n, word) in (0_u64..).zip(&mut data) {
+            *word = self.load(field::ICPTD.wrapping_add(n << 3));
         }
-        Ok(Interception::decode(code, &data))
+        Interception::decode(InterceptionCode(code), &data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gmap::testing::Memory;
+
+    #[test]
+    fn fields_are_big_endian_and_words_are_halves() {
+        let memory = Memory::new(0x2000);
+        let block = Block::new(&memory, Absolute::new(0x1000)).unwrap();
+        block.store(0x110, 0x0102_0304_0506_0708);
+        assert_eq!(memory.load(Absolute::new(0x1110)), Ok([1, 2, 3, 4, 5, 6, 7, 8]));
+        assert_eq!((block.load_word(0x110), block.load_word(0x114)), (0x0102_0304, 0x0506_0708));
+        block.store_word(0x114, 0x1516_1718);
+        assert_eq!(memory.load(Absolute::new(0x1110)), Ok([1, 2, 3, 4, 0x15, 0x16, 0x17, 0x18]));
+        block.store_word(0x110, 0x1112_1314);
+        assert_eq!(block.load(0x110), 0x1112_1314_1516_1718);
+        block.clear();
+        assert_eq!(block.load(0x110), 0);
+    }
+
+    #[test]
+    fn a_block_is_a_frame_of_storage_or_nothing() {
+        let memory = Memory::new(0x2000);
+        for at in [0x2000, 0x1008, !0xfff] {
+            let at = Absolute::new(at);
+            assert_eq!(Block::new(&memory, at).err(), Some(OutsideStorage(at)));
+        }
     }
 }

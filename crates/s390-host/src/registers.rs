@@ -83,62 +83,77 @@ pub(crate) const OSLAR: SystemRegisterNumber = SystemRegisterNumber(0x8084);
 /// `OSLSR_EL1`: only read.
 pub(crate) const OSLSR: SystemRegisterNumber = SystemRegisterNumber(0x808c);
 
-/// System registers of the guest that the series reaches by SASR and EASR. OSLAR_EL1 is only
-/// written and OSLSR_EL1 only read.
-const SAVE_AREA: [u16; 38] = [
-    0x8012, // MDSCR_EL1
-    0x8084, // OSLAR_EL1
-    0x808c, // OSLSR_EL1
-    0xc000, // MIDR_EL1
-    0xc080, // SCTLR_EL1
-    0xc081, // ACTLR_EL1
-    0xc082, // CPACR_EL1
-    0xc090, // ZCR_EL1
-    0xc100, // TTBR0_EL1
-    0xc101, // TTBR1_EL1
-    0xc102, // TCR_EL1
-    0xc108, // APIAKEYLO_EL1
-    0xc109, // APIAKEYHI_EL1
-    0xc10a, // APIBKEYLO_EL1
-    0xc10b, // APIBKEYHI_EL1
-    0xc110, // APDAKEYLO_EL1
-    0xc111, // APDAKEYHI_EL1
-    0xc112, // APDBKEYLO_EL1
-    0xc113, // APDBKEYHI_EL1
-    0xc118, // APGAKEYLO_EL1
-    0xc119, // APGAKEYHI_EL1
-    0xc288, // AFSR0_EL1
-    0xc289, // AFSR1_EL1
-    0xc290, // ESR_EL1
-    0xc300, // FAR_EL1
-    0xc3a0, // PAR_EL1
-    0xc510, // MAIR_EL1
-    0xc600, // VBAR_EL1
-    0xc609, // DISR_EL1
-    0xc684, // TPIDR_EL1
-    0xc687, // SCXTNUM_EL1
-    0xc708, // CNTKCTL_EL1
-    0xde82, // TPIDR_EL0
-    0xde83, // TPIDRRO_EL0
-    0xde87, // SCXTNUM_EL0
-    0xdf00, // CNTFRQ_EL0
-    0xdf12, // CNTP_CVAL_EL0
-    0xdf1a, // CNTV_CVAL_EL0
-];
+/// Makes a list of encodings, and the question whether a number is one of them as a match on constants.
+macro_rules! encodings {
+    ($(#[$docs:meta])* $list:ident, $is:ident: $($number:literal)*) => {
+        $(#[$docs])*
+        #[cfg_attr(not(any(target_arch = "s390x", test)), expect(dead_code, reason = "asked by the probe of the machine"))]
+        const $list: [u16; [$($number),*].len()] = [$($number),*];
 
-/// Registers of the hypervisor's level that SASR and EASR reach, without the shadowed ones.
-const CONTROL: [u16; 10] = [
-    0xe089, // MDCR_EL2
-    0xe08a, // CPTR_EL2
-    0xe08c, // HFGRTR_EL2
-    0xe08d, // HFGWTR_EL2
-    0xe08e, // HFGITR_EL2
-    0xe18c, // HDFGRTR_EL2
-    0xe18d, // HDFGWTR_EL2
-    0xe293, // VSESR_EL2
-    0xe64d, // ICC_SRE_EL2
-    0xe708, // CNTHCTL_EL2
-];
+        const fn $is(number: u16) -> bool {
+            matches!(number, $($number)|*)
+        }
+    };
+}
+
+encodings! {
+    /// System registers of the guest that the series reaches by SASR and EASR. OSLAR_EL1 is only
+    /// written and OSLSR_EL1 only read.
+    SAVE_AREA, is_in_save_area:
+    0x8012 // MDSCR_EL1
+    0x8084 // OSLAR_EL1
+    0x808c // OSLSR_EL1
+    0xc000 // MIDR_EL1
+    0xc080 // SCTLR_EL1
+    0xc081 // ACTLR_EL1
+    0xc082 // CPACR_EL1
+    0xc090 // ZCR_EL1
+    0xc100 // TTBR0_EL1
+    0xc101 // TTBR1_EL1
+    0xc102 // TCR_EL1
+    0xc108 // APIAKEYLO_EL1
+    0xc109 // APIAKEYHI_EL1
+    0xc10a // APIBKEYLO_EL1
+    0xc10b // APIBKEYHI_EL1
+    0xc110 // APDAKEYLO_EL1
+    0xc111 // APDAKEYHI_EL1
+    0xc112 // APDBKEYLO_EL1
+    0xc113 // APDBKEYHI_EL1
+    0xc118 // APGAKEYLO_EL1
+    0xc119 // APGAKEYHI_EL1
+    0xc288 // AFSR0_EL1
+    0xc289 // AFSR1_EL1
+    0xc290 // ESR_EL1
+    0xc300 // FAR_EL1
+    0xc3a0 // PAR_EL1
+    0xc510 // MAIR_EL1
+    0xc600 // VBAR_EL1
+    0xc609 // DISR_EL1
+    0xc684 // TPIDR_EL1
+    0xc687 // SCXTNUM_EL1
+    0xc708 // CNTKCTL_EL1
+    0xde82 // TPIDR_EL0
+    0xde83 // TPIDRRO_EL0
+    0xde87 // SCXTNUM_EL0
+    0xdf00 // CNTFRQ_EL0
+    0xdf12 // CNTP_CVAL_EL0
+    0xdf1a // CNTV_CVAL_EL0
+}
+
+encodings! {
+    /// Registers of the hypervisor's level that SASR and EASR reach, without the shadowed ones.
+    CONTROL, is_control:
+    0xe089 // MDCR_EL2
+    0xe08a // CPTR_EL2
+    0xe08c // HFGRTR_EL2
+    0xe08d // HFGWTR_EL2
+    0xe08e // HFGITR_EL2
+    0xe18c // HDFGRTR_EL2
+    0xe18d // HDFGWTR_EL2
+    0xe293 // VSESR_EL2
+    0xe64d // ICC_SRE_EL2
+    0xe708 // CNTHCTL_EL2
+}
 
 /// Everything that the driver gives to SASR and EASR.
 #[cfg(target_arch = "s390x")]
@@ -160,22 +175,26 @@ pub(crate) const SASR_AND_EASR: [SystemRegisterNumber; SAVE_AREA.len() + CONTROL
     all
 };
 
-/// Returns where the register lives, `None` if this host has no such register.
+/// Returns where the register lives, `None` if this host has no such register. Matches on constants throughout, so
+/// that nothing is left of it for a register that is named where it is used.
+#[inline(always)]
 pub(crate) fn home(id: RegId) -> Option<Home> {
+    if let Some(offset) = in_block(id) {
+        return Some(offset);
+    }
     let number = u16::try_from(id.index).ok();
-    in_block(id).or_else(|| match id.bank {
+    match id.bank {
         Bank::VECTOR if id.index < 32 => Some(Home::Vector(u8::try_from(id.index).ok()?)),
         Bank::SYSTEM => system(number?),
         Bank::CONTROL => control(number?),
         Bank::HOST_LIMIT => Some(Home::Limit(SystemRegisterNumber(number?))),
         _ => None,
-    })
+    }
 }
 
-/// Returns the place of a register in the control block, `None` if it lives elsewhere. Of a register that is named
-/// where it is used, nothing is left of this but the offset.
+/// Returns the place of a register in the control block, `None` if it lives elsewhere.
 #[inline(always)]
-pub(crate) fn in_block(id: RegId) -> Option<Home> {
+fn in_block(id: RegId) -> Option<Home> {
     Some(Home::Block(match (id.bank, id.index) {
         (Bank::CORE, _) if id == RegId::PC => field::PC,
         (Bank::CORE, _) if id == RegId::STATUS => field::PSTATE,
@@ -196,25 +215,27 @@ pub(crate) fn in_block(id: RegId) -> Option<Home> {
     }))
 }
 
+#[inline(always)]
 fn system(number: u16) -> Option<Home> {
     Some(match number {
         0xc201 => Home::Shadow(Shadow::Elr),
         0xc200 => Home::Shadow(Shadow::Spsr),
         // CNTPCT_EL0 and CNTVCT_EL0: one clock, one offset.
         0xdf01 | 0xdf02 => Home::Clock,
-        other if SAVE_AREA.binary_search(&other).is_ok() => Home::SaveArea(SystemRegisterNumber(other)),
+        other if is_in_save_area(other) => Home::SaveArea(SystemRegisterNumber(other)),
         _ => return None,
     })
 }
 
+#[inline(always)]
 fn control(number: u16) -> Option<Home> {
-    Shadow::ALL
-        .into_iter()
-        .find(|shadow| !shadow.is_guest_owned() && shadow.number().0 == number)
-        .map(Home::Shadow)
-        .or_else(|| {
-            CONTROL.binary_search(&number).is_ok().then_some(Home::SaveArea(SystemRegisterNumber(number)))
-        })
+    Some(match number {
+        0xe088 => Home::Shadow(Shadow::Hcr),
+        0xe092 => Home::Shadow(Shadow::Hcrx),
+        0xe005 => Home::Shadow(Shadow::Vmpidr),
+        other if is_control(other) => Home::SaveArea(SystemRegisterNumber(other)),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -265,6 +286,9 @@ mod tests {
         assert_eq!(CONTROL.len() + 3, 13);
         for (place, shadow) in Shadow::ALL.into_iter().enumerate() {
             assert_eq!(shadow.place(), place, "{shadow:?}");
+            let number = shadow.number().0;
+            let id = if shadow.is_guest_owned() { RegId::system(number) } else { RegId::control(number) };
+            assert_eq!(home(id), Some(Home::Shadow(shadow)));
         }
     }
 }

@@ -9,14 +9,11 @@ use s390_arch::sae::{
     Facility, HostAccess, HostControl, Interception, M4, ValidityReason, block::field, ptff::PtffFunction,
     save_area,
 };
-use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
+use s390_arch::{Absolute, AbsoluteStorage};
 use xarch_abi::{
     AccessCause, BackendVcpu, Direction, Exit, Guest, GuestPa, InvalidState, Lock, MemoryAccess, Next,
     Outcome, Platform, RegId, RegisterError, Registers, StopReason, TimerSet, TraceEvent, Trap, VcpuIndex,
 };
-
-/// Host error codes of [`RegisterError::Host`] that are not program-interruption codes.
-const LOST_STORAGE: u32 = 0x1_0000;
 
 /// Marks the raw code of an [`Exit::Unknown`] that is a program interruption which came with code 2.
 const HOST_ACCESS_OF: u32 = 0x0002_0000;
@@ -38,6 +35,7 @@ pub struct Vcpu<'vm, F, C, S, L> {
     vm: &'vm Vm<C, S, L>,
     facility: F,
     index: VcpuIndex,
+    block: Block<'vm>,
     block_at: Absolute,
     area: Absolute,
     shadows: [u64; Shadow::ALL.len()],
@@ -71,14 +69,24 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
     /// [`HostError`] if the VM has no such vCPU, it exists already, or its blocks lie outside storage.
     pub fn new(vm: &'vm Vm<C, S, L>, facility: F, index: VcpuIndex) -> Result<Self, HostError> {
         let (block_at, area) = vm.blocks(index).ok_or(HostError::NoSuchVcpu(index))?;
+        let (block, satellite) = (Block::new(&vm.storage, block_at)?, Block::new(&vm.storage, area)?);
+        let template = Block::new(&vm.storage, vm.template())?;
         if !vm.claim(index) {
             return Err(HostError::VcpuExists(index));
         }
         let clock_offset = vm.clock_offset();
-        let vcpu = Self {
+        block.clear();
+        vm.describe(block);
+        block.store(field::GPTO, clock_offset);
+        block.store(field::SAVE_AREA, area.bits());
+        // The template goes in first: it would overwrite the pointer back to the control block.
+        satellite.copy_from(template);
+        satellite.store(save_area::field::SDO, block_at.bits());
+        Ok(Self {
             vm,
             facility,
             index,
+            block,
             block_at,
             area,
             shadows: [0; Shadow::ALL.len()],
@@ -86,17 +94,7 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
             clock_offset,
             failure: None,
             statistics: Statistics::default(),
-        };
-        let block = vcpu.block();
-        block.clear()?;
-        vm.describe(&block)?;
-        block.store(field::GPTO, clock_offset)?;
-        block.store(field::SAVE_AREA, area.bits())?;
-        // The template goes in first: it would overwrite the pointer back to the control block.
-        let satellite = Block::new(&vm.storage, area);
-        satellite.copy_from(vm.template())?;
-        satellite.store(save_area::field::SDO, block_at.bits())?;
-        Ok(vcpu)
+        })
     }
 
     /// Returns what was done so far.
@@ -116,10 +114,6 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
         &mut self.facility
     }
 
-    fn block(&self) -> Block<'vm, S> {
-        Block::new(&self.vm.storage, self.block_at)
-    }
-
     fn shadow(&mut self, which: Shadow) -> Option<&mut u64> {
         self.shadows.get_mut(which.place())
     }
@@ -131,70 +125,52 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
         Ok(Loaded { vcpu: self, on_cpu: None })
     }
 
-    /// Reads a register, with the system registers where `m4` says.
-    #[inline]
-    fn read_from(&mut self, id: RegId, m4: M4) -> Result<u64, RegisterError> {
-        match registers::in_block(id) {
-            Some(Home::Block(offset)) => self.block().load(offset).map_err(|_| lost(id)),
-            Some(Home::BlockWord(offset)) => {
-                self.block().load_word(offset).map(u64::from).map_err(|_| lost(id))
-            }
-            _ => self.read_at(id, m4),
-        }
-    }
-
-    /// Writes a register, with the system registers where `m4` says.
-    #[inline]
-    fn write_to(&mut self, id: RegId, value: u64, m4: M4) -> Result<(), RegisterError> {
-        match registers::in_block(id) {
-            Some(Home::Block(offset)) => self.block().store(offset, value).map_err(|_| lost(id)),
-            _ => self.write_at(id, value, m4),
-        }
-    }
-
-    /// Reads any register.
-    #[inline(never)]
+    /// Reads a register, with the system registers where `m4` says. Inline, so that of a register that the caller
+    /// names nothing is left but its place.
+    #[inline(always)]
     fn read_at(&mut self, id: RegId, m4: M4) -> Result<u64, RegisterError> {
-        let lost = |_: OutsideStorage| lost(id);
-        match home(id).ok_or(RegisterError::Unknown(id))? {
-            Home::Block(offset) => self.block().load(offset).map_err(lost),
-            Home::BlockWord(offset) => self.block().load_word(offset).map(u64::from).map_err(lost),
+        Ok(match home(id).ok_or(RegisterError::Unknown(id))? {
+            Home::Block(offset) => self.block.load(offset),
+            Home::BlockWord(offset) => u64::from(self.block.load_word(offset)),
             // What the machine does then is not known.
-            Home::SaveArea(registers::OSLAR) => Err(RegisterError::Unknown(id)),
+            Home::SaveArea(registers::OSLAR) => return Err(RegisterError::Unknown(id)),
             Home::SaveArea(register) => {
-                self.facility.easr(self.area, register, m4).map_err(|error| rejected(id, error.code))
-            }
-            Home::Shadow(shadow) => self.shadow(shadow).copied().ok_or(RegisterError::Unknown(id)),
-            Home::Clock => self.guest_count(id),
-            Home::Vector(_) => Err(RegisterError::Wide(id)),
-            Home::Limit(register) => self.vm.limit(register).ok_or(RegisterError::Unknown(id)),
-        }
-    }
-
-    /// Writes any register.
-    #[inline(never)]
-    fn write_at(&mut self, id: RegId, value: u64, m4: M4) -> Result<(), RegisterError> {
-        let lost = |_: OutsideStorage| lost(id);
-        match home(id).ok_or(RegisterError::Unknown(id))? {
-            Home::Block(offset) => self.block().store(offset, value).map_err(lost),
-            Home::BlockWord(offset) => {
-                let word = u32::try_from(value).map_err(|_| RegisterError::Value(id, value))?;
-                self.block().store_word(offset, word).map_err(lost)
-            }
-            Home::SaveArea(registers::OSLSR) => Err(RegisterError::ReadOnly(id)),
-            Home::SaveArea(register) => {
-                self.facility.sasr(self.area, register, m4, value).map_err(|error| rejected(id, error.code))
+                return self.facility.easr(self.area, register, m4).map_err(|error| rejected(id, error.code));
             }
             Home::Shadow(shadow) => {
-                *self.shadow(shadow).ok_or(RegisterError::Unknown(id))? = value;
-                Ok(())
+                return self.shadow(shadow).copied().ok_or(RegisterError::Unknown(id));
             }
-            Home::Clock => self.set_guest_count(id, value),
-            Home::Vector(_) => Err(RegisterError::Wide(id)),
-            Home::Limit(_) => Err(RegisterError::ReadOnly(id)),
-        }
+            Home::Clock => return self.guest_count(id),
+            Home::Vector(_) => return Err(RegisterError::Wide(id)),
+            Home::Limit(register) => return self.vm.limit(register).ok_or(RegisterError::Unknown(id)),
+        })
     }
 
+    /// Writes a register, with the system registers where `m4` says. Inline as reading is.
+    #[inline(always)]
+    fn write_at(&mut self, id: RegId, value: u64, m4: M4) -> Result<(), RegisterError> {
+        match home(id).ok_or(RegisterError::Unknown(id))? {
+            Home::Block(offset) => self.block.store(offset, value),
+            Home::BlockWord(offset) => {
+                let word = u32::try_from(value).map_err(|_| RegisterError::Value(id, value))?;
+                self.block.store_word(offset, word);
+            }
+            Home::SaveArea(registers::OSLSR) => return Err(RegisterError::ReadOnly(id)),
+            Home::SaveArea(register) => {
+                return self
+                    .facility
+                    .sasr(self.area, register, m4, value)
+                    .map_err(|error| rejected(id, error.code));
+            }
+            Home::Shadow(shadow) => *self.shadow(shadow).ok_or(RegisterError::Unknown(id))? = value,
+            Home::Clock => return self.set_guest_count(id, value),
+            Home::Vector(_) => return Err(RegisterError::Wide(id)),
+            Home::Limit(_) => return Err(RegisterError::ReadOnly(id)),
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
     fn guest_count(&mut self, id: RegId) -> Result<u64, RegisterError> {
         let mut parameters = [self.vm.clock_offset(), 0];
         let code = PtffFunction::QueryArmGuestPhysicalTime.code();
@@ -209,10 +185,6 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
         self.vm.set_clock_offset(parameters[1]);
         Ok(())
     }
-}
-
-const fn lost(id: RegId) -> RegisterError {
-    RegisterError::Host(id, LOST_STORAGE)
 }
 
 const fn rejected(id: RegId, code: ProgramCode) -> RegisterError {
@@ -252,14 +224,14 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Registers
 impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Registers
     for Loaded<'_, '_, F, C, S, L>
 {
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
-        self.vcpu.read_from(id, M4::Loaded)
+        self.vcpu.read_at(id, M4::Loaded)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
-        self.vcpu.write_to(id, value, M4::Loaded)
+        self.vcpu.write_at(id, value, M4::Loaded)
     }
 
     fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
@@ -288,7 +260,7 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
     /// Executes SAE once and decodes what it recorded.
     fn enter(&mut self) -> Result<Interception, HostError> {
         let vcpu = &mut *self.vcpu;
-        let block = vcpu.block();
+        let block = vcpu.block;
         if self.on_cpu != Some(vcpu.shadows) {
             for (shadow, value) in Shadow::ALL.into_iter().zip(vcpu.shadows) {
                 vcpu.facility.sasr(vcpu.area, shadow.number(), M4::Loaded, value)?;
@@ -296,10 +268,10 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
         }
         let clock_offset = vcpu.vm.clock_offset();
         if vcpu.clock_offset != clock_offset {
-            block.store(field::GPTO, clock_offset)?;
+            block.store(field::GPTO, clock_offset);
             vcpu.clock_offset = clock_offset;
         }
-        block.clear_interception()?;
+        block.clear_interception();
         vcpu.facility.sae(vcpu.block_at);
         for (shadow, value) in Shadow::ALL.into_iter().zip(&mut vcpu.shadows) {
             if shadow.is_guest_owned() {
@@ -308,7 +280,7 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
         }
         self.on_cpu = Some(vcpu.shadows);
         vcpu.statistics.entries = vcpu.statistics.entries.wrapping_add(1);
-        let interception = block.interception()?;
+        let interception = block.interception();
         vcpu.count(interception);
         Ok(interception)
     }

@@ -189,7 +189,7 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
             exit_requests: [const { AtomicBool::new(false) }; MAX_VCPUS],
             claimed: [const { AtomicBool::new(false) }; MAX_VCPUS],
         };
-        Block::new(&vm.storage, vm.system_control_area()).clear()?;
+        Block::new(&vm.storage, vm.system_control_area())?.clear();
         facility.qaaf(QaafFunction::QueryModelCapabilities.encode(), vm.capabilities())?;
         vm.check_capabilities()?;
         facility.qaaf(QaafFunction::InitialSaveArea { format: 0 }.encode(), vm.template())?;
@@ -199,7 +199,7 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
     /// Checks that the machine can do what was configured.
     fn check_capabilities(&self) -> Result<(), HostError> {
         // ssdf, ssaf and maxncpu share a doubleword.
-        let header = Block::new(&self.storage, self.capabilities()).load(qaaf::field::SSDF)?;
+        let header = Block::new(&self.storage, self.capabilities())?.load(qaaf::field::SSDF);
         let [state_formats, _, area_formats, _, _, _, high, low] = header.to_be_bytes();
         if (state_formats & area_formats) & FORMAT_0 == 0 {
             return Err(HostError::NoFormat);
@@ -268,7 +268,7 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
     }
 
     /// Writes the fields of a control block that belong to the VM.
-    pub(crate) fn describe(&self, block: &Block<'_, S>) -> Result<(), OutsideStorage> {
+    pub(crate) fn describe(&self, block: Block<'_>) {
         let last = 1_u64
             .checked_shl(u32::from(self.config.address_bits))
             .map_or(u64::MAX, |size| size.wrapping_sub(1));
@@ -276,11 +276,11 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
             LimitForm::LastAddress => last,
             LimitForm::Size => last.wrapping_add(1),
         };
-        block.store(field::MSO, 0)?;
-        block.store(field::MSL, limit)?;
-        block.store(field::HBASCE, self.asce)?;
+        block.store(field::MSO, 0);
+        block.store(field::MSL, limit);
+        block.store(field::HBASCE, self.asce);
         // CHOICE: vCPUs of one VM name the same system control area; the sources never set scad.
-        block.store(field::SCAD, self.system_control_area().bits())
+        block.store(field::SCAD, self.system_control_area().bits());
     }
 
     pub(crate) fn clock_offset(&self) -> u64 {
@@ -300,7 +300,7 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
     /// Returns what the machine offers of an identification register.
     pub(crate) fn limit(&self, register: SystemRegisterNumber) -> Option<u64> {
         let offset = self.config.qmc_base.offset(QmcIndex::of_register(register)?)?;
-        Block::new(&self.storage, self.capabilities()).load(offset).ok()
+        Block::new(&self.storage, self.capabilities()).ok().map(|block| block.load(offset))
     }
 
     pub(crate) fn take_exit_request(&self, vcpu: VcpuIndex) -> bool {

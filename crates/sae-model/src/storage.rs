@@ -3,7 +3,8 @@
 use arm_arch::Pa;
 use arm_exec::Ram;
 use mmu_xlate::TableMemory;
-use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
+use s390_arch::sae::BLOCK_BYTES;
+use s390_arch::{Absolute, AbsoluteStorage, Frame, OutsideStorage};
 
 /// Absolute storage over the pages that the engine works on: both see the same bytes.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,11 @@ impl AbsoluteStorage for Storage<'_> {
     ) -> Result<Result<(), [u8; 8]>, OutsideStorage> {
         let swapped = self.0.compare_exchange8(Pa::new(at.bits()), current, new);
         swapped.map(|swapped| swapped.map(|_| ())).ok_or(OutsideStorage(at))
+    }
+
+    fn frame(&self, at: Absolute) -> Result<&Frame, OutsideStorage> {
+        let page = if at.is_aligned(BLOCK_BYTES) { self.0.page(Pa::new(at.bits())) } else { None };
+        page.and_then(|page| page.doublewords(0)).ok_or(OutsideStorage(at))
     }
 
     fn read_bytes(&self, at: Absolute, into: &mut [u8]) -> Result<(), OutsideStorage> {

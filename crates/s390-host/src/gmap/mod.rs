@@ -487,6 +487,6 @@ pub(crate) fn collect_dirty<C: HostControl, S: AbsoluteStorage>(
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

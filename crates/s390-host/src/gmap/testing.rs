@@ -6,7 +6,7 @@ use mmu_xlate::dat::{Access, Features, Leaf, Translation, walk_asce};
 use s390_arch::dat::{Asce, Virtual};
 use s390_arch::pgm::AccessException;
 use s390_arch::sae::HostControl;
-use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
+use s390_arch::{Absolute, AbsoluteStorage, Frame, OutsideStorage};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -46,6 +46,10 @@ impl AbsoluteStorage for Memory {
         let (current, new) = (u64::from_ne_bytes(current), u64::from_ne_bytes(new));
         let swapped = self.word(at)?.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst);
         Ok(swapped.map(|_| ()).map_err(u64::to_ne_bytes))
+    }
+    fn frame(&self, at: Absolute) -> Result<&Frame, OutsideStorage> {
+        let first = at.is_aligned(4096).then(|| usize::try_from(at.bits() / 8).ok()).flatten();
+        first.and_then(|first| self.0.get(first..)?.first_chunk()).ok_or(OutsideStorage(at))
     }
     fn read_bytes(&self, at: Absolute, into: &mut [u8]) -> Result<(), OutsideStorage> {
         for (offset, byte) in (0..).zip(into) {
