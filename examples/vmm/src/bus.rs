@@ -10,10 +10,35 @@ use vm_superio::rtc_pl031::NoEvents;
 use xarch_abi::{AccessSize, DeviceAccess, DeviceAnswer, DeviceOperation};
 
 /// Everything that answers on the bus beside RAM and the interrupt controller.
+///
+/// A device's interrupt line is driven where it changes, and while the device is held: of two threads that change it,
+/// the later one has the last word at the interrupt controller too.
 #[derive(Debug)]
 pub struct Bus {
-    uart: Mutex<Pl011>,
-    rtc: Mutex<Clock>,
+    uart: Mutex<Wired<Pl011>>,
+    rtc: Mutex<Wired<Clock>>,
+}
+
+/// A device and the level that its interrupt line was last driven to.
+#[derive(Debug)]
+struct Wired<D> {
+    device: D,
+    intid: u32,
+    high: bool,
+}
+
+impl<D> Wired<D> {
+    fn new(device: D, intid: u32) -> Mutex<Self> {
+        Mutex::new(Self { device, intid, high: false })
+    }
+
+    /// Drives the line where it is to change.
+    fn settle(&mut self, high: bool, drive: impl FnOnce(u32, bool)) {
+        if self.high != high {
+            self.high = high;
+            drive(self.intid, high);
+        }
+    }
 }
 
 /// `vm-superio`'s PL031. It keeps the time but has no alarm: the match register is storage.
@@ -22,7 +47,7 @@ struct Clock(Rtc<NoEvents>);
 
 impl Default for Bus {
     fn default() -> Self {
-        Self { uart: Mutex::default(), rtc: Mutex::new(Clock(Rtc::new())) }
+        Self { uart: Wired::new(Pl011::default(), UART_INTID), rtc: Wired::new(Clock(Rtc::new()), RTC_INTID) }
     }
 }
 
@@ -38,35 +63,40 @@ fn offset(access: &DeviceAccess, (base, bytes): (u64, u64)) -> Option<u64> {
 }
 
 impl Bus {
-    /// Answers an access, and says what the interrupt lines of the device are now.
-    pub fn access(&self, access: &DeviceAccess) -> (DeviceAnswer, Option<(u32, bool)>) {
+    /// Answers an access; `drive` is told the number of an interrupt line that changes, and its new level.
+    pub fn access(&self, access: &DeviceAccess, drive: impl FnOnce(u32, bool)) -> DeviceAnswer {
         if let Some(offset) = offset(access, UART) {
             let mut uart = lock(&self.uart);
             let answer = word(access, offset, |offset, operation| match operation {
-                DeviceOperation::Read => uart.read(offset),
+                DeviceOperation::Read => uart.device.read(offset),
                 DeviceOperation::Write(value) => {
                     let value = u32::try_from(value & 0xffff_ffff).unwrap_or(u32::MAX);
-                    if let Some(byte) = uart.write(offset, value) {
+                    if let Some(byte) = uart.device.write(offset, value) {
                         console::write(byte);
                     }
                     0
                 }
             });
-            return (answer, Some((UART_INTID, uart.interrupt())));
+            let level = uart.device.interrupt();
+            uart.settle(level, drive);
+            return answer;
         }
         if let Some(offset) = offset(access, RTC) {
             let mut rtc = lock(&self.rtc);
-            let answer = word(access, offset, |offset, operation| rtc.0.access(offset, operation));
-            return (answer, Some((RTC_INTID, rtc.interrupt())));
+            let answer = word(access, offset, |offset, operation| rtc.device.0.access(offset, operation));
+            let level = rtc.device.interrupt();
+            rtc.settle(level, drive);
+            return answer;
         }
-        (DeviceAnswer::Absent, None)
+        DeviceAnswer::Absent
     }
 
-    /// Gives typed bytes to the serial port; returns its interrupt line.
-    pub fn type_in(&self, bytes: &[u8]) -> (u32, bool) {
+    /// Gives typed bytes to the serial port; `drive` as for [`access`](Self::access).
+    pub fn type_in(&self, bytes: &[u8], drive: impl FnOnce(u32, bool)) {
         let mut uart = lock(&self.uart);
-        uart.receive(bytes);
-        (UART_INTID, uart.interrupt())
+        uart.device.receive(bytes);
+        let level = uart.device.interrupt();
+        uart.settle(level, drive);
     }
 
     /// Makes what was printed visible.
@@ -140,7 +170,29 @@ mod tests {
 
     fn read(bus: &Bus, address: u64, size: AccessSize) -> DeviceAnswer {
         let access = DeviceAccess { address: GuestPa::new(address), size, operation: DeviceOperation::Read };
-        bus.access(&access).0
+        bus.access(&access, |intid, high| panic!("line {intid} is driven to {high}"))
+    }
+
+    #[test]
+    fn a_line_is_driven_where_it_changes_and_only_then() {
+        let bus = Bus::default();
+        let mut seen = Vec::new();
+        let mut write = |offset, value, seen: &mut Vec<(u32, bool)>| {
+            let address = GuestPa::new(UART.0 + offset);
+            let access =
+                DeviceAccess { address, size: AccessSize::Word, operation: DeviceOperation::Write(value) };
+            assert_eq!(bus.access(&access, |intid, high| seen.push((intid, high))), DeviceAnswer::Done);
+        };
+        // UARTCR: on; UARTIMSC: receive and receive timeout.
+        write(0x30, 0x301, &mut seen);
+        write(0x38, 0x50, &mut seen);
+        assert_eq!(seen, []);
+        bus.type_in(b"a", |intid, high| seen.push((intid, high)));
+        bus.type_in(b"b", |intid, high| seen.push((intid, high)));
+        assert_eq!(seen, [(UART_INTID, true)]);
+        // UARTICR.
+        write(0x44, 0x50, &mut seen);
+        assert_eq!(seen, [(UART_INTID, true), (UART_INTID, false)]);
     }
 
     #[test]

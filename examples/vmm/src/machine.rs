@@ -124,18 +124,15 @@ struct Host<'a> {
 }
 
 impl Host<'_> {
-    fn drive(&self, line: Option<(u32, bool)>) {
-        if let Some((intid, high)) = line
-            && let Some(spi) = Spi::new(intid)
-        {
+    fn drive(&self, intid: u32, high: bool) {
+        if let Some(spi) = Spi::new(intid) {
             self.core.set_spi_level(spi, if high { Line::High } else { Line::Low }, self);
         }
     }
 
     /// Gives typed bytes to the serial port.
     fn type_in(&self, bytes: &[u8]) {
-        let line = self.bus.type_in(bytes);
-        self.drive(Some(line));
+        self.bus.type_in(bytes, |intid, high| self.drive(intid, high));
     }
 
     /// Ends the machine; the first reason stands, but a machine that the person has ended does not start again.
@@ -162,9 +159,7 @@ impl Platform for Host<'_> {
     }
 
     fn device(&self, _vcpu: VcpuIndex, access: &DeviceAccess) -> Option<DeviceAnswer> {
-        let (answer, line) = self.bus.access(access);
-        self.drive(line);
-        Some(answer)
+        Some(self.bus.access(access, |intid, high| self.drive(intid, high)))
     }
 
     fn kick(&self, vcpu: VcpuIndex) {
