@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use arm_arch::feature::cpu::{NamedModel, WriteError};
 use arm_arch::feature::models::{ARMV8_0, CORTEX_A57, MAX_MODELLED, MODELS, NEOVERSE_N1, NEOVERSE_V1};
 use arm_arch::feature::{
-    CpuModel, Duty, FIELDS, Feature, IdRegisters, Kind, Reason, Requirement, Term, Version,
+    AARCH32_FIELDS, CpuModel, Duty, FIELDS, Feature, IdRegisters, Kind, Reason, Requirement, Term, Version,
 };
 use arm_arch::sysreg::names::*;
 use arm_arch::sysreg::{DczidEl0, SysRegId};
@@ -44,7 +44,7 @@ fn models(count: usize) -> Vec<CpuModel> {
     while made.len() < count {
         let mut ids = *random.pick(MODELS).model.ids();
         let often = random.pick(&[2, 8, 64]);
-        for field in FIELDS {
+        for field in FIELDS.iter().chain(AARCH32_FIELDS) {
             if random.one_in(often) {
                 ids.put(field, random.next());
             }
@@ -98,7 +98,7 @@ fn what_fits_two_hosts_fits_their_meet_but_for_parts() {
 fn sanitising_lowers_and_never_raises() {
     for (number, model) in models(300).iter().enumerate() {
         let mut ids = *model.ids();
-        for (at, field) in FIELDS.iter().enumerate() {
+        for (at, field) in FIELDS.iter().chain(AARCH32_FIELDS).enumerate() {
             if (number + at) % 7 == 0 {
                 ids.put(field, 0xf);
             }
@@ -128,6 +128,25 @@ fn data() -> BTreeMap<String, Vec<(String, u64)>> {
 fn named_models_hold_what_the_data_says() {
     const REGISTERS: &[(&str, SysRegId)] = &[
         ("MIDR_EL1", MIDR_EL1),
+        ("ID_PFR0_EL1", ID_PFR0_EL1),
+        ("ID_PFR1_EL1", ID_PFR1_EL1),
+        ("ID_PFR2_EL1", ID_PFR2_EL1),
+        ("ID_DFR0_EL1", ID_DFR0_EL1),
+        ("ID_MMFR0_EL1", ID_MMFR0_EL1),
+        ("ID_MMFR1_EL1", ID_MMFR1_EL1),
+        ("ID_MMFR2_EL1", ID_MMFR2_EL1),
+        ("ID_MMFR3_EL1", ID_MMFR3_EL1),
+        ("ID_MMFR4_EL1", ID_MMFR4_EL1),
+        ("ID_ISAR0_EL1", ID_ISAR0_EL1),
+        ("ID_ISAR1_EL1", ID_ISAR1_EL1),
+        ("ID_ISAR2_EL1", ID_ISAR2_EL1),
+        ("ID_ISAR3_EL1", ID_ISAR3_EL1),
+        ("ID_ISAR4_EL1", ID_ISAR4_EL1),
+        ("ID_ISAR5_EL1", ID_ISAR5_EL1),
+        ("ID_ISAR6_EL1", ID_ISAR6_EL1),
+        ("MVFR0_EL1", MVFR0_EL1),
+        ("MVFR1_EL1", MVFR1_EL1),
+        ("MVFR2_EL1", MVFR2_EL1),
         ("ID_AA64PFR0_EL1", ID_AA64PFR0_EL1),
         ("ID_AA64PFR1_EL1", ID_AA64PFR1_EL1),
         ("ID_AA64ZFR0_EL1", ID_AA64ZFR0_EL1),
@@ -153,12 +172,6 @@ fn named_models_hold_what_the_data_says() {
                 "CCSIDR.L1D" => caches(0),
                 "CCSIDR.L1I" => caches(1),
                 "CCSIDR.L2" => caches(2),
-                // AArch32, not modelled.
-                name if !name.starts_with("ID_AA64")
-                    && (name.starts_with("ID_") || name.starts_with("MVFR")) =>
-                {
-                    continue;
-                }
                 name => {
                     let (_, id) = REGISTERS
                         .iter()
@@ -324,8 +337,8 @@ fn a_users_write_may_not_leave_a_feature_without_one_it_needs() {
     assert_eq!(error.to_string(), "ID_AA64ISAR1_EL1: FEAT_SVE needs FEAT_FCMA");
     let more = limit.check_write(&now, ID_AA64PFR0_EL1, pfr0 | 1 << 52).unwrap_err();
     assert_eq!(more.to_string(), "ID_AA64PFR0_EL1: field RME asks for 0x1, 0x0 is there");
-    let part = limit.check_write(&now, MIDR_EL1, 0).unwrap_err();
-    assert_eq!(part.to_string(), "S3_0_C0_C0_0: not writable");
+    let part = limit.check_write(&now, CLIDR_EL1, 0).unwrap_err();
+    assert_eq!(part.to_string(), "S3_1_C0_C0_1: not writable");
     assert!(matches!(part, WriteError::Limit(_)));
 }
 

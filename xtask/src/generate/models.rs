@@ -29,8 +29,7 @@ pub fn output(models: &Table, registers: &Table) -> Result<Output, String> {
     let [model, register, value, source] = ["model", "register", "value", "source"].map(|c| models.column(c));
     let (model, register, value, source) = (model?, register?, value?, source?);
     let mut text = format!(
-        "//! Named models, and where each value comes from. AArch64 only: the AArch32 half of the ID space is not \
-         modelled.\n{BANNER}\n\
+        "//! Named models, and where each value comes from.\n{BANNER}\n\
          use super::IdRegisters;\nuse super::cpu::{{CpuModel, NamedModel}};\nuse super::model;\n\
          use crate::sysreg::{{CtrEl0, DczidEl0, MidrEl1}};\n"
     );
@@ -68,23 +67,37 @@ fn constant_name(name: &str) -> String {
 }
 
 fn constant(name: &str, values: &[Value<'_>], registers: &Table) -> Result<String, String> {
-    let (r_name, crm, op2) = (registers.column("name")?, registers.column("CRm")?, registers.column("op2")?);
+    let [r_name, op0, op1, crn, crm, op2] =
+        ["name", "op0", "op1", "CRn", "CRm", "op2"].map(|c| registers.column(c));
+    let (r_name, op0, op1, crn, crm, op2) = (r_name?, op0?, op1?, crn?, crm?, op2?);
     let first = values.first().map_or("", |value| value.source);
     let mut text = format!(
         "\n/// `{name}`: {first}.\n#[rustfmt::skip]\npub const {}: NamedModel = NamedModel {{\n    name: \"{name}\",\n    \
-         source: \"{first}\",\n    model: CpuModel::new(IdRegisters {{\n        space: {{\n            \
-         let mut space = [0; 32];\n",
+         source: \"{first}\",\n    model: CpuModel::new(IdRegisters {{\n",
         constant_name(name)
     );
-    for Value { register, value, source } in values.iter().filter(|v| v.register.starts_with("ID_AA64")) {
-        let row = registers.rows.iter().find(|row| row[r_name] == *register);
-        let row = row.ok_or_else(|| format!("{name}: no register {register}"))?;
-        let number = |at: usize| row[at].parse::<usize>().map_err(|e| format!("{register}: {e}"));
-        let place = (number(crm)? - 4) * 8 + number(op2)?;
-        let note = if *source == first { String::new() } else { format!(": {source}") };
-        let _ = writeln!(text, "            space[{place}] = {value}; // {register}{note}");
+    // Two halves of the ID space: the AArch64 one from CRm = 4, the AArch32 one from CRm = 1; eight for each CRm.
+    for (field, from, length) in [("space", 4, 32), ("aarch32", 1, 24)] {
+        let mut lines = String::new();
+        for Value { register, value, source } in values {
+            let Some(row) = registers.rows.iter().find(|row| row[r_name] == *register) else { continue };
+            let number = |at: usize| row[at].parse::<usize>().map_err(|e| format!("{register}: {e}"));
+            let is_space = (number(op1)?, number(crn)?) == (0, 0) && number(op0)? == 3;
+            let place = (number(crm)?.wrapping_sub(from)).wrapping_mul(8).wrapping_add(number(op2)?);
+            if is_space && place < length {
+                let note = if *source == first { String::new() } else { format!(": {source}") };
+                let _ = writeln!(lines, "            space[{place}] = {value}; // {register}{note}");
+            }
+        }
+        if lines.is_empty() {
+            let _ = writeln!(text, "        {field}: [0; {length}],");
+        } else {
+            let _ = write!(
+                text,
+                "        {field}: {{\n            let mut space = [0; {length}];\n{lines}            space\n        }},\n"
+            );
+        }
     }
-    text.push_str("            space\n        },\n");
     for (register, field, kind) in OTHERS {
         let value = values.iter().find(|v| v.register == *register).map_or("0", |v| v.value);
         let value = if kind.is_empty() { value.into() } else { format!("{kind}::from_bits({value})") };

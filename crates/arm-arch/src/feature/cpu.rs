@@ -15,11 +15,12 @@
 //! assert_eq!(n1.version().unwrap().to_string(), "Armv8.2-A");
 //! ```
 
+use super::aarch32::follow;
 use super::requirement::{Duty, Requirement};
 use super::rule::Rule;
 use super::rules::RULES;
 use super::version::Version;
-use super::{FIELDS, Feature, Features, Field, IdError, IdRegisters, Kind, Reason, clauses};
+use super::{AARCH32_FIELDS, FIELDS, Feature, Features, Field, IdError, IdRegisters, Kind, Reason, clauses};
 use crate::feature::field::field;
 use crate::sysreg::{CtrEl0, DczidEl0, MidrEl1, SysRegId, names};
 use core::fmt;
@@ -88,14 +89,16 @@ impl CpuModel {
     /// field is lowered until it no longer announces them. Nothing is ever raised.
     #[must_use]
     pub fn sanitised(&self) -> Self {
-        let mut ids = IdRegisters { space: [0; 32], ..self.ids };
-        for field in FIELDS {
+        let mut ids = IdRegisters { space: [0; 32], aarch32: [0; 24], ..self.ids };
+        for field in self.ids.fields() {
             ids.put(field, self.ids.field(field));
         }
         let ctr = CTR_FIELDS.iter().fold(CTR_RES1, |ctr, f| f.put(ctr, f.of(self.ids.ctr.into_bits())));
         ids.ctr = CtrEl0::from_bits(ctr);
         ids.dczid = DczidEl0::from_bits(self.ids.dczid.into_bits() & 0x1f);
         close(&mut ids);
+        let features = Features::of(&ids);
+        follow(&mut ids, &features);
         Self { ids }
     }
 
@@ -106,10 +109,8 @@ impl CpuModel {
     #[must_use]
     pub fn meet(&self, other: &Self) -> Self {
         let (a, b) = (&self.ids, &other.ids);
-        let mut ids = IdRegisters { space: [0; 32], ..IdRegisters::default() };
-        for field in FIELDS {
-            ids.put(field, field.meet(a.field(field), b.field(field)));
-        }
+        let mut ids = IdRegisters::default();
+        ids.put_meet(a, b);
         let (left, right) = (a.ctr.into_bits(), b.ctr.into_bits());
         let ctr = CTR_FIELDS.iter().fold(0, |ctr, f| f.put(ctr, f.meet(f.of(left), f.of(right))));
         ids.ctr = CtrEl0::from_bits(ctr);
@@ -143,11 +144,13 @@ impl CpuModel {
     pub fn misfits(&self, host: &Self) -> impl Iterator<Item = IdError> {
         let (guest, host) = (self.ids, host.ids);
         let zva = guest.dczid.dzp() || guest.dczid.into_bits() & 0x1f == host.dczid.into_bits() & 0x1f;
-        FIELDS.iter().chain(CTR_FIELDS).chain(if zva { &[] } else { DCZID_FIELDS }).filter_map(move |field| {
-            let (wanted, limit) = (guest.field(field), host.field(field));
-            let reason = Reason::Field { field, wanted, limit };
-            (!field.fits(wanted, limit)).then_some(IdError { register: field.register, reason })
-        })
+        guest.fields().chain(CTR_FIELDS).chain(if zva { &[] } else { DCZID_FIELDS }).filter_map(
+            move |field| {
+                let (wanted, limit) = (guest.field(field), host.field(field));
+                let reason = Reason::Field { field, wanted, limit };
+                (!field.fits(wanted, limit)).then_some(IdError { register: field.register, reason })
+            },
+        )
     }
 
     /// Checks a value that a user wants a register of a guest to have, where `self` is the most there may be and `now`
@@ -186,7 +189,7 @@ impl CpuModel {
     /// Returns each field in which two models differ, by register.
     pub fn diff(&self, other: &Self) -> impl Iterator<Item = Difference> {
         let (left, right) = (self.ids, other.ids);
-        FIELDS.iter().chain(CTR_FIELDS).chain(DCZID_FIELDS).filter_map(move |field| {
+        FIELDS.iter().chain(AARCH32_FIELDS).chain(CTR_FIELDS).chain(DCZID_FIELDS).filter_map(move |field| {
             let (left, right) = (left.field(field), right.field(field));
             (left != right).then_some(Difference { field, left, right })
         })
@@ -358,4 +361,14 @@ static NAMES: &[(SysRegId, &str)] = &[
     (names::ID_AA64MMFR1_EL1, "ID_AA64MMFR1_EL1"), (names::ID_AA64MMFR2_EL1, "ID_AA64MMFR2_EL1"),
     (names::ID_AA64MMFR3_EL1, "ID_AA64MMFR3_EL1"), (names::ID_AA64MMFR4_EL1, "ID_AA64MMFR4_EL1"),
     (names::CTR_EL0, "CTR_EL0"), (names::DCZID_EL0, "DCZID_EL0"),
+    (names::ID_PFR0_EL1, "ID_PFR0_EL1"), (names::ID_PFR1_EL1, "ID_PFR1_EL1"), (names::ID_PFR2_EL1, "ID_PFR2_EL1"),
+    (names::ID_DFR0_EL1, "ID_DFR0_EL1"), (names::ID_DFR1_EL1, "ID_DFR1_EL1"), (names::ID_AFR0_EL1, "ID_AFR0_EL1"),
+    (names::ID_MMFR0_EL1, "ID_MMFR0_EL1"), (names::ID_MMFR1_EL1, "ID_MMFR1_EL1"),
+    (names::ID_MMFR2_EL1, "ID_MMFR2_EL1"), (names::ID_MMFR3_EL1, "ID_MMFR3_EL1"),
+    (names::ID_MMFR4_EL1, "ID_MMFR4_EL1"), (names::ID_MMFR5_EL1, "ID_MMFR5_EL1"),
+    (names::ID_ISAR0_EL1, "ID_ISAR0_EL1"), (names::ID_ISAR1_EL1, "ID_ISAR1_EL1"),
+    (names::ID_ISAR2_EL1, "ID_ISAR2_EL1"), (names::ID_ISAR3_EL1, "ID_ISAR3_EL1"),
+    (names::ID_ISAR4_EL1, "ID_ISAR4_EL1"), (names::ID_ISAR5_EL1, "ID_ISAR5_EL1"),
+    (names::ID_ISAR6_EL1, "ID_ISAR6_EL1"), (names::MVFR0_EL1, "MVFR0_EL1"), (names::MVFR1_EL1, "MVFR1_EL1"),
+    (names::MVFR2_EL1, "MVFR2_EL1"),
 ];

@@ -1,7 +1,7 @@
 //! The set of ID registers of a processing element.
 
 use super::cpu::{CTR_FIELDS, CTR_RES1, register_name};
-use super::{FIELDS, Field};
+use super::{AARCH32_FIELDS, FIELDS, Field};
 use crate::sysreg::names;
 use crate::sysreg::{
     CtrEl0, DczidEl0, IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1,
@@ -9,14 +9,15 @@ use crate::sysreg::{
 };
 use core::fmt;
 
-/// The ID registers that all processing elements of a machine share: the AArch64 ID space (op0 = 3, op1 = 0,
-/// CRn = 0, CRm = 4 to 7) and those that describe part, caches and DC ZVA.
+/// The ID registers that all processing elements of a machine share: the ID space (op0 = 3, op1 = 0, CRn = 0, CRm = 1
+/// to 3 for AArch32, 4 to 7 for AArch64) and those that describe part, caches and DC ZVA.
 ///
-/// The AArch32 half of the space (CRm = 1 to 3) reads as zero, as AArch32 is not modelled. `MPIDR_EL1` belongs to
-/// each element and is not here; the caches behind `CSSELR_EL1` are described by [`IdRegisters::ccsidr`].
+/// `MPIDR_EL1` belongs to each element and is not here; the caches behind `CSSELR_EL1` are described by [`IdRegisters::ccsidr`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct IdRegisters {
     pub(super) space: [u64; 32],
+    /// The AArch32 half: UNKNOWN where EL0 cannot use AArch32 (CHOICE: zero).
+    pub(super) aarch32: [u64; 24],
     /// `MIDR_EL1`.
     pub midr: MidrEl1,
     /// `REVIDR_EL1`.
@@ -44,15 +45,6 @@ pub const fn is_id_space(id: SysRegId) -> bool {
     id.op0() == 3 && id.op1() == 0 && id.crn() == 0 && matches!(id.crm(), 1..=7)
 }
 
-/// Where an AArch64 ID register lies in the array; `None` for any other encoding.
-fn index(id: SysRegId) -> Option<usize> {
-    if !is_id_space(id) {
-        return None;
-    }
-    let row = id.crm().checked_sub(4)?;
-    Some(usize::from(row << 3 | id.op2()))
-}
-
 /// The bits of `MIDR_EL1`.
 const MIDR: u64 = 0xffff_ffff;
 /// `DCZID_EL0.DZP`: DC ZVA is prohibited.
@@ -75,8 +67,7 @@ impl IdRegisters {
             names::CTR_EL0 => self.ctr.into_bits(),
             names::DCZID_EL0 => self.dczid.into_bits(),
             names::CLIDR_EL1 => self.clidr,
-            _ if is_id_space(id) => index(id).and_then(|at| self.space.get(at).copied()).unwrap_or(0),
-            _ => return None,
+            _ => return self.slot(id).copied(),
         })
     }
 
@@ -90,7 +81,7 @@ impl IdRegisters {
             names::CTR_EL0 => self.ctr = CtrEl0::from_bits(value),
             names::DCZID_EL0 => self.dczid = DczidEl0::from_bits(value),
             names::CLIDR_EL1 => self.clidr = value,
-            _ => match index(id).and_then(|at| self.space.get_mut(at)) {
+            _ => match self.slot_mut(id) {
                 Some(slot) => *slot = value,
                 None => return false,
             },
@@ -110,18 +101,49 @@ impl IdRegisters {
         }
     }
 
+    /// Where a register of the ID space lies: eight for each CRm.
+    fn slot(&self, id: SysRegId) -> Option<&u64> {
+        let op2 = usize::from(id.op2());
+        match (is_id_space(id), id.crm().checked_sub(4)) {
+            (true, Some(row)) => self.space.get(usize::from(row << 3) | op2),
+            (true, None) => self.aarch32.get(usize::from(id.crm().wrapping_sub(1) << 3) | op2),
+            (false, _) => None,
+        }
+    }
+
+    fn slot_mut(&mut self, id: SysRegId) -> Option<&mut u64> {
+        let op2 = usize::from(id.op2());
+        match (is_id_space(id), id.crm().checked_sub(4)) {
+            (true, Some(row)) => self.space.get_mut(usize::from(row << 3) | op2),
+            (true, None) => self.aarch32.get_mut(usize::from(id.crm().wrapping_sub(1) << 3) | op2),
+            (false, _) => None,
+        }
+    }
+
+    /// Returns the fields of the ID space that say something here: the AArch32 ones only if EL0 can use AArch32.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &'static Field> + use<> {
+        // ID_AA64PFR0_EL1.EL0 is 2. Arm ARM, FEAT_AA32EL0.
+        let aarch32: &[Field] = if self.pfr0().el0() >= 2 { AARCH32_FIELDS } else { &[] };
+        FIELDS.iter().chain(aarch32)
+    }
+
     /// Returns what both include of the ID space, field by field; the rest is that of `self`. [`CpuModel::meet`] treats
     /// all alike, and keeps no feature without those it needs.
     ///
     /// [`CpuModel::meet`]: super::CpuModel::meet
     #[must_use]
     pub fn meet(&self, other: &Self) -> Self {
-        let mut both = Self { space: [0; 32], ..*self };
-        for field in FIELDS {
-            let (a, b) = (self.field(field), other.field(field));
-            both.put(field, field.meet(a, b));
-        }
+        let mut both = Self { space: [0; 32], aarch32: [0; 24], ..*self };
+        both.put_meet(self, other);
         both
+    }
+
+    /// Makes each field of the ID space what both include; AArch32 only if both have it.
+    pub(super) fn put_meet(&mut self, a: &Self, b: &Self) {
+        let less = if a.pfr0().el0() < b.pfr0().el0() { a } else { b };
+        for field in less.fields() {
+            self.put(field, field.meet(a.field(field), b.field(field)));
+        }
     }
 
     /// Checks that a guest which was told these values can run where there is `host`.
@@ -130,7 +152,7 @@ impl IdRegisters {
     ///
     /// Names the first field that asks for more than there is.
     pub fn fits(&self, host: &Self) -> Result<(), IdError> {
-        for field in FIELDS {
+        for field in self.fields() {
             let (wanted, limit) = (self.field(field), host.field(field));
             if !field.fits(wanted, limit) {
                 return Err(IdError {
@@ -160,7 +182,8 @@ impl IdRegisters {
             names::MIDR_EL1 => return reserved(register, value & !MIDR),
             names::DCZID_EL0 if value == host | DZP => return Ok(()),
             names::CTR_EL0 => CTR_FIELDS,
-            _ if index(register).is_some() => FIELDS,
+            _ if is_id_space(register) && register.crm() >= 4 => FIELDS,
+            _ if is_id_space(register) && self.pfr0().el0() >= 2 => AARCH32_FIELDS,
             _ => return Err(IdError { register, reason: Reason::NotWritable }),
         };
         let mut left = value;
@@ -183,7 +206,7 @@ impl IdRegisters {
 
     /// Sets a field.
     pub fn put(&mut self, field: &Field, value: u64) {
-        if let Some(slot) = index(field.register).and_then(|at| self.space.get_mut(at)) {
+        if let Some(slot) = self.slot_mut(field.register) {
             *slot = field.put(*slot, value);
         }
     }

@@ -2,9 +2,11 @@
 //!
 //! [`IdRegisters`] is what a guest is told; [`Features`] is what follows from it and what code asks. The tables are
 //! generated: [`FIELDS`] says where each field lies and how two values compare, the rules say which values announce
-//! which feature, the requirements which features go together. A field that has no name is RES0. [`CpuModel`] is the
+//! which feature, the requirements which features go together. A field that has no name is RES0. [`AARCH32_FIELDS`] are
+//! those of the AArch32 registers, which announce nothing of their own here. [`CpuModel`] is the
 //! value one computes with: what several hosts have in common, whether a guest fits, what two models differ in.
 
+mod aarch32;
 pub mod cpu;
 mod field;
 mod fields;
@@ -19,6 +21,7 @@ mod rules;
 mod sanitise;
 pub mod version;
 
+pub use aarch32::AARCH32_FIELDS;
 pub use cpu::CpuModel;
 pub use field::{Field, Kind};
 pub use fields::FIELDS;

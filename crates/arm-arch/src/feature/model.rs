@@ -22,6 +22,7 @@ pub const MAX_MODELLED: IdRegisters = IdRegisters {
     ccsidr_l1i: 0,
     ccsidr_l2: 0,
     space: space(),
+    aarch32: [0; 24],
     revidr: 0,
     aidr: 0,
 };
