@@ -310,7 +310,7 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
     };
     let dirtied = managed && access.dirties();
     let mut new = if dirtied { low & !READ_ONLY } else { low };
-    if access.sets_access_flag() {
+    if params.ha && access.sets_access_flag() {
         new |= ACCESS_FLAG;
     }
     decided(source.recorder(), Stage::One, Some(at_level), Rule::Permitted);

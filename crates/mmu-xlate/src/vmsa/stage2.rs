@@ -254,7 +254,7 @@ fn judge<E: Descriptor, H: Hardware>(
     };
     let dirtied = managed && dirties;
     let mut new = if dirtied { low | WRITABLE } else { low };
-    if access.sets_access_flag() {
+    if params.ha && access.sets_access_flag() {
         new |= ACCESS_FLAG;
     }
     decided(source.recorder(), Stage::Two, Some(at_level), Rule::Permitted);
