@@ -44,5 +44,5 @@ pub use exit::{
 };
 pub use guest::{CompletionError, Guest};
 pub use lock::Lock;
-pub use platform::{Platform, Slot, TraceEvent, Writable};
+pub use platform::{Platform, Slot, TraceEvent, Unreadable, Writable};
 pub use reg::{Bank, RegId, RegisterError, Registers};

@@ -23,6 +23,10 @@ pub enum Writable {
     No,
 }
 
+/// Guest memory that cannot be read: from here on no slot holds it, or the platform does not give it away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unreadable(pub GuestPa);
+
 /// What the platform may want to see of a vCPU's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TraceEvent {
@@ -38,6 +42,19 @@ pub enum TraceEvent {
 pub trait Platform {
     /// Returns the slot that holds `address`.
     fn slot(&self, address: GuestPa) -> Option<Slot>;
+
+    /// Copies guest memory out, for the guest side to look at an instruction or at the guest's own tables. An aligned
+    /// doubleword is read in one go, as the vCPUs' accesses are.
+    ///
+    /// By default nothing can be read; what depends on it then takes the exception that hardware takes where nothing
+    /// answers.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names the first address without memory; `into` is then unspecified.
+    fn read_memory(&self, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
+        let _ = into;
+        Err(Unreadable(address))
+    }
 
     /// Accesses a device. `None` means that the answer comes later, by token; the run then returns
     /// to the embedder.
