@@ -1,6 +1,7 @@
 //! What a processing element has of the translation system.
 
 use arm_arch::Granule;
+use arm_arch::feature::{CpuModel, Feature};
 
 /// Hardware management of the access flag and dirty state. Arm ARM, ID_AA64MMFR1_EL1.HAFDBS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,6 +192,71 @@ impl Implementation {
         mte_canonical_tags: false,
     };
 
+    /// Returns what a processing element announces.
+    #[must_use]
+    pub fn of(model: &CpuModel) -> Self {
+        let (ids, features) = (model.ids(), model.features());
+        let has = |feature| features.has(feature);
+        let hafdbs = match (ids.mmfr1().hafdbs(), has(Feature::HAFT)) {
+            (_, true) => HardwareUpdates::TableAccessFlag,
+            (0, false) => HardwareUpdates::None,
+            (1, false) => HardwareUpdates::AccessFlag,
+            (_, false) => HardwareUpdates::DirtyState,
+        };
+        Self {
+            // ID_AA64MMFR0_EL1.PARange; what is reserved is at least the largest that is not.
+            pa_bits: match ids.mmfr0().parange() {
+                0 => 32,
+                1 => 36,
+                2 => 40,
+                3 => 42,
+                4 => 44,
+                5 => 48,
+                6 => 52,
+                _ => 56,
+            },
+            el2: has(Feature::EL2),
+            el3: has(Feature::EL3),
+            granule_4k: has(Feature::TGran4K),
+            granule_16k: has(Feature::TGran16K),
+            granule_64k: has(Feature::TGran64K),
+            ttst: has(Feature::TTST),
+            lva: has(Feature::LVA),
+            lva3: has(Feature::LVA3),
+            lpa: has(Feature::LPA),
+            lpa2: has(Feature::LPA2),
+            d128: has(Feature::D128),
+            hpds: has(Feature::HPDS),
+            hafdbs,
+            vhe: has(Feature::VHE),
+            sel2: has(Feature::SEL2),
+            rme: has(Feature::RME),
+            nv: has(Feature::NV),
+            pan3: has(Feature::PAN3),
+            e0pd: has(Feature::E0PD),
+            nfd: has(Feature::SVE),
+            tbid: has(Feature::PAuth),
+            mtx: has(Feature::MTE_NO_ADDRESS_TAGS),
+            mte_perm: has(Feature::MTE_PERM),
+            cmow: has(Feature::CMOW),
+            xnx: has(Feature::XNX),
+            fwb: has(Feature::S2FWB),
+            xs: has(Feature::XS),
+            tcr2: has(Feature::TCR2),
+            s1pie: has(Feature::S1PIE),
+            s2pie: has(Feature::S2PIE),
+            s1poe: has(Feature::S1POE),
+            s2poe: has(Feature::S2POE),
+            aie: has(Feature::AIE),
+            the: has(Feature::THE),
+            fgt: has(Feature::FGT),
+            pan2: has(Feature::PAN2),
+            ats1a: has(Feature::ATS1A),
+            mte2: has(Feature::MTE2),
+            mte_canonical_tags: has(Feature::MTE_CANONICAL_TAGS),
+        }
+    }
+
     /// Returns the granule that a TG field means; `wanted` is `None` for its reserved encodings.
     ///
     /// CHOICE: reserved and unimplemented ones mean the smallest implemented granule (the
@@ -219,5 +285,28 @@ impl Implementation {
     /// Whether `TCR2_ELx.HAFT` exists.
     pub(super) const fn has_haft(&self) -> bool {
         matches!(self.hafdbs, HardwareUpdates::TableAccessFlag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arm_arch::feature::models;
+
+    #[test]
+    fn parts_have_what_their_manuals_say() {
+        // Cortex-A57 MPCore TRM: 44-bit physical addresses, 4 KiB and 64 KiB granules, Armv8.0.
+        let a57 = Implementation { pa_bits: 44, granule_16k: false, ..Implementation::ARMV8_0 };
+        assert_eq!(Implementation::of(&models::CORTEX_A57.model), a57);
+        // Neoverse N1 TRM: 48 bits, all granules, Armv8.2: HPDS, VHE, hardware updates of both kinds, AT S1E1RP, XNX.
+        let n1 = Implementation {
+            hpds: true,
+            vhe: true,
+            hafdbs: HardwareUpdates::DirtyState,
+            pan2: true,
+            xnx: true,
+            ..Implementation::ARMV8_0
+        };
+        assert_eq!(Implementation::of(&models::NEOVERSE_N1.model), n1);
     }
 }
