@@ -15,6 +15,8 @@ pub(crate) enum Cause {
         /// The stage-1 level whose descriptor was being loaded.
         walk_level: Option<Level>,
     },
+    /// A watchpoint: its ESR.
+    Debug(u64),
 }
 
 /// An access that did not happen.

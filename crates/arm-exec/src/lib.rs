@@ -62,6 +62,7 @@
 
 mod abort;
 mod block;
+mod debug;
 mod decode;
 mod domain;
 mod env;

@@ -119,11 +119,18 @@ impl<'m> Pe<'m> {
             access = access.unaligned();
         }
         let first = self.place(env, va, access)?;
-        if first.offset + bytes <= 4096 {
-            return Some((first, None));
+        let second = if first.offset + bytes <= 4096 {
+            None
+        } else {
+            Some(self.place(env, (va | 0xfff).wrapping_add(1), access)?)
+        };
+        match self.watched(va, bytes, access) {
+            Ok(()) => Some((first, second)),
+            Err(abort) => {
+                self.abort = Some(abort);
+                None
+            }
         }
-        let second = self.place(env, (va | 0xfff).wrapping_add(1), access)?;
-        Some((first, Some(second)))
     }
 
     fn big_endian(&self) -> bool {

@@ -57,8 +57,9 @@ impl<'m> Pe<'m> {
             self.context = Context(context);
             self.renew_keys();
         }
-        // SCTLR_EL1.A, or big-endian data: every access is looked at.
-        let strict = sctlr & 2 != 0 || sctlr >> if el0 { 24 } else { 25 } & 1 != 0;
+        // Watchpoints, SCTLR_EL1.A, or big-endian data: every access is looked at.
+        self.debugging.follow(&self.state);
+        let strict = self.debugging.watching || sctlr & 2 != 0 || sctlr >> if el0 { 24 } else { 25 } & 1 != 0;
         let regime = if el0 { 2 } else { usize::from(self.state.mode.pan) };
         let [reads, writes] = if strict { [EMPTY; 2] } else { [READ + regime, WRITE + regime] };
         (self.reads, self.writes) = (self.maps[reads], self.maps[writes]);

@@ -12,6 +12,7 @@ mod settle;
 
 use crate::abort::Abort;
 use crate::block::{Block, Jump, Op, Store};
+use crate::debug::{self, Debugging};
 use crate::decode::{Context, Field, Function, Functions};
 use crate::domain::{Domain, Mailbox, request};
 use crate::env::{Environment, Event, Timer};
@@ -121,6 +122,7 @@ pub struct Pe<'m> {
     pub(crate) statistics: Statistics,
     /// What `system` derives from registers.
     pub(crate) derived: system::Derived,
+    pub(crate) debugging: Debugging,
     /// Generation and context of the two halves of the address space: what links and remembered jumps are true for.
     pub(crate) keys: [u32; 2],
     /// The map of the current context's reads.
@@ -197,6 +199,7 @@ impl<'m> Pe<'m> {
             state: State::reset(),
             statistics: Statistics::default(),
             derived: system::Derived::new(),
+            debugging: Debugging::new(),
             keys: [0; 2],
             reads: maps[EMPTY],
             writes: maps[EMPTY],
@@ -293,7 +296,8 @@ impl<'m> Pe<'m> {
                 }
             }
             let stepping = changed && self.is_stepping();
-            let alone = single || stepping;
+            let breaking = self.debugging.breaking;
+            let alone = single || stepping || breaking && debug::is_near(&self.state);
             let start = match self.find(env, alone) {
                 Ok(start) => start,
                 Err(None) => {
@@ -303,7 +307,16 @@ impl<'m> Pe<'m> {
                 }
                 Err(Some(exit)) => return exit,
             };
-            let given = if alone { 0 } else { left.min(self.until_timers) - 1 };
+            if let Some(esr) = if breaking { debug::breakpoint(&self.state) } else { None } {
+                left -= 1;
+                changed = true;
+                match self.debug_exception(esr, None) {
+                    Some(exit) => return exit,
+                    None => continue,
+                }
+            }
+            let word = if stepping { self.faulting_word() } else { None };
+            let given = if alone || breaking { 0 } else { left.min(self.until_timers) - 1 };
             let mut fuel = given;
             let stop = self.execute(env, start, &mut fuel);
             let spent = given - fuel + 1;
@@ -317,6 +330,7 @@ impl<'m> Pe<'m> {
             if stepping {
                 // The instruction is done: the next one is preceded by the step exception.
                 self.state.mode.ss = false;
+                self.debugging.note_step(&self.state, word);
                 changed = true;
             }
         }
@@ -347,13 +361,13 @@ impl<'m> Pe<'m> {
         system::timers(self, count)
     }
 
-    /// Whether nothing is pending that a mask alone could hold back: no virtual interrupt, no step.
+    /// Whether nothing is pending that a mask alone could hold back: no virtual interrupt, no debug exception.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
         let sys = &self.state.sys;
         let [a, b, c, d] = sys.ich_lr_el2;
-        // HCR_EL2.VF, VI, VSE; MDSCR_EL1.SS.
-        (a | b | c | d | sys.hcr_el2 & 0x1c0 | sys.mdscr_el1 & 1) == 0
+        // HCR_EL2.VF, VI, VSE; MDSCR_EL1.MDE, SS.
+        (a | b | c | d | sys.hcr_el2 & 0x1c0 | sys.mdscr_el1 & 0x8001) == 0
     }
 
     /// Whether `system::interrupts` would find nothing to do.

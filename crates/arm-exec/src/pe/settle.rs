@@ -5,6 +5,7 @@ use crate::abort::{Abort, Cause};
 use crate::exec::Stop;
 use crate::flow::{Flow, FpTrap};
 use crate::{syndrome, system};
+use arm_arch::ExceptionLevel;
 
 impl Pe<'_> {
     /// Deals with what the executor stopped for. `Ok` says whether masks, translations or anything
@@ -77,6 +78,17 @@ impl Pe<'_> {
         system::take_exception(&mut self.state, esr, far);
     }
 
+    /// Takes a debug exception to EL1, or says what it is to EL2.
+    pub(super) fn debug_exception(&mut self, esr: u64, far: Option<u64>) -> Option<Exit> {
+        match system::debug_target(&self.state) {
+            ExceptionLevel::El2 | ExceptionLevel::El3 => Some(Exit::Trap { esr, far: far.unwrap_or(0) }),
+            ExceptionLevel::El0 | ExceptionLevel::El1 => {
+                self.exception(esr, far);
+                None
+            }
+        }
+    }
+
     /// Takes the exception of an abort to EL1, or says what it is to EL2. `state.pc` is the instruction.
     pub(super) fn report(&mut self, abort: Abort) -> Option<Exit> {
         let el0 = self.state.mode.el == 0;
@@ -86,6 +98,7 @@ impl Pe<'_> {
                 self.exception(esr, Some(abort.va));
                 None
             }
+            Cause::Debug(esr) => self.debug_exception(esr, Some(abort.va)),
             Cause::Stage2 { ipa, walk_level } => {
                 let word = (!abort.access.is_fetch() && walk_level.is_none())
                     .then(|| self.faulting_word())
@@ -97,7 +110,7 @@ impl Pe<'_> {
     }
 
     /// The instruction at `state.pc`, if its page is still known.
-    fn faulting_word(&self) -> Option<u32> {
+    pub(super) fn faulting_word(&self) -> Option<u32> {
         let pc = self.state.pc;
         let (page, _) = self.maps[FETCH + usize::from(self.state.mode.el == 0)].page(pc)?;
         Some(page.load32((pc & 0xfff) as usize))

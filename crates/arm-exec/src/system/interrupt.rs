@@ -8,7 +8,7 @@ use arm_arch::PState;
 use arm_arch::debug::StepState;
 use arm_arch::exception::{Cause, Kind, virtual_interrupt, wakes_from_wfi};
 use arm_arch::iss::{Origin, SError, Step, StepExclusive};
-use arm_arch::sysreg::HcrEl2;
+use arm_arch::sysreg::{HcrEl2, MdscrEl1};
 
 /// Takes what is due before the next instruction: a virtual interrupt that is not masked, a software
 /// step, the exception of an illegal state, in this order; and tells of the maintenance interrupt
@@ -16,14 +16,14 @@ use arm_arch::sysreg::HcrEl2;
 ///
 /// CHOICE: maintenance is reported once for each time the condition (`ICH_HCR_EL2.En` and
 /// `ICH_MISR_EL2` not zero) becomes true, or gains a cause.
-pub(super) fn boundary(state: &mut State, derived: &mut Derived) -> Boundary {
+pub(super) fn boundary(state: &mut State, derived: &mut Derived, stepped: StepExclusive) -> Boundary {
     let (_, misr) = derived.interface(&state.sys);
     let risen = misr & !state.sys.ich_misr_el2;
     state.sys.ich_misr_el2 = misr;
     if let Some(kind) = deliverable(state, derived) {
         take(state, kind);
     } else if pstate::step_state(state) == StepState::ActivePending {
-        step_exception(state);
+        step_exception(state, stepped);
     } else if state.mode.il {
         pstate::enter(state, &Cause::illegal_state(state.pc));
     }
@@ -38,9 +38,12 @@ fn deliverable(state: &State, derived: &mut Derived) -> Option<Kind> {
     if wakes_from_wfi(hcr, lines) { virtual_interrupt(hcr, lines, pstate::pstate(state)) } else { None }
 }
 
-/// Whether something is due before the next instruction: what [`boundary`] would take.
+/// Whether something is due before the next instruction, or debug exceptions may be from now on: what [`boundary`]
+/// would take, or somebody has to look at addresses for.
 pub(super) fn is_due(state: &State, derived: &mut Derived) -> bool {
-    deliverable(state, derived).is_some() || pstate::step_state(state) != StepState::Inactive
+    deliverable(state, derived).is_some()
+        || pstate::step_state(state) != StepState::Inactive
+        || MdscrEl1::from_bits(state.sys.mdscr_el1).mde()
 }
 
 fn take(state: &mut State, kind: Kind) {
@@ -59,14 +62,14 @@ fn take(state: &mut State, kind: Kind) {
     pstate::enter(state, &cause);
 }
 
-/// Takes a software step exception to EL1 before the instruction at `state.pc`. CHOICE: whether the
-/// stepped instruction was a load exclusive is not told (ISV is 0).
+/// Takes a software step exception to EL1 before the instruction at `state.pc`, which says whether what was
+/// stepped was a load exclusive.
 ///
 /// Where debug exceptions go to EL2 (`MDCR_EL2.TDE`) this is not modelled: the hypervisor that steps a
 /// guest would have to be told.
-fn step_exception(state: &mut State) {
+fn step_exception(state: &mut State, stepped: StepExclusive) {
     let origin = Origin::of(pstate::el(state), arm_arch::ExceptionLevel::El1);
-    pstate::enter(state, &Cause::step(origin, Step::of(StepExclusive::Unknown), state.pc));
+    pstate::enter(state, &Cause::step(origin, Step::of(stepped), state.pc));
 }
 
 /// Returns `ISR_EL1`: what is pending, masked or not. Arm ARM, ISR_EL1.
@@ -96,7 +99,7 @@ mod tests {
     use super::*;
 
     fn boundary(state: &mut State) -> Boundary {
-        super::boundary(state, &mut Derived::new())
+        super::boundary(state, &mut Derived::new(), StepExclusive::Unknown)
     }
 
     /// EL1, nothing masked, interrupts routed to EL2, one Group 1 interrupt pending.

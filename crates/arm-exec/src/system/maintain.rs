@@ -65,6 +65,7 @@ fn access(pe: &Pe<'_>, kind: AccessKind) -> Access {
 fn by_address<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, va: u64, kind: AccessKind) -> Result<Flow, Abort> {
     let access = access(pe, kind);
     pe.translate(env, va, access)?;
+    pe.watched(va & !63, 64, access)?;
     Ok(Flow::Next)
 }
 
@@ -73,6 +74,7 @@ fn by_address<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, va: u64, kind: AccessKind
 fn zero<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, va: u64) -> Result<Flow, Abort> {
     let access = access(pe, AccessKind::Write).unaligned();
     let (found, offset) = pe.translate(env, va, access)?;
+    pe.watched(va & !63, 64, access)?;
     let start = offset & !0x3f;
     for at in (start..start.saturating_add(64)).step_by(8) {
         found.page.store64(at, 0);

@@ -6,8 +6,8 @@
 //! for AT `mmu_xlate`'s. This module moves values between them and the state of the PE.
 //!
 //! Modelled of debug: software step ([`step_state`], [`interrupts`]; one instruction at a time is the
-//! engine's part), BRK, the OS lock, the registers of two breakpoints and two watchpoints. Breakpoints
-//! and watchpoints are storage: they never match. Not modelled: external debug, the PMU, trace.
+//! engine's part), BRK, the OS lock, two breakpoints and two watchpoints ([`crate::debug`] says when they are
+//! looked for). Not modelled: external debug, the PMU, trace.
 
 mod address;
 mod gate;
@@ -36,11 +36,17 @@ use registers::Effect;
 
 pub(crate) use gate::Derived;
 pub(crate) use identification::TRANSLATION;
-pub(crate) use pstate::{step_state, take_exception};
+pub(crate) use pstate::{debug_controls, pstate, step_state, take_exception};
+
+/// Returns the level that takes debug exceptions.
+pub(crate) fn debug_target(state: &State) -> ExceptionLevel {
+    pstate::debug_controls(state).target()
+}
 
 /// Takes what is due before the next instruction; see [`interrupt::boundary`].
 pub(crate) fn interrupts(pe: &mut Pe<'_>) -> Boundary {
-    interrupt::boundary(&mut pe.state, &mut pe.derived)
+    let stepped = pe.debugging.take_step();
+    interrupt::boundary(&mut pe.state, &mut pe.derived, stepped)
 }
 
 /// Returns a timer whose output has risen since the last look.
@@ -76,13 +82,13 @@ fn generate(state: &mut State, word: u32) -> Flow {
     let imm16 = low16(field(word, 20, 5));
     match (field(word, 23, 21), field(word, 4, 0)) {
         (0, 1) => {
-            state.pc = state.pc.wrapping_add(4);
+            advance(state);
             Flow::Exception(esr(&Cause::svc(imm16, state.pc)))
         }
         (0, 2) => {
             let flow = refuse(gate::hypervisor_call(state, imm16));
             if matches!(flow, Flow::Trap(..)) {
-                state.pc = state.pc.wrapping_add(4);
+                advance(state);
             }
             flow
         }
@@ -90,6 +96,12 @@ fn generate(state: &mut State, word: u32) -> Flow {
         (1, 0) => breakpoint(state, &Cause::brk(imm16, state.pc)),
         _ => Flow::Undefined,
     }
+}
+
+/// A call is done when its exception is taken: PC and software step are behind it. Arm ARM, SSAdvance.
+fn advance(state: &mut State) {
+    state.pc = state.pc.wrapping_add(4);
+    state.mode.ss = false;
 }
 
 /// BRK goes where debug exceptions go.

@@ -112,7 +112,7 @@ pub(super) fn eret(state: &mut State) {
 }
 
 /// Returns what decides about debug exceptions.
-pub(super) fn debug_controls(state: &State) -> DebugControls {
+pub(crate) fn debug_controls(state: &State) -> DebugControls {
     DebugControls {
         mdscr: MdscrEl1::from_bits(state.sys.mdscr_el1),
         os_lock: state.sys.oslsr_el1 & super::registers::OSLK != 0,
