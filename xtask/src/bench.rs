@@ -106,13 +106,13 @@ fn peer_version() -> Result<String, String> {
 }
 
 /// A guest built from `bench/guest`.
-struct Guest {
+pub struct Guest {
     image: PathBuf,
 }
 
 impl Guest {
     /// Builds the guest with these macros; `name` tells builds apart.
-    fn build(name: &str, macros: &[&str]) -> Result<Self, String> {
+    pub fn build(name: &str, macros: &[&str]) -> Result<Self, String> {
         let source = shell::root().join("bench/guest");
         let directory = shell::target().join("bench");
         std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
@@ -145,7 +145,13 @@ impl Guest {
         Ok(Self { image })
     }
 
-    fn qemu(&self, extra: &[&str]) -> Command {
+    /// Returns the image that was built.
+    pub fn image(&self) -> &Path {
+        &self.image
+    }
+
+    /// Returns QEMU with the guest at EL1.
+    pub fn qemu(&self, extra: &[&str]) -> Command {
         let mut command = Command::new(PEER);
         command.args([
             "-M",
@@ -172,14 +178,14 @@ impl Guest {
 
 /// What the guest says of one kernel.
 #[derive(Clone, Debug, PartialEq)]
-struct Measured {
+pub struct Measured {
     iterations: u64,
-    microseconds: f64,
-    sum: String,
+    pub microseconds: f64,
+    pub sum: String,
 }
 
 /// Runs a guest and reads its results.
-fn measure(command: &mut Command) -> Result<BTreeMap<String, Measured>, String> {
+pub fn measure(command: &mut Command) -> Result<BTreeMap<String, Measured>, String> {
     let mut console = Console::start(command, PATIENCE, false)?;
     let end = |text: &str| text.find("bench-guest: done").or_else(|| text.find("FAULT"));
     console.expect("the guest's last line", end)?;

@@ -19,6 +19,7 @@ mod oracle_gic;
 mod oracle_id;
 mod oracle_lra;
 mod oracle_run;
+mod run_host;
 mod shell;
 mod steps;
 mod test;
@@ -43,6 +44,7 @@ usage: cargo xtask COMMAND
   oracle gic    compare the interrupt controller's CPU interface with QEMU (--help for options)
   oracle a64    compare the decoder with objdump and LLVM (--help for options)
   oracle id     read identification registers of QEMU's CPUs (--check: compare with data/)
+  run-host      build and run a host without an operating system under QEMU: bare-metal-arm64 (--help: more)
 ";
 
 fn main() -> ExitCode {
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         "oracle" if rest.first().is_some_and(|kind| kind == "at") => oracle_at::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "lra") => oracle_lra::run(&rest[1..]),
         "oracle" => oracle::run(rest),
+        "run-host" => run_host::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

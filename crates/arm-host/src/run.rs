@@ -1,0 +1,475 @@
+//! One vCPU: where its registers are, and the loop around the world switch.
+
+use crate::control;
+use crate::machine::{Context, Cpu, CpuNumber, Exception, HostControl, Intid, MAX_CPUS, TableStorage};
+use crate::registers::{CARRIED, Carried, Equipment, Home, Owner, home};
+use crate::stage2::{Resolved, Wanted};
+use crate::vm::{HostError, Tables, Vm};
+use arm_arch::fault::FaultStatus;
+use arm_arch::iss::{self, DataAbort, Syndrome};
+use arm_arch::sysreg::{CntCtl, names};
+use arm_arch::{EsrEl, SysRegId};
+use xarch_abi::{
+    AccessCause, AccessSize, BackendVcpu, Direction, Exit, Guest, GuestPa, Lock, MemoryAccess, Next, Outcome,
+    Platform, RegId, RegisterError, Registers, StopReason, TimerSet, TraceEvent, Trap, VcpuIndex,
+};
+
+/// The raw code of an [`Exit::Unknown`] that is an SError.
+const SERROR: u32 = 0x3;
+
+/// HPFAR_EL2.FIPA, \[47:4\]: bits \[55:12\] of the address.
+const FIPA: u64 = 0xffff_ffff_fff0;
+
+/// What the driver did for one vCPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Times the guest was entered.
+    pub entries: u64,
+    /// Exits by a synchronous exception.
+    pub traps: u64,
+    /// Exits by an interrupt of the host.
+    pub interrupts: u64,
+    /// Memory faults made good by mapping.
+    pub faults_resolved: u64,
+}
+
+/// A vCPU that is not loaded on any CPU: its state is here.
+#[derive(Debug)]
+pub struct Vcpu<'vm, P, C, S, L> {
+    vm: &'vm Vm<C, S, L>,
+    cpu: P,
+    index: VcpuIndex,
+    context: Context,
+    carried: [u64; CARRIED.len()],
+    equipment: Equipment,
+    vectors: [u128; 32],
+    statistics: Statistics,
+}
+
+impl<P, C, S, L> Drop for Vcpu<'_, P, C, S, L> {
+    fn drop(&mut self) {
+        self.vm.release(self.index);
+    }
+}
+
+/// A vCPU whose system registers and vectors are on this CPU. Only this can enter the guest.
+///
+/// Holding one means that they were put there and have to be taken back; dropping it does.
+#[derive(Debug)]
+struct Loaded<'a, 'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> {
+    vcpu: &'a mut Vcpu<'vm, P, C, S, L>,
+    /// Timers whose interrupt is active, so that it does not come again while their line is high.
+    held: TimerSet,
+    /// The offset that the CPU has.
+    clock_offset: u64,
+}
+
+impl<'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Vcpu<'vm, P, C, S, L> {
+    /// Makes vCPU `index` of the VM, to run on `cpu`; all its registers are zero.
+    ///
+    /// # Errors
+    /// [`HostError`] if the VM has no such vCPU, it exists already, or the CPU has too high a number.
+    pub fn new(vm: &'vm Vm<C, S, L>, mut cpu: P, index: VcpuIndex) -> Result<Self, HostError> {
+        if index.0 >= vm.config().vcpus {
+            return Err(HostError::NoSuchVcpu(index));
+        }
+        let CpuNumber(number) = cpu.number();
+        if usize::from(number) >= MAX_CPUS {
+            return Err(HostError::NoSuchCpu(CpuNumber(number)));
+        }
+        if !vm.claim(index) {
+            return Err(HostError::VcpuExists(index));
+        }
+        let equipment = Equipment::ask(|register| cpu.read(register));
+        Ok(Self {
+            vm,
+            cpu,
+            index,
+            context: Context::default(),
+            carried: [0; CARRIED.len()],
+            equipment,
+            vectors: [0; 32],
+            statistics: Statistics::default(),
+        })
+    }
+
+    /// Returns what was done so far.
+    #[must_use]
+    pub const fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Returns the CPU this vCPU runs on.
+    pub const fn cpu(&mut self) -> &mut P {
+        &mut self.cpu
+    }
+
+    /// Puts the vCPU on this CPU.
+    fn load(&mut self) -> Loaded<'_, 'vm, P, C, S, L> {
+        let foreign = self.vm.note_loaded(self.index, Some(self.cpu.number()));
+        let clock_offset = self.vm.clock_offset();
+        self.cpu.set_address_space(self.vm.address_space(), clock_offset);
+        let (form, equipment) = (self.cpu.form(), self.equipment);
+        for (carried, value) in CARRIED.iter().zip(&self.carried) {
+            if equipment.has(carried.needs) {
+                self.cpu.write(carried.register, control::on_cpu(carried.register, *value, form));
+            }
+        }
+        self.cpu.load_vectors(&self.vectors);
+        if foreign {
+            self.cpu.drop_cached();
+        }
+        Loaded { vcpu: self, held: TimerSet::default(), clock_offset }
+    }
+
+    /// Returns a carried register that this CPU has.
+    fn carried(&self, place: usize) -> Option<&'static Carried> {
+        CARRIED.get(place).filter(|carried| self.equipment.has(carried.needs))
+    }
+
+    /// Reads a register whose truth is not on the CPU.
+    fn read_here(&mut self, id: RegId) -> Result<u64, RegisterError> {
+        let unknown = RegisterError::Unknown(id);
+        match home(id).ok_or(unknown)? {
+            Home::Pc => Ok(self.context.pc),
+            Home::Status => Ok(self.context.pstate),
+            Home::General(n) => self.context.general.get(usize::from(n)).copied().ok_or(unknown),
+            Home::Vector(_) => Err(RegisterError::Wide(id)),
+            Home::Carried(place) => {
+                self.carried(place).and_then(|_| self.carried.get(place).copied()).ok_or(unknown)
+            }
+            Home::PhysicalCount => Ok(self.cpu.read(names::CNTPCT_EL0)),
+            Home::VirtualCount => Ok(self.cpu.read(names::CNTPCT_EL0).wrapping_sub(self.vm.clock_offset())),
+            Home::Limit(register) => Ok(self.cpu.read(register)),
+        }
+    }
+
+    /// Writes a register whose truth is not on the CPU.
+    fn write_here(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        let unknown = RegisterError::Unknown(id);
+        match home(id).ok_or(unknown)? {
+            Home::Pc => self.context.pc = value,
+            Home::Status => self.context.pstate = value,
+            Home::General(n) => *self.context.general.get_mut(usize::from(n)).ok_or(unknown)? = value,
+            Home::Vector(_) => return Err(RegisterError::Wide(id)),
+            Home::Carried(place) => {
+                self.carried(place).ok_or(unknown)?;
+                *self.carried.get_mut(place).ok_or(unknown)? = value;
+            }
+            // The physical count is the machine's.
+            Home::PhysicalCount | Home::Limit(_) => return Err(RegisterError::ReadOnly(id)),
+            Home::VirtualCount => {
+                let now = self.cpu.read(names::CNTPCT_EL0);
+                self.vm.set_clock_offset(now.wrapping_sub(value));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Registers for Vcpu<'_, P, C, S, L> {
+    fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
+        self.read_here(id)
+    }
+
+    fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        self.write_here(id, value)
+    }
+
+    fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
+        match home(id) {
+            Some(Home::Vector(n)) => {
+                self.vectors.get(usize::from(n)).copied().ok_or(RegisterError::Unknown(id))
+            }
+            _ => self.read(id).map(u128::from),
+        }
+    }
+
+    fn write_wide(&mut self, id: RegId, value: u128) -> Result<(), RegisterError> {
+        match home(id) {
+            Some(Home::Vector(n)) => {
+                *self.vectors.get_mut(usize::from(n)).ok_or(RegisterError::Unknown(id))? = value;
+                Ok(())
+            }
+            _ => self.write(id, u64::try_from(value).map_err(|_| RegisterError::Wide(id))?),
+        }
+    }
+}
+
+impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Registers for Loaded<'_, '_, P, C, S, L> {
+    #[inline]
+    fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
+        if let Some(Home::Carried(place)) = home(id) {
+            let carried = self.vcpu.carried(place).ok_or(RegisterError::Unknown(id))?;
+            if carried.owner == Owner::Guest {
+                return Ok(self.vcpu.cpu.read(carried.register));
+            }
+        }
+        self.vcpu.read_here(id)
+    }
+
+    #[inline]
+    fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        self.vcpu.write_here(id, value)?;
+        if let Some(Home::Carried(place)) = home(id) {
+            let carried = self.vcpu.carried(place).ok_or(RegisterError::Unknown(id))?;
+            let form = self.vcpu.cpu.form();
+            self.vcpu.cpu.write(carried.register, control::on_cpu(carried.register, value, form));
+        }
+        Ok(())
+    }
+
+    fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
+        if let Some(Home::Vector(_)) = home(id) {
+            self.vcpu.cpu.store_vectors(&mut self.vcpu.vectors);
+            return self.vcpu.read_wide(id);
+        }
+        self.read(id).map(u128::from)
+    }
+
+    fn write_wide(&mut self, id: RegId, value: u128) -> Result<(), RegisterError> {
+        if let Some(Home::Vector(_)) = home(id) {
+            self.vcpu.cpu.store_vectors(&mut self.vcpu.vectors);
+            self.vcpu.write_wide(id, value)?;
+            self.vcpu.cpu.load_vectors(&self.vcpu.vectors);
+            return Ok(());
+        }
+        self.write(id, u64::try_from(value).map_err(|_| RegisterError::Wide(id))?)
+    }
+}
+
+impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Drop for Loaded<'_, '_, P, C, S, L> {
+    fn drop(&mut self) {
+        let vcpu = &mut *self.vcpu;
+        let equipment = vcpu.equipment;
+        for (carried, value) in CARRIED.iter().zip(&mut vcpu.carried) {
+            if carried.owner == Owner::Guest && equipment.has(carried.needs) {
+                *value = vcpu.cpu.read(carried.register);
+            }
+        }
+        vcpu.cpu.store_vectors(&mut vcpu.vectors);
+        // A timer or a list register that stayed would interrupt the host for nothing.
+        for register in [names::CNTP_CTL_EL0, names::CNTV_CTL_EL0, names::ICH_HCR_EL2] {
+            vcpu.cpu.write(register, 0);
+        }
+        self.release(|_| true);
+        self.vcpu.vm.note_loaded(self.vcpu.index, None);
+    }
+}
+
+/// A timer of EL1, its control register, and its interrupt on this host.
+const TIMERS: [(TimerSet, SysRegId); 2] =
+    [(TimerSet::VIRTUAL, names::CNTV_CTL_EL0), (TimerSet::PHYSICAL, names::CNTP_CTL_EL0)];
+
+impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P, C, S, L> {
+    fn timer_interrupt(&self, timer: TimerSet) -> Intid {
+        let interrupts = self.vcpu.vm.config().interrupts;
+        if timer == TimerSet::VIRTUAL { interrupts.virtual_timer } else { interrupts.physical_timer }
+    }
+
+    /// Lets the interrupts of timers come again, of which `may` says so given their control register.
+    fn release(&mut self, may: impl Fn(CntCtl) -> bool) {
+        for (timer, register) in TIMERS {
+            if self.held.contains(timer) && may(CntCtl::from_bits(self.vcpu.cpu.read(register))) {
+                let interrupt = self.timer_interrupt(timer);
+                self.vcpu.cpu.deactivate(interrupt);
+                self.held = TimerSet(self.held.0 & !timer.0);
+            }
+        }
+    }
+
+    /// Enters the guest once.
+    fn enter(&mut self) -> Exception {
+        if self.held != TimerSet::default() {
+            // The guest side has seen that the timer came due. Its interrupt is of use again once the line is low.
+            self.release(|control| !(control.enable() && control.istatus()) || control.imask());
+        }
+        let vcpu = &mut *self.vcpu;
+        let clock_offset = vcpu.vm.clock_offset();
+        if self.clock_offset != clock_offset {
+            vcpu.cpu.set_address_space(vcpu.vm.address_space(), clock_offset);
+            self.clock_offset = clock_offset;
+        }
+        vcpu.statistics.entries = vcpu.statistics.entries.wrapping_add(1);
+        vcpu.cpu.enter(&mut vcpu.context)
+    }
+
+    /// Turns what ended the guest's run into what the guest side is asked, `None` if this side has dealt with it.
+    fn exit<Q: Platform>(&mut self, platform: &Q, exception: Exception) -> Result<Option<Exit>, StopReason> {
+        let statistics = &mut self.vcpu.statistics;
+        match exception {
+            Exception::Synchronous => {
+                statistics.traps = statistics.traps.wrapping_add(1);
+                self.synchronous(platform)
+            }
+            Exception::Interrupt | Exception::FastInterrupt => {
+                statistics.interrupts = statistics.interrupts.wrapping_add(1);
+                Ok(Some(self.interrupt()))
+            }
+            Exception::SError => Ok(Some(Exit::Unknown(SERROR))),
+        }
+    }
+
+    /// Takes an interrupt of the host.
+    fn interrupt(&mut self) -> Exit {
+        let Some(interrupt) = self.vcpu.cpu.acknowledge() else { return Exit::Spurious };
+        self.vcpu.cpu.drop_priority(interrupt);
+        let interrupts = self.vcpu.vm.config().interrupts;
+        for (timer, _) in TIMERS {
+            if interrupt == self.timer_interrupt(timer) {
+                // It stays active until the line is low.
+                self.held = TimerSet(self.held.0 | timer.0);
+                return Exit::Timer(timer);
+            }
+        }
+        if interrupt != interrupts.maintenance && interrupt != interrupts.kick {
+            self.vcpu.cpu.handle(interrupt);
+        }
+        self.vcpu.cpu.deactivate(interrupt);
+        if interrupt == interrupts.maintenance { Exit::Maintenance } else { Exit::Spurious }
+    }
+
+    fn synchronous<Q: Platform>(&mut self, platform: &Q) -> Result<Option<Exit>, StopReason> {
+        let Context { esr, far, hpfar, .. } = self.vcpu.context;
+        let trap = Trap { syndrome: esr, fault_address: far };
+        let Some(fault) = Fault::decode(esr) else { return Ok(Some(Exit::Trap(trap))) };
+        let page = if fault.has_address {
+            (hpfar & FIPA) << 8
+        } else {
+            // HPFAR says nothing about it: the guest's own tables do, unless they have changed since.
+            match self.vcpu.cpu.stage_1(far) {
+                Some(address) => address & !0xfff,
+                None => return Ok(None),
+            }
+        };
+        let address = GuestPa::new(page | far & 0xfff);
+        let exit = |cause| {
+            let access = MemoryAccess {
+                address,
+                size: fault.size,
+                direction: fault.direction,
+                cause,
+                trap,
+                // The syndrome has no level of the guest's own walk. CHOICE: the last one, which is the likely one.
+                walk_level: 3,
+            };
+            Ok(Some(Exit::Access(access)))
+        };
+        if !self.vcpu.vm.holds(address) {
+            return exit(AccessCause::OutOfRange);
+        }
+        let Some(slot) = platform.slot(address) else { return exit(AccessCause::NoSlot) };
+        match self.vcpu.vm.resolve(address, &slot, fault.wanted) {
+            Ok(Resolved::Mapped) => {
+                let resolved = &mut self.vcpu.statistics.faults_resolved;
+                *resolved = resolved.wrapping_add(1);
+                platform.trace(self.vcpu.index, TraceEvent::Mapped(address));
+                Ok(None)
+            }
+            // The slot went, or another came in its place, since the platform was asked: the guest tries again.
+            Ok(Resolved::Hole) if platform.slot(address) != Some(slot) => Ok(None),
+            Ok(Resolved::Hole) => exit(AccessCause::NoSlot),
+            Ok(Resolved::ReadOnly) => exit(AccessCause::ReadOnlySlot),
+            Err(_) => Err(StopReason::Memory(address)),
+        }
+    }
+
+    /// Obeys the guest side's decision; `Some` ends the run.
+    fn obey<G: Guest, Q: Platform>(&mut self, guest: &mut G, platform: &Q, next: Next) -> Option<Outcome> {
+        match next {
+            Next::Resume => None,
+            Next::Wait { deadline } => Some(Outcome::Wait { deadline }),
+            Next::Stop(reason) => Some(Outcome::Stopped(reason)),
+            Next::Device(access, token) => match platform.device(self.vcpu.index, &access) {
+                None => Some(Outcome::Device(access, token)),
+                // A platform that answers a read with Done or a write with a value has a bug of its own.
+                Some(answer) => {
+                    guest.complete(self, token, answer).err().map(|_| Outcome::Stopped(StopReason::Host))
+                }
+            },
+        }
+    }
+
+    fn run<G: Guest, Q: Platform>(&mut self, guest: &mut G, platform: &Q) -> Outcome {
+        let index = self.vcpu.index;
+        loop {
+            if self.vcpu.vm.take_exit_request(index) {
+                return Outcome::Interrupted;
+            }
+            let entry = guest.before_entry(self, platform);
+            if !matches!(entry, Next::Resume) {
+                match self.obey(guest, platform, entry) {
+                    Some(outcome) => return outcome,
+                    None => continue,
+                }
+            }
+            let exception = self.enter();
+            let exit = match self.exit(platform, exception) {
+                Ok(None) => continue,
+                Ok(Some(exit)) => exit,
+                Err(reason) => return Outcome::Stopped(reason),
+            };
+            let next = guest.on_exit(self, platform, exit);
+            platform.trace(index, TraceEvent::Exit(exit, next));
+            if let Some(outcome) = self.obey(guest, platform, next) {
+                return outcome;
+            }
+        }
+    }
+}
+
+impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> BackendVcpu for Vcpu<'_, P, C, S, L> {
+    fn run<G: Guest, Q: Platform>(&mut self, guest: &mut G, platform: &Q) -> Outcome {
+        self.load().run(guest, platform)
+    }
+}
+
+/// A fault of stage 2, as the syndrome reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fault {
+    wanted: Wanted,
+    direction: Direction,
+    size: Option<AccessSize>,
+    /// HPFAR_EL2 holds the address. Arm ARM, HPFAR_EL2.
+    has_address: bool,
+}
+
+impl Fault {
+    /// Reads ESR_EL2; `None` for everything that is no fault of stage 2 which mapping could make good.
+    fn decode(esr: u64) -> Option<Self> {
+        let (iss, status, s1ptw, is_fetch) = match Syndrome::decode(EsrEl::from_bits(esr)) {
+            Syndrome::DataAbort(iss::Origin::Lower, iss) => (iss, iss.status()?, iss.s1ptw(), false),
+            Syndrome::InstructionAbort(iss::Origin::Lower, iss) => {
+                (DataAbort::new(), iss.status()?, iss.s1ptw(), true)
+            }
+            _ => return None,
+        };
+        let is_permission = match status {
+            FaultStatus::Permission(_) => true,
+            FaultStatus::Translation(_) | FaultStatus::AccessFlag(_) | FaultStatus::AddressSize(_) => false,
+            _ => return None,
+        };
+        let direction = match (is_fetch, iss.wnr()) {
+            (true, _) => Direction::Fetch,
+            (false, true) => Direction::Write,
+            (false, false) => Direction::Read,
+        };
+        // Everything mapped can be loaded from and fetched: a permission that lacks is that to store, which hardware
+        // also wants that updates stage 1 tables. Cache maintenance says that it writes but stores nothing.
+        let stores = is_permission && !(is_fetch && !s1ptw) || iss.wnr() && !iss.cm() && !s1ptw;
+        Some(Self {
+            wanted: if stores { Wanted::Store } else { Wanted::Load },
+            direction,
+            size: iss.transfer().map(|transfer| match transfer.size {
+                iss::AccessSize::Byte => AccessSize::Byte,
+                iss::AccessSize::Half => AccessSize::Half,
+                iss::AccessSize::Word => AccessSize::Word,
+                iss::AccessSize::Double => AccessSize::Double,
+            }),
+            has_address: !is_permission || s1ptw,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

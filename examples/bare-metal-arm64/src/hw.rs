@@ -1,0 +1,232 @@
+//! The machine: QEMU's "virt" with GICv3. Everything unsafe of this program is here.
+
+use crate::layout::{HEAP_BYTES, MANIFEST};
+use arm_host::hw::{Control, HardwareCpu, Physical};
+use arm_host::{CpuNumber, Intid};
+use core::alloc::{GlobalAlloc, Layout};
+use core::arch::{asm, global_asm};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use xarch_abi::HostPa;
+
+global_asm!(include_str!("start.S"));
+global_asm!(include_str!("guest.S"));
+
+unsafe extern "C" {
+    static secondary_start: u8;
+    static guest_image: u8;
+    static guest_image_end: u8;
+}
+
+/// Registers of a device, 32 bits each.
+#[derive(Clone, Copy, Debug)]
+pub struct Device {
+    base: usize,
+    bytes: usize,
+}
+
+/// The serial port.
+pub const UART: Device = Device { base: 0x0900_0000, bytes: 0x1000 };
+/// The distributor.
+pub const GICD: Device = Device { base: 0x0800_0000, bytes: 0x1_0000 };
+
+/// Returns the redistributor of a CPU: its two frames.
+pub const fn redistributor(cpu: u16) -> Device {
+    Device { base: 0x080a_0000 + 0x2_0000 * cpu as usize, bytes: 0x2_0000 }
+}
+
+impl Device {
+    fn at(self, offset: usize) -> *mut u32 {
+        assert!(offset < self.bytes && offset % 4 == 0, "no such register");
+        core::ptr::with_exposed_provenance_mut(self.base + offset)
+    }
+
+    /// Reads a register.
+    pub fn read(self, offset: usize) -> u32 {
+        // SAFETY: the constants above are devices of the machine, mapped as Device memory at that address.
+        unsafe { self.at(offset).read_volatile() }
+    }
+
+    /// Writes a register.
+    pub fn write(self, offset: usize, value: u32) {
+        // SAFETY: as above; none of these devices reaches memory.
+        unsafe { self.at(offset).write_volatile(value) }
+    }
+
+    /// Writes a register of 64 bits.
+    pub fn write_double(self, offset: usize, value: u64) {
+        // SAFETY: as above, with both words inside.
+        unsafe { self.at(offset).cast::<u64>().write_volatile(value) }
+    }
+}
+
+/// Turns on the CPU interface of the GIC: Group 1, everything let through, priority drop apart from deactivation.
+pub fn enable_cpu_interface() {
+    // SAFETY: registers of EL2 and of the physical CPU interface; interrupts stay masked in PSTATE.
+    unsafe {
+        asm!(
+            "msr S3_4_C12_C9_5, {sre}",
+            "isb",
+            "msr S3_0_C4_C6_0, {all}",
+            "msr S3_0_C12_C12_4, {eoi_mode}",
+            "msr S3_0_C12_C12_7, {on}",
+            "isb",
+            sre = in(reg) 0xf_u64,
+            all = in(reg) 0xff_u64,
+            eoi_mode = in(reg) 2_u64,
+            on = in(reg) 1_u64,
+        );
+    }
+}
+
+/// Returns the physical count.
+pub fn count() -> u64 {
+    let count: u64;
+    // SAFETY: reads a counter.
+    unsafe { asm!("isb", "mrs {}, cntpct_el0", out(reg) count) };
+    count
+}
+
+/// Returns how much the count grows in a second.
+pub fn frequency() -> u64 {
+    let frequency: u64;
+    // SAFETY: reads a register that firmware has set.
+    unsafe { asm!("mrs {}, cntfrq_el0", out(reg) frequency) };
+    frequency
+}
+
+/// Arms the physical timer of EL2, or stops it.
+pub fn set_timer(at: Option<u64>) {
+    let control = u64::from(at.is_some());
+    // SAFETY: a timer of EL2 that nobody else uses; its interrupt is masked here and taken by polling.
+    unsafe {
+        asm!("msr cnthp_cval_el2, {}", "msr cnthp_ctl_el2, {}", "isb", in(reg) at.unwrap_or(0), in(reg) control);
+    }
+}
+
+/// Whether this program uses FEAT_VHE.
+pub fn has_vhe() -> bool {
+    let hcr: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, hcr_el2", out(reg) hcr) };
+    hcr >> 34 & 1 != 0
+}
+
+/// Waits until an interrupt is pending.
+pub fn wait() {
+    // SAFETY: a hint.
+    unsafe { asm!("dsb sy", "wfi") }
+}
+
+/// Starts another CPU in `rust_secondary`.
+pub fn start_cpu(cpu: u16) -> bool {
+    const CPU_ON: u64 = 0xc400_0003;
+    let entry = (&raw const secondary_start).expose_provenance();
+    let mut status = CPU_ON;
+    // SAFETY: a firmware call. The entry point sets up what Rust code needs, on a stack of that CPU's own.
+    unsafe {
+        asm!("smc #0", inout("x0") status, inout("x1") u64::from(cpu) => _, inout("x2") entry => _,
+             inout("x3") u64::from(cpu) => _, clobber_abi("C"));
+    }
+    status == 0
+}
+
+/// Ends the program; QEMU's exit status is `status`. Semihosting, SYS_EXIT with ADP_Stopped_ApplicationExit.
+pub fn exit(status: u64) -> ! {
+    let block = [0x2_0026_u64, status];
+    loop {
+        // SAFETY: the block lives while the call reads it, and the call does not come back.
+        unsafe { asm!("hlt #0xf000", in("x0") 0x18_u64, in("x1") block.as_ptr()) }
+    }
+}
+
+/// Takes this CPU for `arm-host`.
+pub fn cpu<F: FnMut(Intid)>(number: u16, handle: F) -> HardwareCpu<F> {
+    // SAFETY: start.S set HCR_EL2 up, interrupts are never unmasked here, and each CPU sets up its CPU interface before
+    // it comes here. A CPU's loop enters one guest at a time.
+    unsafe { HardwareCpu::new(CpuNumber(number), handle) }
+}
+
+/// MPIDR_EL1 of the machine's CPUs.
+static AFFINITIES: [u64; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+/// What reaches all CPUs.
+pub fn control() -> Control<'static> {
+    // SAFETY: this program runs at EL2, where all memory lies at its physical address.
+    unsafe { Control::new(&AFFINITIES, crate::layout::KICK) }
+}
+
+/// Memory for the tables of guest `number`.
+pub fn table_memory(number: usize) -> (Physical, (HostPa, u64)) {
+    let (start, bytes) = crate::layout::tables(number);
+    // SAFETY: the layout gives this memory to nobody else, and each guest's to it alone.
+    (unsafe { Physical::new(start, bytes) }, (start, bytes))
+}
+
+/// Copies the guest that this program carries to the start of a guest's memory.
+pub fn copy_own_guest(to: HostPa) {
+    let image = &raw const guest_image;
+    let bytes = (&raw const guest_image_end).addr() - image.addr();
+    let to = core::ptr::with_exposed_provenance_mut::<u8>(to.value() as usize);
+    // SAFETY: source and size are the image's; the destination is a guest's memory, which nobody uses yet.
+    unsafe { core::ptr::copy_nonoverlapping(image, to, bytes) }
+}
+
+/// Reads a word of the manifest.
+pub fn manifest(index: usize) -> u64 {
+    assert!(index < 512, "the manifest is a page");
+    let at = core::ptr::with_exposed_provenance::<u64>(MANIFEST + index * 8);
+    // SAFETY: memory that only the loader writes, before this program starts.
+    unsafe { at.read_volatile() }
+}
+
+/// Memory that is handed out once and never taken back: devices grow their queues a few times.
+struct Heap {
+    next: AtomicUsize,
+}
+
+#[repr(align(4096))]
+struct HeapMemory(core::cell::UnsafeCell<[u8; HEAP_BYTES]>);
+
+// SAFETY: only the allocator touches it, which gives each byte out once.
+unsafe impl Sync for HeapMemory {}
+
+static HEAP_MEMORY: HeapMemory = HeapMemory(core::cell::UnsafeCell::new([0; HEAP_BYTES]));
+
+#[global_allocator]
+static HEAP: Heap = Heap { next: AtomicUsize::new(0) };
+
+// SAFETY: pieces do not overlap, are aligned, and lie in memory that lives for ever.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let start = HEAP_MEMORY.0.get().cast::<u8>();
+        let taken = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            let end = next.checked_next_multiple_of(layout.align())?.checked_add(layout.size())?;
+            (end <= HEAP_BYTES).then_some(end)
+        });
+        match taken {
+            // SAFETY: the piece ends inside the memory, which is aligned to 4096; no type here needs more.
+            Ok(next) => unsafe { start.add(next.next_multiple_of(layout.align())) },
+            Err(_) => core::ptr::null_mut(),
+        }
+    }
+
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+}
+
+/// Called by start.S on the first CPU.
+#[unsafe(no_mangle)]
+extern "C" fn rust_main() {
+    crate::main();
+}
+
+/// Called by start.S on the other CPUs.
+#[unsafe(no_mangle)]
+extern "C" fn rust_secondary(cpu: u64) {
+    crate::run_cpu(cpu as u16);
+}
+
+/// Called by start.S on an exception from EL2 itself.
+#[unsafe(no_mangle)]
+extern "C" fn rust_crash(vector: u64, esr: u64, elr: u64, far: u64) {
+    crate::crash(vector, esr, elr, far);
+}
