@@ -1,0 +1,216 @@
+//! The table of entries: its type, which is the header's longest part, and the one symbol that hands it out.
+
+use super::thunks;
+use super::types::*;
+use core::ffi::c_void;
+
+/// The library's entries. Read-only, valid as long as the library is loaded, the same for all callers.
+///
+/// Every entry returns XARCH_OK or one of XARCH_E_*, and has done nothing where it returns the latter. Each
+/// says its context:
+///
+///   any      any thread, any time, also from callbacks. Does not sleep.
+///   spin     any thread, also from callbacks. Does not sleep, but holds a spin lock for a short,
+///            bounded time: not from an interrupt that may come on top of another entry of the
+///            same VM or back end. Who can be preempted should disable that around it.
+///   vcpu     one thread at a time for one vCPU, else XARCH_E_BUSY; so too from callbacks for the
+///            same vCPU. May sleep where callbacks do, and no lock may be held that they take.
+///   setup    nobody else uses the object or what it was made of; not from callbacks.
+///
+/// No entry allocates, and none keeps a pointer to a configuration or table after it has returned.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct xarch_api {
+    /// Size of this table: an entry whose offset is not below it does not exist.
+    pub size: u32,
+    /// Version of the library, as XARCH_ABI.
+    pub abi: u32,
+    /// XARCH_FEATURE_*: all that the library can do.
+    pub features: u64,
+
+    /// Describes guest architecture number `index`, counted from 0. Context: any.
+    /// Errors: XARCH_E_NOENT past the last one.
+    pub guest_info: unsafe extern "C" fn(index: u32, info: *mut xarch_guest_info) -> i32,
+    /// Describes back end number `index`, counted from 0. Context: any.
+    /// Errors: XARCH_E_NOENT past the last one.
+    pub backend_info: unsafe extern "C" fn(index: u32, info: *mut xarch_backend_info) -> i32,
+
+    /// Says how much memory a back end needs. Context: any.
+    /// Errors: as `backend_create`.
+    pub backend_layout:
+        unsafe extern "C" fn(config: *const xarch_backend_config, layout: *mut xarch_layout) -> i32,
+    /// Makes a back end in `memory`, of which `bytes` are given: at least what `backend_layout` said, and aligned as it
+    /// said. The library owns the memory until `backend_destroy`. Context: setup.
+    /// Errors: XARCH_E_NOTSUP for a kind that is not there; XARCH_E_NOMEM if memory, `storage` or `table_bytes` is
+    /// too small; XARCH_E_INVAL; XARCH_E_2BIG; XARCH_E_IO if the machine refuses.
+    pub backend_create: unsafe extern "C" fn(
+        config: *const xarch_backend_config,
+        memory: *mut c_void,
+        bytes: u64,
+        backend: *mut *mut xarch_backend,
+    ) -> i32,
+    /// Gives the back end's memory back to the caller. Context: setup.
+    /// Errors: XARCH_E_BUSY while it has a VM.
+    pub backend_destroy: unsafe extern "C" fn(backend: *mut xarch_backend) -> i32,
+    /// Makes a range memory. Pages are mapped when they are first touched; the platform's `slot` has to name the
+    /// slot from before this is called. Context: spin.
+    /// Errors: XARCH_E_EXIST if it overlaps another; XARCH_E_RANGE; XARCH_E_NOSPC; XARCH_E_NOMEM without room for
+    /// tables; XARCH_E_INVAL.
+    pub add_slot: unsafe extern "C" fn(backend: *mut xarch_backend, slot: *const xarch_slot) -> i32,
+    /// Makes the range of a slot no memory; when it returns no vCPU uses it. The platform's `slot` stops naming it
+    /// before. Cannot run out of anything. Context: spin.
+    /// Errors: XARCH_E_NOENT if there is no slot of exactly this range; XARCH_E_RANGE; XARCH_E_INVAL.
+    pub remove_slot: unsafe extern "C" fn(backend: *mut xarch_backend, guest: u64, bytes: u64) -> i32,
+    /// Takes every mapping of the range away; when it returns no vCPU uses one, and touching the range maps it
+    /// anew. Context: spin.
+    /// Errors: XARCH_E_RANGE; XARCH_E_INVAL.
+    pub unmap: unsafe extern "C" fn(backend: *mut xarch_backend, guest: u64, bytes: u64) -> i32,
+    /// Makes the range read-only until the next store to each page, which is then logged dirty. Context: spin.
+    /// Errors: as `unmap`, and XARCH_E_NOMEM if there is no room for tables.
+    pub protect: unsafe extern "C" fn(backend: *mut xarch_backend, guest: u64, bytes: u64) -> i32,
+    /// Reports the guest-physical address of every page of the range that was stored to since the last call, and
+    /// protects it again. A page is reported before a later store to it can go unlogged. `report` is called without
+    /// a lock and may sleep if the caller may. Context: spin.
+    /// Errors: as `protect`.
+    pub collect_dirty: unsafe extern "C" fn(
+        backend: *mut xarch_backend,
+        guest: u64,
+        bytes: u64,
+        report: Option<unsafe extern "C" fn(argument: *mut c_void, page: u64)>,
+        argument: *mut c_void,
+    ) -> i32,
+    /// Returns 1 if a page of the range was touched since the last call, 0 if none, and makes all of them old.
+    /// Context: spin.
+    /// Errors: as `unmap`.
+    pub age: unsafe extern "C" fn(backend: *mut xarch_backend, guest: u64, bytes: u64) -> i32,
+    /// Makes `vcpu_run` for that vCPU return XARCH_OUTCOME_INTERRUPTED. Sticky: a request that comes before the run
+    /// ends the next one at once. Context: any.
+    /// Errors: XARCH_E_NOENT.
+    pub request_exit: unsafe extern "C" fn(backend: *mut xarch_backend, vcpu: u32) -> i32,
+
+    /// Says how much memory a VM needs. Context: any.
+    /// Errors: as `vm_create`.
+    pub vm_layout: unsafe extern "C" fn(config: *const xarch_vm_config, layout: *mut xarch_layout) -> i32,
+    /// Makes a VM on a back end that has none, in `memory` as `vm_layout` said. Context: setup.
+    /// Errors: XARCH_E_NOTSUP for a guest architecture that the back end does not run; XARCH_E_BUSY if the back end
+    /// has a VM; XARCH_E_NOMEM; XARCH_E_INVAL; XARCH_E_2BIG.
+    pub vm_create: unsafe extern "C" fn(
+        backend: *mut xarch_backend,
+        config: *const xarch_vm_config,
+        memory: *mut c_void,
+        bytes: u64,
+        vm: *mut *mut xarch_vm,
+    ) -> i32,
+    /// Gives the VM's memory back to the caller. Context: setup.
+    /// Errors: XARCH_E_BUSY while it has vCPUs.
+    pub vm_destroy: unsafe extern "C" fn(vm: *mut xarch_vm) -> i32,
+    /// Puts what the vCPUs share into its reset state; input lines stay as they are. Each vCPU is to be reset after
+    /// it. Context: setup.
+    pub vm_reset: unsafe extern "C" fn(vm: *mut xarch_vm) -> i32,
+    /// Tells the features that both sides know: those that are in use. Context: any.
+    pub vm_features: unsafe extern "C" fn(vm: *mut xarch_vm, features: *mut u64) -> i32,
+    /// Drives an interrupt line, and kicks whom it concerns. Context: spin; calls `kick`.
+    /// Errors: XARCH_E_NOENT if there is no such interrupt or vCPU; XARCH_E_NOTSUP for a kind or action of a later
+    /// version; XARCH_E_INVAL.
+    pub vm_set_irq: unsafe extern "C" fn(vm: *mut xarch_vm, irq: *const xarch_irq) -> i32,
+
+    /// Says how much memory a vCPU of this VM needs. Context: any.
+    pub vcpu_layout: unsafe extern "C" fn(vm: *mut xarch_vm, layout: *mut xarch_layout) -> i32,
+    /// Makes vCPU number `index`, in `memory` as `vcpu_layout` said. It has to be reset before it runs. The back end's
+    /// own `ops` get `context`. Context: setup, but other vCPUs of the VM may run.
+    /// Errors: XARCH_E_NOENT if the VM has no such vCPU; XARCH_E_EXIST if it was made already; XARCH_E_NOMEM;
+    /// XARCH_E_INVAL; XARCH_E_IO.
+    pub vcpu_create: unsafe extern "C" fn(
+        vm: *mut xarch_vm,
+        index: u32,
+        context: *mut c_void,
+        memory: *mut c_void,
+        bytes: u64,
+        vcpu: *mut *mut xarch_vcpu,
+    ) -> i32,
+    /// Gives the vCPU's memory back to the caller. Context: vcpu, and then never again.
+    pub vcpu_destroy: unsafe extern "C" fn(vcpu: *mut xarch_vcpu) -> i32,
+    /// Puts every register into its reset state. vCPU 0 is then on, the others wait to be turned on by the guest.
+    /// Context: vcpu.
+    /// Errors: XARCH_E_IO, or what the back end's `write` said, if the host lacks a register that the core relies on.
+    pub vcpu_reset: unsafe extern "C" fn(vcpu: *mut xarch_vcpu) -> i32,
+    /// Sets what a boot protocol sets: the address of the first instruction and the first four arguments, an array.
+    /// Context: vcpu, after a reset.
+    /// Errors: XARCH_E_IO.
+    pub vcpu_boot: unsafe extern "C" fn(vcpu: *mut xarch_vcpu, entry: u64, arguments: *const u64) -> i32,
+    /// Runs the guest until the host is needed, and says why in `outcome`. After XARCH_OUTCOME_WAIT call it again when
+    /// the deadline has passed or somebody kicked; after a stop do not. Context: vcpu.
+    /// Errors: XARCH_E_INVAL; XARCH_E_BUSY.
+    pub vcpu_run: unsafe extern "C" fn(vcpu: *mut xarch_vcpu, outcome: *mut xarch_outcome) -> i32,
+    /// Answers the device access that XARCH_OUTCOME_DEVICE named: `status` is XARCH_OK with the `value` of a load, or
+    /// XARCH_E_NODEV. Context: vcpu.
+    /// Errors: XARCH_E_NOENT if no access with this token waits; XARCH_E_INVAL; XARCH_E_IO.
+    pub vcpu_complete:
+        unsafe extern "C" fn(vcpu: *mut xarch_vcpu, token: u32, status: i32, value: u64) -> i32,
+    /// Reads a register as the guest would see it: bits 63 to 0 to value[0], the rest to value[1]. What is pending,
+    /// an exception or the end of an instruction, is applied before. Context: vcpu.
+    /// Errors: XARCH_E_NOENT; XARCH_E_IO.
+    pub vcpu_get_register: unsafe extern "C" fn(vcpu: *mut xarch_vcpu, id: u64, value: *mut u64) -> i32,
+    /// Writes a register, within what the guest may be shown; `value` as in `vcpu_get_register`. Context: vcpu.
+    /// Errors: XARCH_E_NOENT; XARCH_E_PERM if it is read-only; XARCH_E_INVAL if it does not take the value; XARCH_E_IO.
+    pub vcpu_set_register: unsafe extern "C" fn(vcpu: *mut xarch_vcpu, id: u64, value: *const u64) -> i32,
+    /// Lists the registers that have to be kept to continue the vCPU elsewhere. `count` is the room in `ids` and
+    /// becomes their number. Context: vcpu.
+    /// Errors: XARCH_E_2BIG if there is no room for all, with `count` saying how many there are; XARCH_E_IO.
+    pub vcpu_list_registers:
+        unsafe extern "C" fn(vcpu: *mut xarch_vcpu, ids: *mut u64, count: *mut u32) -> i32,
+}
+
+/// Features of this library.
+pub(super) const FEATURES: u64 = {
+    let features = XARCH_FEATURE_DEVICE_LATER;
+    #[cfg(feature = "next")]
+    let features = features | XARCH_FEATURE_PREEMPTED;
+    features
+};
+
+/// The version of this library: a minor number more where the next version's additions are compiled in.
+const ABI: u32 = if cfg!(feature = "next") { XARCH_ABI.wrapping_add(1) } else { XARCH_ABI };
+
+#[expect(clippy::as_conversions, reason = "sizes of tables, far below 2^32")]
+static API: xarch_api = xarch_api {
+    size: size_of::<xarch_api>() as u32,
+    abi: ABI,
+    features: FEATURES,
+    guest_info: thunks::guest_info,
+    backend_info: thunks::backend_info,
+    backend_layout: thunks::backend_layout,
+    backend_create: thunks::backend_create,
+    backend_destroy: thunks::backend_destroy,
+    add_slot: thunks::add_slot,
+    remove_slot: thunks::remove_slot,
+    unmap: thunks::unmap,
+    protect: thunks::protect,
+    collect_dirty: thunks::collect_dirty,
+    age: thunks::age,
+    request_exit: thunks::request_exit,
+    vm_layout: thunks::vm_layout,
+    vm_create: thunks::vm_create,
+    vm_destroy: thunks::vm_destroy,
+    vm_reset: thunks::vm_reset,
+    vm_features: thunks::vm_features,
+    vm_set_irq: thunks::vm_set_irq,
+    vcpu_layout: thunks::vcpu_layout,
+    vcpu_create: thunks::vcpu_create,
+    vcpu_destroy: thunks::vcpu_destroy,
+    vcpu_reset: thunks::vcpu_reset,
+    vcpu_boot: thunks::vcpu_boot,
+    vcpu_run: thunks::vcpu_run,
+    vcpu_complete: thunks::vcpu_complete,
+    vcpu_get_register: thunks::vcpu_get_register,
+    vcpu_set_register: thunks::vcpu_set_register,
+    vcpu_list_registers: thunks::vcpu_list_registers,
+};
+
+/// Returns the library's entries for major version `major` of the ABI, null if it does not have that version.
+///
+/// The only symbol that the library exports. Callers pass XARCH_ABI >> 16. Context: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn xarch_get_api(major: u32) -> *const xarch_api {
+    if major == XARCH_ABI >> 16 { &raw const API } else { core::ptr::null() }
+}

@@ -1,0 +1,198 @@
+//! Calls of the embedder's functions.
+//!
+//! The claim of every call is the same. Whoever called `backend_create` promised (its `# Safety`) that each function of
+//! the tables may be called with the context that came with them, on any thread, until the back end is destroyed, and
+//! obeys the header; what holds these tables does not live longer than the back end. Pointers to structures are to
+//! locals that live through the call.
+
+use super::types::*;
+use crate::status::Status;
+use core::ffi::c_void;
+
+/// A pointer that means something to the embedder alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context(pub(super) *mut c_void);
+
+// SAFETY: the library never looks at what it points to; the embedder was told that its functions are called with it on
+// any thread.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+/// The size of a structure, as its first field says it.
+pub(crate) const fn size<T>() -> u32 {
+    #[expect(clippy::as_conversions, reason = "no structure of the header is near 2^32 bytes")]
+    let size = size_of::<T>() as u32;
+    size
+}
+
+/// The embedder's table and context.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Embedder {
+    pub(super) table: xarch_platform,
+    pub(super) context: Context,
+}
+
+impl Embedder {
+    pub(crate) const fn has_clock(&self) -> bool {
+        self.table.clock.is_some()
+    }
+
+    pub(crate) fn clock(&self) -> u64 {
+        // SAFETY: see the module.
+        self.table.clock.map_or(0, |clock| unsafe { clock(self.context.0) })
+    }
+
+    pub(crate) fn slot(&self, address: u64) -> Option<xarch_slot> {
+        let slot = self.table.slot?;
+        let mut found = xarch_slot { size: size::<xarch_slot>(), flags: 0, guest: 0, host: 0, bytes: 0 };
+        // SAFETY: see the module.
+        let status = unsafe { slot(self.context.0, address, &raw mut found) };
+        (status == XARCH_OK).then_some(found)
+    }
+
+    /// Returns what the platform said; the value of a load is in `access` then.
+    pub(crate) fn device(&self, vcpu: u32, access: &mut xarch_access) -> i32 {
+        let Some(device) = self.table.device else { return XARCH_E_NODEV };
+        // SAFETY: see the module.
+        unsafe { device(self.context.0, vcpu, access) }
+    }
+
+    /// Kicks; returns whether the embedder does.
+    pub(crate) fn kick(&self, vcpu: u32) -> bool {
+        // SAFETY: see the module.
+        self.table.kick.map(|kick| unsafe { kick(self.context.0, vcpu) }).is_some()
+    }
+
+    pub(crate) fn relax(&self, vcpu: u32) {
+        if let Some(relax) = self.table.relax {
+            // SAFETY: see the module.
+            unsafe { relax(self.context.0, vcpu) }
+        }
+    }
+
+    pub(crate) const fn traces(&self) -> bool {
+        self.table.trace.is_some()
+    }
+
+    pub(crate) fn trace(&self, vcpu: u32, event: &xarch_trace) {
+        if let Some(trace) = self.table.trace {
+            // SAFETY: see the module.
+            unsafe { trace(self.context.0, vcpu, event) }
+        }
+    }
+
+    #[cfg(feature = "next")]
+    pub(crate) fn preempted(&self, vcpu: u32) {
+        if let Some(preempted) = self.table.preempted {
+            // SAFETY: see the module.
+            unsafe { preempted(self.context.0, vcpu) }
+        }
+    }
+}
+
+impl sae_model::Clock for Embedder {
+    fn nanoseconds(&self) -> u64 {
+        self.clock()
+    }
+}
+
+/// A back end of the embedder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ops {
+    pub(super) table: xarch_backend_ops,
+    pub(super) context: Context,
+}
+
+type Ranged = Option<unsafe extern "C" fn(*mut c_void, u64, u64) -> i32>;
+
+impl Ops {
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.table.enter.is_some() && self.table.read.is_some() && self.table.write.is_some()
+    }
+
+    pub(crate) fn enter(&self, vcpu: Context, exit: &mut xarch_exit) -> i32 {
+        // SAFETY: see the module; `vcpu` is what came with `vcpu_create`, for which the same was promised.
+        self.table.enter.map_or(XARCH_E_NOTSUP, |enter| unsafe { enter(vcpu.0, exit) })
+    }
+
+    pub(crate) fn read(&self, vcpu: Context, id: u64) -> Result<[u64; 2], i32> {
+        let Some(read) = self.table.read else { return Err(XARCH_E_NOTSUP) };
+        let mut value = [0; 2];
+        // SAFETY: as `enter`.
+        match unsafe { read(vcpu.0, id, value.as_mut_ptr()) } {
+            XARCH_OK => Ok(value),
+            error => Err(error),
+        }
+    }
+
+    pub(crate) fn write(&self, vcpu: Context, id: u64, value: [u64; 2]) -> i32 {
+        // SAFETY: as `enter`.
+        self.table.write.map_or(XARCH_E_NOTSUP, |write| unsafe { write(vcpu.0, id, value.as_ptr()) })
+    }
+
+    pub(crate) fn request_exit(&self, vcpu: u32) {
+        if let Some(request_exit) = self.table.request_exit {
+            // SAFETY: see the module.
+            unsafe { request_exit(self.context.0, vcpu) }
+        }
+    }
+
+    pub(crate) fn add_slot(&self, slot: &xarch_slot) -> Result<(), Status> {
+        // SAFETY: see the module.
+        let add_slot = self.table.add_slot.map(|add_slot| unsafe { add_slot(self.context.0, slot) });
+        said(add_slot).map(|_| ())
+    }
+
+    pub(crate) fn remove_slot(&self, guest: u64, bytes: u64) -> Result<(), Status> {
+        self.ranged(self.table.remove_slot, guest, bytes).map(|_| ())
+    }
+
+    pub(crate) fn unmap(&self, guest: u64, bytes: u64) -> Result<(), Status> {
+        self.ranged(self.table.unmap, guest, bytes).map(|_| ())
+    }
+
+    pub(crate) fn protect(&self, guest: u64, bytes: u64) -> Result<(), Status> {
+        self.ranged(self.table.protect, guest, bytes).map(|_| ())
+    }
+
+    pub(crate) fn age(&self, guest: u64, bytes: u64) -> Result<i32, Status> {
+        self.ranged(self.table.age, guest, bytes)
+    }
+
+    pub(crate) fn collect_dirty(&self, guest: u64, bytes: u64, report: Report) -> Result<(), Status> {
+        let collected = self.table.collect_dirty.map(|collect| {
+            // SAFETY: see the module; `report` came from the caller for this purpose.
+            unsafe { collect(self.context.0, guest, bytes, Some(report.function), report.argument) }
+        });
+        said(collected).map(|_| ())
+    }
+
+    fn ranged(&self, function: Ranged, guest: u64, bytes: u64) -> Result<i32, Status> {
+        // SAFETY: see the module.
+        said(function.map(|function| unsafe { function(self.context.0, guest, bytes) }))
+    }
+}
+
+/// What a function of the embedder said; one that is not there cannot.
+fn said(status: Option<i32>) -> Result<i32, Status> {
+    match status {
+        None => Err(Status(XARCH_E_NOTSUP)),
+        Some(error @ ..0) => Err(Status(error)),
+        Some(value) => Ok(value),
+    }
+}
+
+/// Who is told of dirty pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    pub(super) function: unsafe extern "C" fn(*mut c_void, u64),
+    pub(super) argument: *mut c_void,
+}
+
+impl Report {
+    pub(crate) fn page(&self, page: u64) {
+        // SAFETY: the caller of `collect_dirty` gave function and argument to be called together until it returns.
+        unsafe { (self.function)(self.argument, page) }
+    }
+}

@@ -1,0 +1,322 @@
+//! Building the objects of `objects` in memory of the caller. Each has one plan, which tells its size and is carried
+//! out to make it.
+
+use super::callbacks::{Context, Embedder, Ops};
+use super::memory::{Memory, Plan, Spot, fill, read};
+use super::types::*;
+use crate::objects::{
+    BACKEND_SAE_MODEL, BackendObject, CoreVcpu, CoreVm, GUEST_AARCH64, Halves, Hardware, Host, Model,
+    ModelVm, VCPUS, VcpuObject, VmObject,
+};
+use crate::ops::{OpsHost, OpsVcpu};
+use crate::status::Status;
+use arm_exec::ram::MapMemory;
+use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram};
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use s390_arch::Absolute;
+use xarch_abi::{GuestPa, VcpuIndex};
+
+const INVALID: Status = Status(XARCH_E_INVAL);
+const PAGE: u64 = 4096;
+
+/// Room for the working memory of a PE.
+struct CacheSpots {
+    maps: Spot<MapMemory>,
+    ops: Spot<Op>,
+    blocks: Spot<Block>,
+    jumps: Spot<Jump>,
+    functions: Spot<Function>,
+}
+
+/// The least number of operations and blocks that a PE takes.
+const LEAST_OPS: usize = 4096;
+const LEAST_BLOCKS: usize = 256;
+
+impl CacheSpots {
+    fn plan(plan: &mut Plan, ops: usize, functions: usize) -> Self {
+        let ops = ops.clamp(LEAST_OPS, Caches::OPS);
+        Self {
+            maps: plan.add(Caches::MAPS),
+            ops: plan.add(ops),
+            blocks: plan.add((ops >> 4).max(LEAST_BLOCKS)),
+            jumps: plan.add(Caches::JUMPS),
+            functions: plan.add(functions),
+        }
+    }
+
+    /// # Safety
+    /// The spots are of the memory's plan.
+    unsafe fn make(self, memory: &Memory) -> Caches<'static> {
+        // SAFETY: the caller's promise, five times.
+        let (maps, ops, blocks, jumps, functions) = unsafe {
+            (
+                memory.at(self.maps),
+                memory.at(self.ops),
+                memory.at(self.blocks),
+                memory.at(self.jumps),
+                memory.at(self.functions),
+            )
+        };
+        Caches {
+            maps: fill(maps, MapMemory::default),
+            ops: fill(ops, Op::default),
+            blocks: fill(blocks, Block::default),
+            jumps: fill(jumps, Jump::default),
+            functions: fill(functions, Function::default),
+        }
+    }
+}
+
+/// Writes one object and returns it.
+fn put<T>(memory: &'static mut [MaybeUninit<T>], value: T) -> Result<&'static mut T, Status> {
+    // A plan has room for one.
+    Ok(memory.first_mut().ok_or(INVALID)?.write(value))
+}
+
+/// A configuration of which everything was looked at that can be without making anything.
+pub(super) struct BackendParts {
+    config: xarch_backend_config,
+    embedder: Embedder,
+    ops: Option<Ops>,
+    vcpus: u16,
+    address_bits: u8,
+}
+
+/// Copies configuration and tables in and checks them.
+///
+/// # Safety
+/// As `backend_create` says about `config`.
+pub(super) unsafe fn backend_parts(config: *const xarch_backend_config) -> Result<BackendParts, Status> {
+    // SAFETY: the caller's promise.
+    let config = unsafe { read(config) }?;
+    // SAFETY: as above, for the tables that it names.
+    let table = unsafe { read(config.platform) }?;
+    let context = Context(config.context);
+    let embedder = Embedder { table, context };
+    let vcpus = u16::try_from(config.vcpus).map_err(|_| INVALID)?;
+    let address_bits = u8::try_from(config.address_bits).map_err(|_| INVALID)?;
+    let possible = (1..=VCPUS).contains(&usize::from(vcpus)) && (32..=48).contains(&address_bits);
+    if !possible || config.flags != 0 || !(same_major(config.abi) && same_major(table.abi)) {
+        return Err(INVALID);
+    }
+    let ops = match config.kind {
+        XARCH_BACKEND_OPS => {
+            // SAFETY: as above.
+            let table = unsafe { read(config.ops) }?;
+            let ops = Ops { table, context };
+            if !ops.is_complete() || !same_major(table.abi) || !config.storage.is_null() {
+                return Err(INVALID);
+            }
+            Some(ops)
+        }
+        BACKEND_SAE_MODEL => {
+            let aligned = (config.storage_bytes | config.table_bytes) & (PAGE - 1) == 0
+                && config.storage.cast::<Page>().is_aligned();
+            if config.storage.is_null() || !config.ops.is_null() || !aligned || !embedder.has_clock() {
+                return Err(INVALID);
+            }
+            if config.table_bytes > config.storage_bytes || config.table_bytes <= PAGE {
+                return Err(Status(XARCH_E_NOMEM));
+            }
+            None
+        }
+        _ => return Err(Status(XARCH_E_NOTSUP)),
+    };
+    Ok(BackendParts { config, embedder, ops, vcpus, address_bits })
+}
+
+const fn same_major(abi: u32) -> bool {
+    abi >> 16 == XARCH_ABI >> 16
+}
+
+/// Where the parts of a back end lie.
+pub(super) struct BackendPlan {
+    pub plan: Plan,
+    backend: Spot<BackendObject>,
+    model: Option<(Spot<Model>, Spot<ModelVm>, CacheSpots)>,
+}
+
+impl BackendParts {
+    pub(super) fn plan(&self) -> BackendPlan {
+        let mut plan = Plan::default();
+        let backend = plan.add(1);
+        let model = self.ops.is_none().then(|| {
+            // Building a VM asks the machine about itself, which a CPU answers that is needed no more afterwards.
+            (plan.add(1), plan.add(1), CacheSpots::plan(&mut plan, LEAST_OPS, 1))
+        });
+        BackendPlan { plan, backend, model }
+    }
+
+    /// Makes the back end.
+    ///
+    /// # Safety
+    /// `memory` was taken for this plan; `storage` of the configuration is the library's from now on.
+    pub(super) unsafe fn make(
+        &self,
+        spots: BackendPlan,
+        memory: &Memory,
+    ) -> Result<&'static mut BackendObject, Status> {
+        let host = match (spots.model, self.ops) {
+            // SAFETY: the caller's promise.
+            (Some(spots), _) => unsafe { self.model(spots, memory) }?,
+            (None, Some(ops)) => Host::Ops(OpsHost::new(ops)),
+            (None, None) => return Err(INVALID),
+        };
+        // SAFETY: the spot is of the memory's plan.
+        let place = unsafe { memory.at(spots.backend) };
+        let backend = BackendObject {
+            embedder: self.embedder,
+            host,
+            vcpus: self.vcpus,
+            address_bits: self.address_bits,
+            code_bytes: self.config.code_bytes,
+            has_vm: AtomicBool::new(false),
+            agreed: AtomicU64::new(0),
+            #[cfg(feature = "next")]
+            preempted_limit: AtomicU64::new(0),
+        };
+        put(place, backend)
+    }
+
+    /// # Safety
+    /// As `make`.
+    unsafe fn model(
+        &self,
+        (machine, vm, caches): (Spot<Model>, Spot<ModelVm>, CacheSpots),
+        memory: &Memory,
+    ) -> Result<Host, Status> {
+        let pages = usize::try_from(self.config.storage_bytes / PAGE).map_err(|_| INVALID)?;
+        // SAFETY: not null and aligned (`backend_parts`); the library's own memory for as long as the back end lives
+        // (`backend_create`); every pattern of bytes is a page, and pages are only ever accessed as `arm_exec::ram`
+        // does, for which the embedder's own accesses are those of another CPU.
+        let pages = unsafe { core::slice::from_raw_parts(self.config.storage.cast::<Page>(), pages) };
+        // SAFETY: the spots are of the memory's plan.
+        let (machine, vm, caches) = unsafe { (memory.at(machine), memory.at(vm), caches.make(memory)) };
+        let settings = sae_model::Config::default();
+        let machine: &'static Model = put(machine, Model::new(Ram::new(pages), self.embedder, settings))?;
+        let mut cpu = machine.cpu(0, caches).ok_or(Status(XARCH_E_NOMEM))?;
+        let config = s390_host::Config {
+            address_bits: self.address_bits,
+            vcpus: self.vcpus,
+            storage: (Absolute::new(PAGE), self.config.table_bytes.wrapping_sub(PAGE)),
+            limit: s390_host::LimitForm::default(),
+            qmc_base: settings.qmc_base,
+        };
+        let vm = put(vm, ModelVm::new(&mut cpu, machine, machine.storage(), config)?)?;
+        Ok(Host::Model { machine, vm })
+    }
+}
+
+/// Where a VM lies.
+pub(super) struct VmPlan {
+    pub plan: Plan,
+    vm: Spot<VmObject>,
+}
+
+impl VmPlan {
+    pub(super) fn new() -> Self {
+        let mut plan = Plan::default();
+        let vm = plan.add(1);
+        Self { plan, vm }
+    }
+
+    /// Makes a VM on a back end that was claimed for it.
+    ///
+    /// # Safety
+    /// `memory` was taken for this plan.
+    #[expect(clippy::mut_from_ref, reason = "what is returned lies in the caller's memory")]
+    pub(super) unsafe fn make(
+        self,
+        memory: &Memory,
+        backend: &'static BackendObject,
+        config: &xarch_vm_config,
+    ) -> Result<&'static mut VmObject, Status> {
+        let core = CoreVm::new(core_config(config, backend)?).map_err(|_| INVALID)?;
+        backend.agreed.store(config.features & super::api::FEATURES, Ordering::Relaxed);
+        #[cfg(feature = "next")]
+        backend.preempted_limit.store(config.preempted_limit, Ordering::Relaxed);
+        // SAFETY: the spot is of the memory's plan.
+        let place = unsafe { memory.at(self.vm) };
+        put(place, VmObject { backend, core, users: AtomicU32::new(0), made: AtomicU64::new(0) })
+    }
+}
+
+/// Checks a VM's configuration and puts it into the core's terms.
+pub(super) fn core_config(
+    config: &xarch_vm_config,
+    backend: &BackendObject,
+) -> Result<vcpu_core::Config, Status> {
+    if !same_major(config.abi) {
+        return Err(INVALID);
+    }
+    if config.guest != GUEST_AARCH64 {
+        return Err(Status(XARCH_E_NOTSUP));
+    }
+    let vcpus =
+        u16::try_from(config.vcpus).ok().filter(|n| (1..=backend.vcpus).contains(n)).ok_or(INVALID)?;
+    let mut core = vcpu_core::Config { address_bits: backend.address_bits, ..vcpu_core::Config::new(vcpus) };
+    match config.frames {
+        [0, 0, 0, 0] => {}
+        [distributor, redistributors, 0, 0] => {
+            core.gic.distributor = GuestPa::new(distributor);
+            core.gic.redistributors = GuestPa::new(redistributors);
+        }
+        _ => return Err(INVALID),
+    }
+    Ok(core)
+}
+
+/// Where the parts of a vCPU lie.
+pub(super) struct VcpuPlan {
+    pub plan: Plan,
+    vcpu: Spot<VcpuObject>,
+    caches: Option<CacheSpots>,
+}
+
+/// Bytes of decoded code unless the embedder says otherwise.
+const CODE_BYTES: u64 = 1 << 20;
+
+impl VcpuPlan {
+    pub(super) fn new(backend: &BackendObject) -> Self {
+        let mut plan = Plan::default();
+        let vcpu = plan.add(1);
+        let code = if backend.code_bytes == 0 { CODE_BYTES } else { backend.code_bytes };
+        let ops = usize::try_from(code).unwrap_or(usize::MAX) >> 4;
+        let caches = match backend.host {
+            Host::Model { .. } => Some(CacheSpots::plan(&mut plan, ops, Caches::FUNCTIONS)),
+            Host::Ops(_) => None,
+        };
+        Self { plan, vcpu, caches }
+    }
+
+    /// Makes a vCPU whose number was claimed for it.
+    ///
+    /// # Safety
+    /// `memory` was taken for this plan.
+    #[expect(clippy::mut_from_ref, reason = "what is returned lies in the caller's memory")]
+    pub(super) unsafe fn make(
+        self,
+        memory: &Memory,
+        vm: &'static VmObject,
+        index: VcpuIndex,
+        context: Context,
+    ) -> Result<&'static mut VcpuObject, Status> {
+        let guest = CoreVcpu::new(&vm.core, index).ok_or(Status(XARCH_E_NOENT))?;
+        let hardware = match (&vm.backend.host, self.caches) {
+            (Host::Model { machine, vm }, Some(caches)) => {
+                // SAFETY: the spots are of the memory's plan.
+                let caches = unsafe { caches.make(memory) };
+                let cpu = machine.cpu(index.0, caches).ok_or(Status(XARCH_E_NOMEM))?;
+                Hardware::Model(s390_host::Vcpu::new(vm, cpu, index)?)
+            }
+            (Host::Ops(host), _) => Hardware::Ops(OpsVcpu::new(host, context, index)),
+            (Host::Model { .. }, None) => return Err(INVALID),
+        };
+        // SAFETY: the spot is of the memory's plan.
+        let place = unsafe { memory.at(self.vcpu) };
+        let halves = UnsafeCell::new(Halves { guest, hardware });
+        put(place, VcpuObject { vm, index, busy: AtomicBool::new(false), halves })
+    }
+}

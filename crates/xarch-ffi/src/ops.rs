@@ -1,0 +1,173 @@
+//! A back end of the embedder: registers and entering through its table, the loop here.
+
+use crate::c::callbacks::{Context, Ops, size};
+use crate::c::*;
+use crate::convert::{self, Reported};
+use crate::objects::{BackendObject, CoreVcpu, VCPUS};
+use core::sync::atomic::{AtomicBool, Ordering};
+use xarch_abi::{
+    Guest as _, Next, Outcome, Platform as _, RegId, RegisterError, Registers, StopReason, TraceEvent,
+    VcpuIndex,
+};
+
+/// What its vCPUs share.
+#[derive(Debug)]
+pub(crate) struct OpsHost {
+    table: Ops,
+    requests: [AtomicBool; VCPUS],
+}
+
+impl OpsHost {
+    pub(crate) const fn new(table: Ops) -> Self {
+        Self { table, requests: [const { AtomicBool::new(false) }; VCPUS] }
+    }
+
+    pub(crate) const fn table(&self) -> &Ops {
+        &self.table
+    }
+
+    pub(crate) fn request_exit(&self, vcpu: VcpuIndex) {
+        if let Some(flag) = self.requests.get(usize::from(vcpu.0)) {
+            flag.store(true, Ordering::Release);
+            self.table.request_exit(u32::from(vcpu.0));
+        }
+    }
+
+    fn take_exit_request(&self, vcpu: VcpuIndex) -> bool {
+        let flag = self.requests.get(usize::from(vcpu.0));
+        flag.is_some_and(|flag| flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::AcqRel))
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct OpsVcpu {
+    host: &'static OpsHost,
+    context: Context,
+    index: VcpuIndex,
+    #[cfg(feature = "next")]
+    preempted: u64,
+}
+
+impl Registers for OpsVcpu {
+    fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
+        match self.host.table.read(self.context, convert::id(id)) {
+            Ok([value, 0]) => Ok(value),
+            Ok(_) => Err(RegisterError::Wide(id)),
+            Err(error) => Err(convert::register_error(id, 0, error)),
+        }
+    }
+
+    fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        match self.host.table.write(self.context, convert::id(id), [value, 0]) {
+            XARCH_OK => Ok(()),
+            error => Err(convert::register_error(id, value, error)),
+        }
+    }
+
+    fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
+        match self.host.table.read(self.context, convert::id(id)) {
+            Ok(value) => Ok(convert::whole(value)),
+            Err(error) => Err(convert::register_error(id, 0, error)),
+        }
+    }
+
+    fn write_wide(&mut self, id: RegId, value: u128) -> Result<(), RegisterError> {
+        let [low, high] = convert::halves(value);
+        match self.host.table.write(self.context, convert::id(id), [low, high]) {
+            XARCH_OK => Ok(()),
+            error => Err(convert::register_error(id, low, error)),
+        }
+    }
+}
+
+impl OpsVcpu {
+    pub(crate) const fn new(host: &'static OpsHost, context: Context, index: VcpuIndex) -> Self {
+        Self {
+            host,
+            context,
+            index,
+            #[cfg(feature = "next")]
+            preempted: 0,
+        }
+    }
+
+    /// Runs until the embedder is needed; the error is what `enter` returned.
+    pub(crate) fn run_or_fail(
+        &mut self,
+        guest: &mut CoreVcpu,
+        backend: &'static BackendObject,
+    ) -> Result<Outcome, i32> {
+        loop {
+            if self.host.take_exit_request(self.index) {
+                return Ok(Outcome::Interrupted);
+            }
+            let mut next = guest.before_entry(self, backend);
+            if matches!(next, Next::Resume) {
+                next = match self.enter(backend)? {
+                    Reported::Exit(exit) => {
+                        let next = guest.on_exit(self, backend, exit);
+                        backend.trace(self.index, TraceEvent::Exit(exit, next));
+                        next
+                    }
+                    #[cfg(feature = "next")]
+                    Reported::Preempted => match self.note_preempted(backend) {
+                        Some(outcome) => return Ok(outcome),
+                        None => Next::Resume,
+                    },
+                };
+            }
+            if let Some(outcome) = self.obey(guest, backend, next) {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    fn enter(&self, backend: &BackendObject) -> Result<Reported, i32> {
+        let mut exit = xarch_exit {
+            size: size::<xarch_exit>(),
+            kind: XARCH_EXIT_SPURIOUS,
+            syndrome: 0,
+            fault_address: 0,
+            address: 0,
+            code: 0,
+            direction: 0,
+            cause: 0,
+            size_log2: 0,
+            walk_level: 0,
+        };
+        match self.host.table.enter(self.context, &mut exit) {
+            XARCH_OK => Ok(convert::exit(&exit, backend)),
+            error => Err(error),
+        }
+    }
+
+    /// Obeys the guest side's decision; `Some` ends the run.
+    fn obey(&mut self, guest: &mut CoreVcpu, backend: &BackendObject, next: Next) -> Option<Outcome> {
+        match next {
+            Next::Resume => None,
+            Next::Wait { deadline } => Some(Outcome::Wait { deadline }),
+            Next::Stop(reason) => Some(Outcome::Stopped(reason)),
+            Next::Device(access, token) => match backend.device(self.index, &access) {
+                None => Some(Outcome::Device(access, token)),
+                Some(answer) => {
+                    let completed = guest.complete(self, token, answer);
+                    completed.err().map(|_| Outcome::Stopped(StopReason::Host))
+                }
+            },
+        }
+    }
+
+    #[cfg(feature = "next")]
+    pub(crate) const fn preempted(&self) -> u64 {
+        self.preempted
+    }
+
+    #[cfg(feature = "next")]
+    fn note_preempted(&mut self, backend: &BackendObject) -> Option<Outcome> {
+        self.preempted = self.preempted.wrapping_add(1);
+        backend.embedder.preempted(u32::from(self.index.0));
+        let limit = backend.preempted_limit.load(Ordering::Relaxed);
+        self.preempted.checked_rem(limit).filter(|rest| *rest == 0).map(|_| Outcome::Interrupted)
+    }
+}
