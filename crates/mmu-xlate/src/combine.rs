@@ -16,6 +16,7 @@ use crate::vmsa::{
     self, Access, AccessKind, AtContext, AtOperation, AtOutcome, Implementation, Mapping, Params,
     Permissions, Qualifiers, Recorder, Regime, Registers, Space, Stage, Step,
 };
+use arm_arch::bits::{low8, zext32};
 use arm_arch::{EsrEl, ExceptionClass, FaultStatus, Ipa, Level, Va};
 use s390_arch::addr::Absolute;
 use s390_arch::dat::{Asce, Virtual};
@@ -26,7 +27,7 @@ use s390_arch::pgm::{AddressSpace, FetchStoreIndication, ProgramCode, Teid};
 pub struct HostTables {
     /// The designation of the tables.
     pub asce: Asce,
-    /// Main-storage origin: added to guest-physical addresses before DAT.
+    /// Main-storage origin: added to guest-physical addresses before DAT; a multiple of 4 KiB.
     pub origin: u64,
     /// The last guest-physical address, counted from the origin.
     pub last: Ipa,
@@ -60,7 +61,8 @@ pub struct Host {
     pub host: dat::Mapping,
     /// What both permit.
     pub permissions: Permissions,
-    /// Binary logarithm of the bytes for which the answer holds: the smaller of leaf and frame.
+    /// Binary logarithm of the bytes for which the answer holds: the smaller of leaf and frame, as far as origin and
+    /// limit are no smaller.
     pub size_log2: u8,
 }
 
@@ -90,6 +92,15 @@ enum Refusal<E> {
 }
 
 impl HostTables {
+    /// Returns the binary logarithm of the largest block around an address that the limit does not cut, and that the
+    /// origin leaves a block.
+    fn reach(&self, ipa: Ipa) -> u8 {
+        // Below the highest bit in which they differ the limit is reached nowhere; ones at its end are within it.
+        let differs = (ipa.bits() ^ self.last.bits()).checked_ilog2().unwrap_or(0);
+        let limit = differs.max(self.last.bits().trailing_ones());
+        low8(zext32(limit.min(self.origin.trailing_zeros())))
+    }
+
     /// Translates a guest-physical address.
     fn translate<M: TableMemory<Absolute>>(
         &self,
@@ -342,6 +353,7 @@ fn meet(stage1: Mapping<Ipa>, host: dat::Mapping, tables: &HostTables) -> Host {
         s390_arch::addr::FrameSize::Region => 31,
     };
     let size_log2 = if stage1.level.is_none() { frame } else { stage1.size_log2.min(frame) };
+    let size_log2 = size_log2.min(tables.reach(stage1.output));
     Host { absolute: host.absolute, stage1, host, permissions, size_log2 }
 }
 
