@@ -307,6 +307,13 @@ impl Machine {
 
 // Each is a function of its own, as it is where a TLB misses, so that the loop does not become a part of it.
 
+/// What a TLB does with an answer: all of it is stored, and the access goes on to the address.
+#[inline(always)]
+fn filled<T>(address: u64, entry: &T) -> Option<u64> {
+    black_box(entry);
+    Some(address)
+}
+
 #[inline(never)]
 fn nothing(va: u64) -> Option<u64> {
     black_box(Some(va & ADDRESS))
@@ -320,7 +327,7 @@ fn plain_chain(ram: &Ram, root: u64, va: u64) -> Option<u64> {
 #[inline(never)]
 fn stage_1(params: &Params, ram: &Ram, va: u64) -> Option<u64> {
     match &walk::<Pa, _>(params, Va::new(va), READ, ram) {
-        Ok(Translation::Mapped(it)) => Some(black_box(it).output.bits()),
+        Ok(Translation::Mapped(it)) => filled(it.output.bits(), it),
         Ok(Translation::Fault(_)) | Err(_) => None,
     }
 }
@@ -328,7 +335,7 @@ fn stage_1(params: &Params, ram: &Ram, va: u64) -> Option<u64> {
 #[inline(never)]
 fn two_stages(translator: &Translator, ram: &Ram, va: u64) -> Option<u64> {
     match &translator.translate::<Pa, _, _>(Va::new(va), READ, ram, &mut ()) {
-        Ok(Translation::Mapped(it)) => Some(black_box(it).output.bits()),
+        Ok(Translation::Mapped(it)) => filled(it.output.bits(), it),
         Ok(Translation::Fault(_)) | Err(_) => None,
     }
 }
@@ -341,7 +348,7 @@ fn two_stages_cached(
     va: u64,
 ) -> Option<u64> {
     match &translator.translate_cached::<Pa, _, _, 256>(Va::new(va), READ, ram, &mut (), cache) {
-        Ok(Translation::Mapped(it)) => Some(black_box(it).output.bits()),
+        Ok(Translation::Mapped(it)) => filled(it.output.bits(), it),
         Ok(Translation::Fault(_)) | Err(_) => None,
     }
 }
@@ -349,7 +356,7 @@ fn two_stages_cached(
 #[inline(never)]
 fn dat_walk(asce: Asce, ram: &Ram, va: u64) -> Option<u64> {
     match &dat::walk_asce(asce, Virtual::from_bits(va), dat::Access::Fetch, Features::ALL, ram) {
-        Ok(dat::Translation::Mapped(it)) => Some(black_box(it).absolute.bits()),
+        Ok(dat::Translation::Mapped(it)) => filled(it.absolute.bits(), it),
         Ok(dat::Translation::Fault(_)) | Err(_) => None,
     }
 }
