@@ -1,6 +1,7 @@
 //! Memory attributes: what MAIR, SH, the cache controls and stage 2 make of a location.
 
 use super::stage2_params::Stage2;
+use arm_arch::bits::index;
 
 /// Who else observes an access in order. Arm ARM, TCR_EL1.SH0, "Shareability".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,22 +127,23 @@ impl Attributes {
         Self { byte, shareability: if outer { Shareability::OuterShareable } else { sh } }
     }
 
-    /// Returns the attributes of a byte of [`data`] or [`fetch`] for each value of SH, as [`Self::of_map`] takes them:
-    /// the byte, and from bit 8 on the effective shareability, two bits for each SH.
-    pub(super) const fn map(byte: u8) -> u16 {
-        let outer = Self::of(byte, Shareability::NonShareable).shareability;
-        // SH 0b00 and 0b01 are Non-shareable.
-        let shareability =
-            if matches!(outer, Shareability::OuterShareable) { 0b1010_1010 } else { 0b1110_0000 };
-        u16::from_le_bytes([byte, shareability])
+    /// Returns the attributes of each byte that [`data`] or [`fetch`] gave: in bits 2:0 AttrIndx, in bits 4:3 SH.
+    pub(super) fn all(mair: u64) -> [Self; 32] {
+        let mut all = [Self::DEVICE_NGNRNE; 32];
+        for (sh, of_all) in (0..).zip(all.chunks_exact_mut(8)) {
+            for (attributes, byte) in of_all.iter_mut().zip(mair.to_le_bytes()) {
+                *attributes = Self::of(byte, Shareability::decode(sh));
+            }
+        }
+        all
     }
 
-    /// Returns the attributes of a [`Self::map`] for an SH field.
+    /// Returns these attributes where stage 2, with an SH of its own, leaves the memory type as it is.
     #[inline]
-    pub(super) const fn of_map(map: u16, sh: u64) -> Self {
-        let [byte, shareability] = map.to_le_bytes();
-        let sh = (shareability >> ((sh & 3) << 1)) & 3;
-        Self { byte, shareability: Shareability::decode(arm_arch::bits::zext8(sh)) }
+    pub(super) fn shared_by(self, sh: u64) -> Self {
+        let at = u64::from(self.shareability.encode()) << 2 | sh & 3;
+        let shareability = UNIONS.get(index(at)).copied().unwrap_or(Shareability::OuterShareable);
+        Self { shareability, ..self }
     }
 
     /// Returns the byte in the form of MAIR, as `PAR_EL1.ATTR` reports it.
@@ -212,6 +214,19 @@ impl Attributes {
         }
     }
 }
+
+/// What [`Attributes::shared_by`] finds: by the encoded shareability of stage 1 in bits 3:2, SH of stage 2 in bits 1:0.
+const UNIONS: [Shareability; 16] = {
+    let mut table = [Shareability::NonShareable; 16];
+    let mut rest: &mut [Shareability] = &mut table;
+    let mut at = 0;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = Shareability::decode(at >> 2).union(Shareability::decode(at));
+        rest = others;
+        at = at.wrapping_add(1);
+    }
+    table
+};
 
 /// The memory attributes of a stage 2 leaf, before they meet those of stage 1.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 
 use super::registers::{Regime, Space};
 use super::tlbi::{Cached, CachedEntry, Tlbi, TlbiContext};
-use arm_arch::bits::{index, mask, trunc32, zext8};
+use arm_arch::bits::{index, low8, mask, trunc32, zext8};
 use arm_arch::{Granule, Level};
 
 /// Where a page of stage 1 tables lies, as stage 2 last said: `N` pages, a power of two, each at one place.
@@ -16,14 +16,16 @@ use arm_arch::{Granule, Level};
 /// where hardware manages the access flag of tables (FEAT_HAFT).
 #[derive(Clone, Debug)]
 pub struct TableCache<const N: usize = 64> {
-    entries: [Entry; N],
+    slots: [Slot; N],
+    /// What most walks do not ask for, at the same places.
+    details: [Details; N],
 }
 
-/// What is kept about one page.
+/// A page, and where it lies.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct Slot {
     tag: u64,
-    known: Known,
+    output: u64,
 }
 
 /// What stage 2 said.
@@ -31,7 +33,13 @@ struct Entry {
 pub(super) struct Known {
     /// The page.
     pub(super) output: u64,
-    /// Its space.
+    pub(super) details: Details,
+}
+
+/// What it said beside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Details {
+    /// Space of the page.
     pub(super) space: Space,
     /// Only walks write there. FEAT_THE.
     pub(super) mostly_read_only: bool,
@@ -52,13 +60,15 @@ pub(super) struct Key {
     ipa_space: Space,
 }
 
-/// The lowest bit of the VMID in a tag; below it is IPA\[55:12\].
-const VMID: u32 = 44;
+/// The intermediate address in a tag: where it is in the address. Around it are the halves of the VMID.
+const PAGE: u64 = mask(56) & !mask(12);
+const VMID_HIGH: u32 = 56;
+const VMID_LOW: u32 = 4;
 /// The lowest bit of what top-level table it is: 0 none, or no difference.
-const TOP: u32 = 60;
-const VALID: u64 = 1 << 63;
+const TOP: u32 = 2;
 /// Security state and space are not both Non-secure: they are to be compared.
-const OTHER: u64 = 1 << 62;
+const OTHER: u64 = 2;
+const VALID: u64 = 1;
 
 impl Key {
     #[inline]
@@ -70,21 +80,27 @@ impl Key {
     ) -> Self {
         let top = match top {
             None => 0,
-            Some(false) => 1u64 << TOP,
-            Some(true) => 2u64 << TOP,
+            Some(false) => 1 << TOP,
+            Some(true) => 2 << TOP,
         };
         let [low, high] = vmid.to_le_bytes();
-        let vmid = zext8(low) | zext8(high) << 8;
+        let vmid = zext8(low) << VMID_LOW | zext8(high) << VMID_HIGH;
         let other = match (state, ipa_space) {
             (Space::NonSecure, Space::NonSecure) => 0,
             _ => OTHER,
         };
-        Self { tag: (ipa & mask(56)) >> 12 | vmid << VMID | top | other | VALID, state, ipa_space }
+        Self { tag: ipa & PAGE | vmid | top | other | VALID, state, ipa_space }
+    }
+
+    /// Returns the key of another address in Non-secure state.
+    #[inline]
+    pub(super) const fn of_page(self, page: u64) -> Self {
+        Self { tag: self.tag & !PAGE | page & PAGE, ..self }
     }
 
     #[inline]
     fn place<const N: usize>(self) -> usize {
-        index(self.tag) & N.wrapping_sub(1)
+        index(self.tag >> 12) & N.wrapping_sub(1)
     }
 }
 
@@ -92,7 +108,9 @@ impl Key {
 pub(super) trait Keeper {
     /// Whether anything is kept.
     const ON: bool;
-    fn find(&self, key: Key) -> Option<&Known>;
+    /// Returns where a page of Non-secure state lies.
+    fn page(&self, key: Key) -> Option<u64>;
+    fn find(&self, key: Key) -> Option<Known>;
     fn keep(&mut self, key: Key, known: Known);
 }
 
@@ -100,7 +118,12 @@ impl Keeper for () {
     const ON: bool = false;
 
     #[inline]
-    fn find(&self, _: Key) -> Option<&Known> {
+    fn page(&self, _: Key) -> Option<u64> {
+        None
+    }
+
+    #[inline]
+    fn find(&self, _: Key) -> Option<Known> {
         None
     }
 
@@ -112,60 +135,69 @@ impl<const N: usize> Keeper for TableCache<N> {
     const ON: bool = true;
 
     #[inline]
-    fn find(&self, key: Key) -> Option<&Known> {
-        let entry = self.entries.get(key.place::<N>())?;
-        let known = &entry.known;
-        let same = entry.tag == key.tag
-            && (key.tag & OTHER == 0 || known.state == key.state && known.ipa_space == key.ipa_space);
-        if same { Some(known) } else { None }
+    fn page(&self, key: Key) -> Option<u64> {
+        let slot = self.slots.get(key.place::<N>())?;
+        (slot.tag == key.tag).then_some(slot.output)
+    }
+
+    #[inline]
+    fn find(&self, key: Key) -> Option<Known> {
+        let output = self.page(key)?;
+        let details = *self.details.get(key.place::<N>())?;
+        let same = key.tag & OTHER == 0 || details.state == key.state && details.ipa_space == key.ipa_space;
+        same.then_some(Known { output, details })
     }
 
     fn keep(&mut self, key: Key, known: Known) {
-        if let Some(entry) = self.entries.get_mut(key.place::<N>()) {
-            *entry = Entry { tag: key.tag, known };
+        let place = key.place::<N>();
+        if let (Some(slot), Some(details)) = (self.slots.get_mut(place), self.details.get_mut(place)) {
+            *slot = Slot { tag: key.tag, output: known.output };
+            *details = known.details;
         }
     }
 }
 
-impl<const N: usize> TableCache<N> {
-    const EMPTY: Entry = Entry {
-        tag: 0,
-        known: Known {
-            output: 0,
-            space: Space::NonSecure,
-            mostly_read_only: false,
-            state: Space::NonSecure,
-            ipa_space: Space::NonSecure,
-            size_log2: 0,
-            level: Level::L3,
-            granule: Granule::Size4K,
-        },
-    };
+impl Slot {
+    const EMPTY: Self = Self { tag: 0, output: 0 };
+}
 
+impl Details {
+    const EMPTY: Self = Self {
+        space: Space::NonSecure,
+        mostly_read_only: false,
+        state: Space::NonSecure,
+        ipa_space: Space::NonSecure,
+        size_log2: 0,
+        level: Level::L3,
+        granule: Granule::Size4K,
+    };
+}
+
+impl<const N: usize> TableCache<N> {
     /// Returns an empty cache.
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(N.is_power_of_two(), "the number of entries is a power of two") };
-        Self { entries: [Self::EMPTY; N] }
+        Self { slots: [Slot::EMPTY; N], details: [Details::EMPTY; N] }
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.entries = [Self::EMPTY; N];
+        self.slots = [Slot::EMPTY; N];
     }
 
     /// Forgets what a TLBI must remove.
     pub fn remove(&mut self, tlbi: &Tlbi, context: &TlbiContext) {
-        for entry in &mut self.entries {
-            if entry.as_cached().is_some_and(|cached| tlbi.removes(&cached, context)) {
-                *entry = Self::EMPTY;
+        for (slot, details) in self.slots.iter_mut().zip(&self.details) {
+            if as_cached(slot, details).is_some_and(|cached| tlbi.removes(&cached, context)) {
+                *slot = Slot::EMPTY;
             }
         }
     }
 
     /// Returns what is kept, as [`Tlbi::removes`] takes it.
     pub fn iter(&self) -> impl Iterator<Item = CachedEntry> + '_ {
-        self.entries.iter().filter_map(Entry::as_cached)
+        self.slots.iter().zip(&self.details).filter_map(|(slot, details)| as_cached(slot, details))
     }
 }
 
@@ -175,24 +207,22 @@ impl<const N: usize> Default for TableCache<N> {
     }
 }
 
-impl Entry {
-    /// Returns the entry as what it is: a translation of stage 2, all that the leaf covers.
-    fn as_cached(&self) -> Option<CachedEntry> {
-        let Known { state, ipa_space, size_log2, level, granule, .. } = self.known;
-        let size = trunc32(zext8(size_log2));
-        let ipa = (self.tag & mask(VMID)) << 12;
-        let vmid = arm_arch::bits::low16(self.tag >> VMID);
-        (self.tag & VALID != 0).then_some(CachedEntry {
-            cached: Cached::Stage2,
-            regime: Regime::El1And0,
-            state,
-            vmid,
-            asid: None,
-            start: ipa & !mask(size),
-            size_log2,
-            level,
-            granule,
-            ipa_space,
-        })
-    }
+/// Returns an entry as what it is: a translation of stage 2, all that the leaf covers.
+fn as_cached(slot: &Slot, details: &Details) -> Option<CachedEntry> {
+    let Details { state, ipa_space, size_log2, level, granule, .. } = *details;
+    let size = trunc32(zext8(size_log2));
+    let ipa = slot.tag & PAGE;
+    let vmid = u16::from_le_bytes([low8(slot.tag >> VMID_LOW), low8(slot.tag >> VMID_HIGH)]);
+    (slot.tag & VALID != 0).then_some(CachedEntry {
+        cached: Cached::Stage2,
+        regime: Regime::El1And0,
+        state,
+        vmid,
+        asid: None,
+        start: ipa & !mask(size),
+        size_log2,
+        level,
+        granule,
+        ipa_space,
+    })
 }

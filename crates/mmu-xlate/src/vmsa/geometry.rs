@@ -4,7 +4,7 @@ use super::attr::Shareability;
 use super::format::CONTIGUOUS;
 use super::implementation::Implementation;
 use super::rule::Rule;
-use arm_arch::bits::{field, mask, trunc32, trunc64, zext8};
+use arm_arch::bits::{field, low8, mask, trunc32, trunc64, zext8, zext32};
 use arm_arch::{FaultStatus, Granule, Level};
 
 /// How a descriptor spells an output address beyond 48 bits.
@@ -71,14 +71,8 @@ pub(super) struct Range {
     pub(super) quick_mask: u64,
     /// See [`Self::quick_mask`]; what never matches where addresses are not plain.
     pub(super) quick: u64,
-    /// Walks may go the short way ([`super::quick`]): no control that it does not know of.
-    pub(super) is_quick: bool,
-    /// How to know at once a leaf that is as most are: these bits are those of [`Self::quick_leaf`], of a page and of a
-    /// block. They say what it is, that it stands alone, has been used, has no dirty state to manage, and that its
-    /// address is within the output size.
-    pub(super) quick_leaf_mask: u64,
-    /// See [`Self::quick_leaf_mask`].
-    pub(super) quick_leaf: [u64; 2],
+    /// What walks need that go the short way ([`super::quick`]).
+    pub(super) quick_way: Quick,
     /// Bits of table descriptors that count for permissions; 0 with `TCR_ELx.HPD`.
     pub(super) hierarchy: u64,
     /// Bits of table descriptors that make the next tables Non-secure; 0 outside Secure state.
@@ -89,6 +83,43 @@ pub(super) struct Range {
     pub(super) sh: Shareability,
     /// What is not Allocation Tagged has canonical tags (`TCR_ELx.MTX`).
     pub(super) canonical_tags: bool,
+}
+
+/// A range as the short way takes it: tables of 4 KiB, and what plain descriptors look like. They say what they are, that
+/// their addresses are within the output size and, with HAFT, that the access flag is set; leaves also that they stand
+/// alone, have been used and have no dirty state to manage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quick {
+    /// Address of the first table.
+    pub(super) base: u64,
+    /// Levels below the first; [`Self::CLOSED`] where a control forbids the short way.
+    pub(super) depth: u8,
+    /// Where the offset into the first table lies.
+    pub(super) first: u8,
+    /// Its bits: the index, already times the size of a descriptor.
+    pub(super) offset: u64,
+    /// Bits of a table that say whether it is plain.
+    pub(super) table_mask: u64,
+    /// What they are.
+    pub(super) table: u64,
+    /// Bits of a leaf.
+    pub(super) leaf_mask: u64,
+    /// What they are in a page.
+    pub(super) page: u64,
+    /// What they are in a block.
+    pub(super) block: u64,
+}
+
+impl Quick {
+    /// Above every depth that there is.
+    pub(super) const CLOSED: u8 = u8::MAX;
+
+    /// Returns the same where leaves must have these bits set.
+    #[inline]
+    pub(super) const fn with(&self, bits: u64) -> Self {
+        let Self { leaf_mask, page, block, .. } = *self;
+        Self { leaf_mask: leaf_mask | bits, page: page | bits, block: block | bits, ..*self }
+    }
 }
 
 /// What the geometry of a range follows from.
@@ -122,8 +153,10 @@ impl Range {
         let is_plain = self.fault.is_none()
             && !self.d128
             && matches!((self.form, self.granule), (AddressForm::Bits48, Granule::Size4K));
+        let quick = self.quick_way;
+        let depth = if plain && is_plain { low8(zext32(self.remaining)) } else { Quick::CLOSED };
         let dbm = if dirty { DBM } else { 0 };
-        Self { is_quick: plain && is_plain, quick_leaf_mask: self.quick_leaf_mask | dbm, ..self }
+        Self { quick_way: Quick { depth, leaf_mask: quick.leaf_mask | dbm, ..quick }, ..self }
     }
 }
 
@@ -201,9 +234,17 @@ impl Shape<'_> {
             haft,
             quick_mask,
             quick,
-            is_quick: false,
-            quick_leaf_mask: PAGE | ACCESS_FLAG | CONTIGUOUS | beyond & mask(48),
-            quick_leaf: [PAGE | ACCESS_FLAG, BLOCK | ACCESS_FLAG],
+            quick_way: Quick {
+                base,
+                depth: Quick::CLOSED,
+                first: low8(zext32(first_shift.wrapping_sub(3))),
+                offset: mask(first_bits) << 3,
+                table_mask: quick_mask,
+                table: quick,
+                leaf_mask: PAGE | ACCESS_FLAG | CONTIGUOUS | beyond & mask(48),
+                page: PAGE | ACCESS_FLAG,
+                block: BLOCK | ACCESS_FLAG,
+            },
             hierarchy: 0,
             ns_table: 0,
             discontiguous: false,

@@ -3,6 +3,7 @@
 use super::attr::{self, Attributes, Shareability};
 use super::geometry::{Range, Shape, tg0, tg1};
 use super::implementation::Implementation;
+use super::perm::{self, Permissions};
 use super::registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
 use super::rule::Rule;
 use arm_arch::bits::{bit, mask};
@@ -23,10 +24,10 @@ pub struct Params {
     pub(super) mair: [u64; 2],
     /// The same of MAIR2; `None` without `TCR2_ELx.AIE`.
     pub(super) mair2: Option<[u64; 2]>,
-    /// [`Attributes::map`] of each byte of MAIR, for the short way: \[data, fetch\].
-    pub(super) maps: [[u16; 8]; 2],
-    /// What direct permissions depend on beside descriptors, in place for [`super::perm::direct`].
-    pub(super) direct_controls: u64,
+    /// The attributes of each byte of MAIR with each SH, for the short way: \[data, fetch\].
+    pub(super) attributes: [[Attributes; 32]; 2],
+    /// The direct permissions of each leaf: by AP\[1\], AP\[2\], PXN and UXN from bit 0 on.
+    pub(super) direct: [Permissions; 16],
     /// Descriptors are big-endian.
     pub(super) big_endian: bool,
     /// `SCTLR_ELx.WXN`.
@@ -131,8 +132,8 @@ impl Params {
             ranges: halves.map(range),
             high_sign: if unprivileged { u64::MAX } else { 0 },
             mair: mair(own.mair),
-            maps: mair(own.mair).map(|mair| mair.to_le_bytes().map(Attributes::map)),
-            direct_controls: u64::from(wxn) << 4 | u64::from(epan) << 5,
+            attributes: mair(own.mair).map(Attributes::all),
+            direct: perm::directs(wxn, epan),
             mair2: control.tcr2.aie().then(|| mair(own.mair2)),
             big_endian: sctlr.ee(),
             wxn,

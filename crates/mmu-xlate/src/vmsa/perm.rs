@@ -350,32 +350,43 @@ const AP_TABLE1: u64 = 1 << 62;
 /// the OR of those above it as far as they count. Arm ARM D8.4, AArch64.S1DirectBasePermissions.
 #[inline]
 pub(super) fn direct(params: &Params, leaf: u64, tables: u64) -> Permissions {
-    if tables == 0 {
-        // AP[2:1] to bits 1:0, UXN and PXN to bits 3:2.
-        let at = leaf >> AP1_SHIFT & 3 | leaf >> 51 & 0xc | params.direct_controls;
-        return DIRECT.get(index(at)).copied().unwrap_or(Permissions::NONE);
+    // AP[2:1] to bits 1:0, UXN and PXN to bits 3:2.
+    let mut at = leaf >> AP1_SHIFT & 3 | leaf >> 51 & 0xc;
+    if tables != 0 {
+        // APTable[0] takes EL0's access away, APTable[1] writes.
+        let tables = tables >> TABLE_SHIFT;
+        at = at & !(tables >> 2 & 1) | tables >> 2 & 2 | (tables & 3) << 2;
     }
-    let tables = tables >> TABLE_SHIFT;
-    // APTable[0] takes EL0's access away, APTable[1] writes.
-    let user = leaf >> AP1_SHIFT & !(tables >> 2) & 1;
-    let read_only = (leaf >> AP2_SHIFT | tables >> 3) & 1;
-    let execute_never = (leaf >> PXN_SHIFT | tables) & 3;
-    let at = user | read_only << 1 | execute_never << 2 | params.direct_controls;
-    DIRECT.get(index(at)).copied().unwrap_or(Permissions::NONE)
+    params.direct.get(index(at)).copied().unwrap_or(Permissions::NONE)
 }
 
-/// What [`direct`] finds: by EL0 access, read-only, PXN, UXN, WXN and EPAN from bit 0 on.
-const DIRECT: [Permissions; 64] = {
-    let mut table = [Permissions::NONE; 64];
+/// Returns what [`direct`] finds: by EL0 access, read-only, PXN and UXN from bit 0 on.
+pub(super) fn directs(wxn: bool, epan: bool) -> [Permissions; 16] {
+    let [[neither, with_epan], [with_wxn, with_both]] = &DIRECT;
+    match (wxn, epan) {
+        (false, false) => *neither,
+        (false, true) => *with_epan,
+        (true, false) => *with_wxn,
+        (true, true) => *with_both,
+    }
+}
+
+/// What [`directs`] chooses from: by WXN and EPAN.
+const DIRECT: [[[Permissions; 16]; 2]; 2] =
+    [[directs_of(false, false), directs_of(false, true)], [directs_of(true, false), directs_of(true, true)]];
+
+/// Returns the permissions of all combinations.
+const fn directs_of(wxn: bool, epan: bool) -> [Permissions; 16] {
+    let mut table = [Permissions::NONE; 16];
     let mut rest: &mut [Permissions] = &mut table;
     let mut at = 0u64;
     while let Some((first, others)) = rest.split_first_mut() {
-        *first = direct_of(bit(at, 0), !bit(at, 1), bit(at, 2), bit(at, 3), bit(at, 4), bit(at, 5));
+        *first = direct_of(bit(at, 0), !bit(at, 1), bit(at, 2), bit(at, 3), wxn, epan);
         rest = others;
         at = at.wrapping_add(1);
     }
     table
-};
+}
 
 /// Returns the permissions of one combination.
 const fn direct_of(user: bool, write: bool, pxn: bool, uxn: bool, wxn: bool, epan: bool) -> Permissions {
@@ -471,6 +482,56 @@ const fn needs_of(kind: AccessKind, user: bool) -> Needs {
         AccessKind::GcsWrite => (none, gcs),
     };
     Needs { read, write }
+}
+
+/// What an access wants of a location, all at once: of some permissions exactly those.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wants {
+    of: Permissions,
+    these: Permissions,
+}
+
+impl Wants {
+    const NOTHING: Self = Self { of: Permissions::NONE, these: Permissions::NONE };
+
+    /// Whether the access is permitted; where it is not [`check`] says so, and why, but for some that it permits: cleaning
+    /// with invalidation is taken to need a right to write.
+    #[inline]
+    pub(super) const fn are_met(self, held: Permissions) -> bool {
+        held.0 & self.of.0 == self.these.0
+    }
+}
+
+/// Returns what an access wants.
+#[inline]
+pub(super) fn wants(access: Access) -> Wants {
+    let user = u64::from(matches!(access.privilege, Privilege::Unprivileged));
+    let at = u64::from(access.kind.code()) << 2 | user << 1 | u64::from(access.pan);
+    WANTS.get(index(at)).copied().unwrap_or(Wants::NOTHING)
+}
+
+/// What [`wants`] finds: by kind of access, in bit 1 privilege, in bit 0 PAN.
+const WANTS: [Wants; 48] = {
+    let mut table = [Wants::NOTHING; 48];
+    let mut rest: &mut [Wants] = &mut table;
+    let mut kind = 0;
+    while let Some(([open, under_pan, user, user_under_pan], others)) = rest.split_first_chunk_mut::<4>() {
+        let of = AccessKind::of_code(kind);
+        *open = wants_of(Access::new(of, Privilege::Privileged));
+        *under_pan = wants_of(Access::new(of, Privilege::Privileged).with_pan(true));
+        *user = wants_of(Access::new(of, Privilege::Unprivileged));
+        *user_under_pan = *user;
+        rest = others;
+        kind = kind.wrapping_add(1);
+    }
+    table
+};
+
+/// Returns what an access wants. PAN takes what is privileged.
+const fn wants_of(access: Access) -> Wants {
+    let Needs { read, write } = needs_of(access.kind, matches!(access.privilege, Privilege::Unprivileged));
+    let these = read.union(write);
+    Wants { of: these.union(Permissions::UNDER_PAN.when(is_under_pan(access))), these }
 }
 
 /// Whether `PSTATE.PAN` matters to an access.

@@ -34,9 +34,10 @@ pub fn walk<A: OutputAddress, M: TableMemory<A>>(
     access: Access,
     memory: &M,
 ) -> Result<Translation<A>, M::Error> {
-    let mut nobody = ();
-    let mut hardware = Probe::<A, _, _>::new(memory, &mut nobody);
-    alone(params, va, access, &mut hardware)
+    if let Some(found) = quick::stage_1(params, va.bits(), access, memory)? {
+        return Ok(found);
+    }
+    in_full(params, va, access, &mut Probe::<A, _, _>::new(memory, &mut ()))
 }
 
 /// Translates one address of stage 1, writes nothing, and tells a recorder each step.
@@ -51,7 +52,12 @@ pub fn walk_recorded<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
     memory: &M,
     recorder: &mut R,
 ) -> Result<Translation<A>, M::Error> {
-    alone(params, va, access, &mut Probe::<A, _, _>::new(memory, recorder))
+    if !R::ACTIVE {
+        if let Some(found) = quick::stage_1(params, va.bits(), access, memory)? {
+            return Ok(found);
+        }
+    }
+    in_full(params, va, access, &mut Probe::<A, _, _>::new(memory, recorder))
 }
 
 /// Translates one address of stage 1, and writes what hardware writes: access flag and dirty state.
@@ -66,28 +72,17 @@ pub fn walk_updating<A: OutputAddress, M: TableUpdate<A>, R: Recorder>(
     memory: &M,
     recorder: &mut R,
 ) -> Result<Translation<A>, M::Error> {
-    alone(params, va, access, &mut Writer::<A, _, _>::new(memory, recorder))
-}
-
-/// Walks stage 1 where nothing is behind it.
-#[inline]
-fn alone<A: OutputAddress, H: Hardware>(
-    params: &Params,
-    va: Va,
-    access: Access,
-    hardware: &mut H,
-) -> Result<Translation<A>, H::Error> {
-    if !H::Recorder::ACTIVE {
-        if let Some(found) = quick::stage_1(params, va.bits(), access, hardware)? {
+    if !R::ACTIVE {
+        if let Some(found) = quick::stage_1(params, va.bits(), access, memory)? {
             return Ok(found);
         }
     }
-    alone_in_full(params, va, access, hardware)
+    in_full(params, va, access, &mut Writer::<A, _, _>::new(memory, recorder))
 }
 
-/// The same the long way.
+/// Walks stage 1 where nothing is behind it, the long way.
 #[inline(never)]
-fn alone_in_full<A: OutputAddress, H: Hardware>(
+fn in_full<A: OutputAddress, H: Hardware>(
     params: &Params,
     va: Va,
     access: Access,

@@ -318,6 +318,15 @@ pub(super) fn memory<E: Descriptor>(params: &Stage2, range: &Range, entry: E) ->
     }
 }
 
+/// Returns how to know at once a leaf that leaves the memory type of stage 1 as it is, a mask and what its bits are then:
+/// MemAttr is Write-Back, or with `HCR_EL2.FWB` "as stage 1", XS stays, and no cache control has a say. Without FEAT_MTE_PERM.
+pub(super) const fn transparent(fwb: bool, xs: bool, uncached: bool) -> (u64, u64) {
+    let mem_attr = if fwb { 0b0111 << 2 } else { 0b1111 << 2 };
+    let mask = 0b1111 << 2 | if xs { FNXS } else { 0 };
+    // A bit beyond the mask is never met.
+    (mask, mem_attr | if uncached { 1 } else { 0 })
+}
+
 /// What a location permits: an access needs both.
 #[derive(Clone, Copy, Debug)]
 struct Rights {
@@ -372,22 +381,22 @@ fn rights<E: Descriptor>(params: &Stage2, entry: E, low: u64) -> Rights {
 /// Returns direct permissions: S2AP, XN. Arm ARM, AArch64.S2DirectBasePermissions.
 #[inline]
 pub(super) fn direct(params: &Stage2, low: u64) -> Permissions {
-    let at = low >> 6 & 3 | low >> 51 & 0xc | u64::from(params.xnx) << 4;
-    DIRECT.get(index(at)).copied().unwrap_or(Permissions::NONE)
+    let at = low >> 6 & 3 | low >> 51 & 0xc;
+    params.direct.get(index(at)).copied().unwrap_or(Permissions::NONE)
 }
 
-/// What [`direct`] finds: by S2AP in bits 1:0, XN in bits 3:2, FEAT_XNX.
-const DIRECT: [Permissions; 32] = {
-    let mut table = [Permissions::NONE; 32];
+/// Returns what [`direct`] finds: by S2AP in bits 1:0, XN in bits 3:2.
+pub(super) const fn directs(xnx: bool) -> [Permissions; 16] {
+    let mut table = [Permissions::NONE; 16];
     let mut rest: &mut [Permissions] = &mut table;
     let mut at = 0u64;
     while let Some((first, others)) = rest.split_first_mut() {
-        *first = direct_of(bit(at, 0), bit(at, 1), field(at, 3, 2), bit(at, 4));
+        *first = direct_of(bit(at, 0), bit(at, 1), field(at, 3, 2), xnx);
         rest = others;
         at = at.wrapping_add(1);
     }
     table
-};
+}
 
 /// Returns the permissions of one combination.
 const fn direct_of(read: bool, write: bool, xn: u64, xnx: bool) -> Permissions {

@@ -1,10 +1,12 @@
 //! The parameters of stage 2: what the registers say, read once.
 
 use super::attr::Shareability;
-use super::geometry::{Range, Shape, tg0};
+use super::geometry::{Quick, Range, Shape, tg0};
 use super::implementation::Implementation;
 use super::params::Effective;
+use super::perm::Permissions;
 use super::registers::{Registers, Space};
+use super::stage2;
 use arm_arch::Granule;
 use arm_arch::bits::{field, low16, trunc32, trunc64, zext8};
 use arm_arch::sysreg::{SctlrEl1, VstcrEl2, VtcrEl2};
@@ -14,6 +16,8 @@ use arm_arch::sysreg::{SctlrEl1, VstcrEl2, VtcrEl2};
 pub struct Stage2 {
     /// The tables of the security state's own addresses, and in Secure state those of Non-secure ones.
     pub(super) tables: [Tables; 2],
+    /// The short way to a table of stage 1: as of the first, to what may be read.
+    pub(super) quick_to_tables: Quick,
     /// The security state.
     pub(super) state: Space,
     /// Descriptors are big-endian (`SCTLR_EL2.EE`).
@@ -30,6 +34,13 @@ pub struct Stage2 {
     pub(super) cmow: bool,
     /// FEAT_XNX.
     pub(super) xnx: bool,
+    /// The direct permissions of each leaf: by S2AP in bits 1:0, XN in bits 3:2.
+    pub(super) direct: [Permissions; 16],
+    /// How to know at once a leaf that leaves the memory type of stage 1 as it is: these bits are those of
+    /// [`Self::transparent`].
+    pub(super) transparent_mask: u64,
+    /// See [`Self::transparent_mask`]; what never matches where the cache controls have a say.
+    pub(super) transparent: u64,
     /// FEAT_XS.
     pub(super) xs: bool,
     /// FEAT_MTE_PERM.
@@ -84,9 +95,15 @@ impl Stage2 {
             && !(pie || big_endian || effective.hcr.ptw() || implementation.mte_perm)
             && !(vtcr.tl0() || vtcr.tl1() || vtcr.assured_only());
         let dirty = vtcr.ha() && vtcr.hd();
+        let uncached = effective.hcr.cd() || effective.hcr.id();
+        let (transparent_mask, transparent) =
+            stage2::transparent(effective.hcr.fwb(), implementation.xs, uncached);
+        let tables = tables(registers, vtcr, vstcr, state, implementation)
+            .map(|tables| Tables { range: tables.range.quickened(plain, dirty), ..tables });
+        let [own, _] = &tables;
         Some(Self {
-            tables: tables(registers, vtcr, vstcr, state, implementation)
-                .map(|tables| Tables { range: tables.range.quickened(plain, dirty), ..tables }),
+            quick_to_tables: own.range.quick_way.with(stage2::READABLE),
+            tables,
             state,
             big_endian,
             ptw: effective.hcr.ptw(),
@@ -95,6 +112,9 @@ impl Stage2 {
             id: effective.hcr.id(),
             cmow: implementation.cmow && effective.hcrx.cmow(),
             xnx: implementation.xnx,
+            direct: stage2::directs(implementation.xnx),
+            transparent_mask,
+            transparent,
             xs: implementation.xs,
             mte_perm: implementation.mte_perm,
             ha: vtcr.ha(),

@@ -1,6 +1,6 @@
 //! Both stages: what an access of any regime meets. Arm ARM, AArch64.FullTranslate.
 
-use super::cache::{Keeper, Key, Known, TableCache};
+use super::cache::{Details, Keeper, Key, Known, TableCache};
 use super::explain::{Recorder, decided};
 use super::fault::{Fault, Stage};
 use super::implementation::Implementation;
@@ -43,6 +43,7 @@ impl Translator {
     /// # Errors
     ///
     /// Only the memory's own: then there is neither a mapping nor a fault to report.
+    #[inline]
     pub fn translate<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
         &self,
         va: Va,
@@ -50,7 +51,7 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, &mut Probe::<A, _, _>::new(memory, recorder), &mut ())
+        self.run(va, access, Extent::Whole, memory, Probe::<A, M, R>::new(memory, recorder), &mut ())
     }
 
     /// Translates as [`Self::translate`] does, and keeps what stage 2 says about the tables of stage 1 for the
@@ -59,6 +60,7 @@ impl Translator {
     /// # Errors
     ///
     /// As [`Self::translate`].
+    #[inline]
     pub fn translate_cached<A: OutputAddress, M: TableMemory<A>, R: Recorder, const N: usize>(
         &self,
         va: Va,
@@ -67,7 +69,7 @@ impl Translator {
         recorder: &mut R,
         cache: &mut TableCache<N>,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, &mut Probe::<A, _, _>::new(memory, recorder), cache)
+        self.run(va, access, Extent::Whole, memory, Probe::<A, M, R>::new(memory, recorder), cache)
     }
 
     /// Translates an access, and writes what hardware writes: access flags and dirty state.
@@ -75,6 +77,7 @@ impl Translator {
     /// # Errors
     ///
     /// As [`Self::translate`].
+    #[inline]
     pub fn translate_updating<A: OutputAddress, M: TableUpdate<A>, R: Recorder>(
         &self,
         va: Va,
@@ -82,7 +85,7 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, &mut Writer::<A, _, _>::new(memory, recorder), &mut ())
+        self.run(va, access, Extent::Whole, memory, Writer::<A, M, R>::new(memory, recorder), &mut ())
     }
 
     /// Translates as [`Self::translate_updating`] does, and keeps what stage 2 says about the tables of stage 1
@@ -91,6 +94,7 @@ impl Translator {
     /// # Errors
     ///
     /// As [`Self::translate`].
+    #[inline]
     pub fn translate_updating_cached<A: OutputAddress, M: TableUpdate<A>, R: Recorder, const N: usize>(
         &self,
         va: Va,
@@ -99,7 +103,7 @@ impl Translator {
         recorder: &mut R,
         cache: &mut TableCache<N>,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, &mut Writer::<A, _, _>::new(memory, recorder), cache)
+        self.run(va, access, Extent::Whole, memory, Writer::<A, M, R>::new(memory, recorder), cache)
     }
 
     /// Translates by stage 1 alone; stage 2 translates only the addresses of descriptors. The output
@@ -108,6 +112,7 @@ impl Translator {
     /// # Errors
     ///
     /// As [`Self::translate`].
+    #[inline]
     pub fn translate_stage_1<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
         &self,
         va: Va,
@@ -115,30 +120,33 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Stage1, &mut Probe::<A, _, _>::new(memory, recorder), &mut ())
+        self.run(va, access, Extent::Stage1, memory, Probe::<A, M, R>::new(memory, recorder), &mut ())
     }
 
-    fn run<A: OutputAddress, H: Hardware, K: Keeper>(
+    /// Translates the short way, or else through hardware.
+    #[inline]
+    fn run<A: OutputAddress, M: TableMemory<A>, H: Hardware<Error = M::Error>, K: Keeper>(
         &self,
         va: Va,
         access: Access,
         extent: Extent,
-        hardware: &mut H,
+        memory: &M,
+        mut hardware: H,
         keeper: &mut K,
-    ) -> Result<Translation<A>, H::Error> {
+    ) -> Result<Translation<A>, M::Error> {
         if !H::Recorder::ACTIVE {
             let quick = match (&self.stage2, extent) {
                 (Some(stage2), Extent::Whole) => {
-                    quick::both((&self.stage1, stage2), va.bits(), access, hardware, keeper)?
+                    quick::both((&self.stage1, stage2), va.bits(), access, memory, keeper)?
                 }
                 (Some(_), Extent::Stage1) => None,
-                (None, _) => quick::stage_1(&self.stage1, va.bits(), access, hardware)?,
+                (None, _) => quick::stage_1(&self.stage1, va.bits(), access, memory)?,
             };
             if let Some(found) = quick {
                 return Ok(found);
             }
         }
-        self.run_in_full(va, access, extent, hardware, keeper)
+        self.run_in_full(va, access, extent, &mut hardware, keeper)
     }
 
     /// The same the long way.
@@ -262,7 +270,7 @@ impl<H: Hardware, K: Keeper> Nested<'_, '_, H, K> {
         };
         if let Some(known) = key.and_then(|key| self.keeper.find(key)) {
             decided(self.hardware.recorder(), Stage::Two, None, Rule::FromCache);
-            let Known { output, space, mostly_read_only, .. } = *known;
+            let Known { output, details: Details { space, mostly_read_only, .. } } = known;
             return Ok(Located { at: output | at & mask(12), space, mostly_read_only });
         }
         let answer = stage2::resolve(stage2, question, self.hardware)?;
@@ -271,13 +279,15 @@ impl<H: Hardware, K: Keeper> Nested<'_, '_, H, K> {
                 key,
                 Known {
                     output: answer.output & !mask(12),
-                    space: answer.space,
-                    mostly_read_only: answer.mostly_read_only,
-                    state: stage2.state,
-                    ipa_space: space,
-                    size_log2: answer.size_log2,
-                    level: answer.level,
-                    granule: stage2.tables(space).range.granule,
+                    details: Details {
+                        space: answer.space,
+                        mostly_read_only: answer.mostly_read_only,
+                        state: stage2.state,
+                        ipa_space: space,
+                        size_log2: answer.size_log2,
+                        level: answer.level,
+                        granule: stage2.tables(space).range.granule,
+                    },
                 },
             );
         }
