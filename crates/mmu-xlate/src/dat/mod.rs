@@ -49,6 +49,7 @@ mod art;
 mod lra;
 mod params;
 mod prot;
+mod quick;
 mod sie;
 mod walk;
 

@@ -2,6 +2,7 @@
 
 use super::params::{Access, AccessList, Features, Params, Request};
 use super::prot;
+use super::quick::{self, Rest};
 use crate::memory::TableMemory;
 use s390_arch::addr::{Absolute, FrameSize, Prefix, Real};
 use s390_arch::dat::{
@@ -421,7 +422,8 @@ const fn recorded(mapping: Mapping, access: Access) -> Mapping {
 }
 
 /// Returns the mapping of an address that no table translates.
-const fn untranslated(leaf: Leaf, real: Real, prefix: Prefix) -> Mapping {
+#[inline]
+pub(super) const fn untranslated(leaf: Leaf, real: Real, prefix: Prefix) -> Mapping {
     Mapping {
         target: Target::Real(real),
         absolute: real.prefixed(prefix),
@@ -446,27 +448,38 @@ fn descend<M: TableMemory<Absolute>>(
     if asce.r() {
         return Ok(untranslated(Leaf::RealSpace, Real::new(address.into_bits()), prefix));
     }
-    let descent = Descent { mem, address, features, prefix, private: asce.p(), protected: false };
-    match asce.dt() {
-        TableType::RegionFirst => {
-            within(Level::RegionFirst, address, 0, asce.tl())?;
-            descent.region_first(asce.table())
-        }
-        TableType::RegionSecond => {
-            translates(Level::RegionSecond, address)?;
-            within(Level::RegionSecond, address, 0, asce.tl())?;
-            descent.region_second(asce.table())
-        }
-        TableType::RegionThird => {
-            translates(Level::RegionThird, address)?;
-            within(Level::RegionThird, address, 0, asce.tl())?;
-            descent.region_third(asce.table())
-        }
-        TableType::Segment => {
-            translates(Level::Segment, address)?;
-            within(Level::Segment, address, 0, asce.tl())?;
-            descent.segment(asce.table())
-        }
+    let level = asce.dt().level();
+    translates(level, address)?;
+    if asce.tl() != LAST_QUARTER {
+        within(level, address, 0, asce.tl())?;
+    }
+    match quick::descend(asce, address, features, prefix, mem).map_err(Stop::Host)? {
+        Ok(mapping) => Ok(mapping),
+        Err(rest) => descend_from(rest, asce.p(), address, features, prefix, mem),
+    }
+}
+
+/// TL of a table that has all its quarters.
+const LAST_QUARTER: u8 = 3;
+
+/// Walks on from an entry that is not plain.
+#[inline(never)]
+fn descend_from<M: TableMemory<Absolute>>(
+    Rest { level, entry, protected }: Rest,
+    private: bool,
+    address: Virtual,
+    features: Features,
+    prefix: Prefix,
+    mem: &M,
+) -> Result<Mapping, Stop<M::Error>> {
+    let descent = Descent { mem, address, features, prefix, private, protected };
+    let at = entry.ok_or(outside(level))?;
+    match level {
+        Level::RegionFirst => descent.region_first(at),
+        Level::RegionSecond => descent.region_second(at),
+        Level::RegionThird => descent.region_third(at),
+        Level::Segment => descent.segment(at),
+        Level::Page => descent.page(at),
     }
 }
 
@@ -510,29 +523,25 @@ struct Descent<'m, M> {
 }
 
 impl<M: TableMemory<Absolute>> Descent<'_, M> {
-    #[inline]
-    fn region_first(mut self, table: Absolute) -> Result<Mapping, Stop<M::Error>> {
-        let at = self.load(Level::RegionFirst, table)?;
+    fn region_first(mut self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
         let entry = RegionFirstEntry::from_bits(at.bits);
         usable(Level::RegionFirst, at, entry.i(), entry.tt())?;
         self.protected |= entry.p() && self.features.edat1;
         self.next(Level::RegionSecond, at, entry.tf(), entry.tl())?;
-        self.region_second(entry.table())
+        let next = self.load(Level::RegionSecond, entry.table())?;
+        self.region_second(next)
     }
 
-    #[inline]
-    fn region_second(mut self, table: Absolute) -> Result<Mapping, Stop<M::Error>> {
-        let at = self.load(Level::RegionSecond, table)?;
+    fn region_second(mut self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
         let entry = RegionSecondEntry::from_bits(at.bits);
         usable(Level::RegionSecond, at, entry.i(), entry.tt())?;
         self.protected |= entry.p() && self.features.edat1;
         self.next(Level::RegionThird, at, entry.tf(), entry.tl())?;
-        self.region_third(entry.table())
+        let next = self.load(Level::RegionThird, entry.table())?;
+        self.region_third(next)
     }
 
-    #[inline]
-    fn region_third(mut self, table: Absolute) -> Result<Mapping, Stop<M::Error>> {
-        let at = self.load(Level::RegionThird, table)?;
+    fn region_third(mut self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
         let entry = RegionThirdEntry::from_bits(at.bits);
         usable(Level::RegionThird, at, entry.i(), entry.tt())?;
         if self.features.edat2 {
@@ -545,12 +554,11 @@ impl<M: TableMemory<Absolute>> Descent<'_, M> {
             return Ok(self.large(Leaf::Region, frame.frame(), at, frame.iep(), control));
         }
         self.next(Level::Segment, at, entry.tf(), entry.tl())?;
-        self.segment(entry.table())
+        let next = self.load(Level::Segment, entry.table())?;
+        self.segment(next)
     }
 
-    #[inline]
-    fn segment(mut self, table: Absolute) -> Result<Mapping, Stop<M::Error>> {
-        let at = self.load(Level::Segment, table)?;
+    fn segment(mut self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
         let entry = SegmentEntry::from_bits(at.bits);
         usable(Level::Segment, at, entry.i(), entry.tt())?;
         self.common(Level::Segment, at, entry.cs())?;
@@ -560,12 +568,11 @@ impl<M: TableMemory<Absolute>> Descent<'_, M> {
             let control = frame.av().then(|| AccessControl { acc: frame.acc(), f: frame.f() });
             return Ok(self.large(Leaf::Segment, frame.frame(), at, frame.iep(), control));
         }
-        self.page(entry.table())
+        let next = self.load(Level::Page, entry.table())?;
+        self.page(next)
     }
 
-    #[inline]
-    fn page(self, table: Absolute) -> Result<Mapping, Stop<M::Error>> {
-        let at = self.load(Level::Page, table)?;
+    fn page(self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
         let entry = PageEntry::from_bits(at.bits);
         if entry.i() {
             return Err(found(Level::Page, Cause::Invalid, at).into());
@@ -606,12 +613,10 @@ impl<M: TableMemory<Absolute>> Descent<'_, M> {
     }
 
     /// Loads the entry for the address from a table.
-    #[inline]
     fn load(&self, level: Level, table: Absolute) -> Result<Entry, Stop<M::Error>> {
-        let outside = Finding { place: Place::Table(level), cause: Cause::Table, entry: None };
         let offset = u64::from(level.index(self.address)) << 3;
-        let at = table.checked_add(offset).ok_or(outside)?;
-        let bytes = self.mem.load(at).map_err(Stop::Host)?.ok_or(outside)?;
+        let at = table.checked_add(offset).ok_or(outside(level))?;
+        let bytes = self.mem.load(at).map_err(Stop::Host)?.ok_or(outside(level))?;
         Ok(Entry { at, bits: u64::from_be_bytes(bytes) })
     }
 
@@ -638,6 +643,11 @@ fn usable(level: Level, entry: Entry, invalid: bool, table_type: TableType) -> R
         return Err(found(level, Cause::Type, entry));
     }
     Ok(())
+}
+
+/// Returns the finding that an entry lies outside storage.
+const fn outside(level: Level) -> Finding {
+    Finding { place: Place::Table(level), cause: Cause::Table, entry: None }
 }
 
 /// Returns the finding that an entry decides.
