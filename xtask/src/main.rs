@@ -8,6 +8,7 @@ mod cross;
 mod demo;
 mod emulator;
 mod fetch;
+mod fuzz;
 mod generate;
 mod generate_a64;
 mod md5;
@@ -38,6 +39,7 @@ usage: cargo xtask COMMAND
   bench         speed against QEMU in one run (engine, exit, boot; --json FILE)
   bench walk    translation against a raw chain of the same loads (--json FILE)
   bench decode  instructions and time to decode a word, against disarm64 (--json FILE)
+  fuzz          run the targets of fuzz/ (--help for options)
   oracle insn   compare single instructions with QEMU (--help for options)
   oracle at     compare Arm address translation with QEMU (--help for options)
   oracle lra    compare z/Architecture address translation with QEMU (--help for options)
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         "lint" => test::lint(),
         "doc" => test::doc(),
         "rules" => test::rules(),
+        "fuzz" => fuzz::run(rest),
         "generate" => generate::run(rest),
         "oracle" if rest.first().is_some_and(|kind| kind == "a64") => oracle_a64::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "id") => oracle_id::run(&rest[1..]),

@@ -2,7 +2,7 @@
 
 use crate::demo::{self, Machine, Options};
 use crate::steps::Steps;
-use crate::{checks, cross, generate, msrv, shell};
+use crate::{checks, cross, fuzz, generate, msrv, shell};
 
 const USAGE: &str = "\
 usage: cargo xtask test [--quick | --only WORD | --target s390x]
@@ -62,6 +62,7 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
         cross::build_bare,
     );
     steps.step_if("tests on s390x", only_full().or_else(cross::s390x_missing), cross::test_s390x);
+    steps.step_if("fuzzing, 10 s each", only_full().or_else(fuzz::missing), fuzz::step);
     steps.step("smoke boot", || smoke(&[]));
     steps.step_if("smoke boot, 4 CPUs", only_full(), || smoke(&["--cpus", "4"]));
     let no_oracle = only_full().or_else(oracle_missing);

@@ -1,0 +1,26 @@
+//! What the fuzz targets do: each is a module with its input, its invariants, and `fuzz`, which asserts them.
+//!
+//! ```text
+//!   fuzz_targets/NAME.rs ──▶ NAME::fuzz(bytes) ──▶ Input (arbitrary, codec) ──▶ machine, memory ──▶ the crates
+//!   examples/seeds.rs ─ vectors ─▶ Input ─▶ bytes                tests/seeds.rs ─ the same bytes ─▶ NAME::fuzz
+//! ```
+//!
+//! A body returns whether its input was worth keeping. It panics on a finding, and nothing else does.
+#![forbid(unsafe_code)]
+
+pub mod bits;
+pub mod codec;
+pub mod combined_walk;
+pub mod dat_walk;
+pub mod machine;
+pub mod memory;
+#[cfg(feature = "seeds")]
+pub mod seeds;
+pub mod vmsa_walk;
+
+/// A target: its name, what it does with an input.
+pub type Target = (&'static str, fn(&[u8]) -> bool);
+
+/// All of them.
+pub const TARGETS: &[Target] =
+    &[("combined_walk", combined_walk::fuzz), ("dat_walk", dat_walk::fuzz), ("vmsa_walk", vmsa_walk::fuzz)];
