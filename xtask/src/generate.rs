@@ -6,6 +6,7 @@
 mod models;
 mod registers;
 mod requirements;
+mod traps;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -37,6 +38,19 @@ pub fn run(args: &[String]) -> Result<(), String> {
         &Table::read(&root, "data/sysregs.tsv")?,
     )?);
     outputs.extend(crate::generate_a64::outputs(&root)?);
+    let features = outputs.iter().find(|(path, _)| path.ends_with("feature/names.rs"));
+    let features = features.map(|(_, text)| text.clone()).unwrap_or_default();
+    outputs.push(traps::output(
+        [
+            &Table::read(&root, "data/sysregs.tsv")?,
+            &Table::read(&root, "data/sys_insns.tsv")?,
+            &Table::read(&root, "data/trap_rules.tsv")?,
+            &Table::read(&root, "data/fgt_fields.tsv")?,
+            &Table::read(&root, "data/fgt_registers.tsv")?,
+            &Table::read(&root, "data/sysreg_trap_conditions_v85.tsv")?,
+        ],
+        &features,
+    )?);
     let mut stale = Vec::new();
     for (path, text) in outputs {
         let full = root.join(&path);

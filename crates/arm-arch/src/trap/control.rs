@@ -1,10 +1,11 @@
 //! The control registers that decide about traps, and which traps they switch on.
 
-use super::{Decision, Gate};
+use super::extension::Extensions;
+use super::{Gate, Outcome};
 use crate::bits;
 use crate::el::ExceptionLevel;
 use crate::iss::{Direction, Syndrome};
-use crate::sysreg::{CntkctlEl1, CpacrEl1, CptrEl2, FpEnable, HcrEl2, IchHcr, MdcrEl2, MdscrEl1, SctlrEl1};
+use crate::sysreg::{CntkctlEl1, CpacrEl1, CptrEl2, HcrEl2, IchHcr, MdcrEl2, MdscrEl1, SctlrEl1};
 use bitflags::bitflags;
 
 /// The control registers. The default leaves everything off: an EL2 that traps little, and an EL1 that lets EL0 do
@@ -111,6 +112,50 @@ bitflags! {
         const TDIR = 1 << 35;
         /// `ICC_SRE_EL2.Enable`, which traps while 0.
         const SRE = 1 << 36;
+        /// `MDCR_EL2.TPM`.
+        const TPM = 1 << 37;
+        /// `MDCR_EL2.TPMCR`.
+        const TPMCR = 1 << 38;
+        /// `MDCR_EL2.HPMN`: event counters that EL2 keeps for itself.
+        const HPMN = 1 << 39;
+        /// `MDCR_EL2.EnSPM`, which traps while 0.
+        const ENSPM = 1 << 40;
+        /// `MDCR_EL2.TPMS`.
+        const TPMS = 1 << 41;
+        /// `MDCR_EL2.E2PB`, which traps while its low bit is 0.
+        const E2PB = 1 << 42;
+        /// `MDCR_EL2.E2TB`, which traps while its low bit is 0.
+        const E2TB = 1 << 43;
+        /// `MDCR_EL2.TTRF`.
+        const TTRF = 1 << 44;
+        /// `MDCR_EL2.EBWE`, which traps while 0.
+        const EBWE = 1 << 45;
+        /// `MDCR_EL2.EnSTEPOP`, which traps while 0.
+        const ENSTEPOP = 1 << 46;
+        /// `CPTR_EL2.TTA`.
+        const TTA = 1 << 47;
+        /// `CPTR_EL2.TAM`.
+        const TAM = 1 << 48;
+        /// `HCR_EL2.FIEN`, which traps while 0.
+        const FIEN = 1 << 49;
+        /// `HCRX_EL2.SCTLR2En`, which traps while 0.
+        const SCTLR2EN = 1 << 50;
+        /// `HCRX_EL2.TCR2En`, which traps while 0.
+        const TCR2EN = 1 << 51;
+        /// `HCRX_EL2.EnFPM`, which traps while 0.
+        const ENFPM = 1 << 52;
+        /// `HCRX_EL2.SRMASKEn`, which traps while 0.
+        const SRMASKEN = 1 << 53;
+        /// `HCRX_EL2.TALLINT`, for writes.
+        const TALLINT = 1 << 54;
+        /// `MPAM2_EL2.TRAPMPAM0EL1`.
+        const TRAPMPAM0 = 1 << 55;
+        /// `MPAM2_EL2.TRAPMPAM1EL1`.
+        const TRAPMPAM1 = 1 << 56;
+        /// `MPAM2_EL2.EnMPAMSM`, which traps while 0.
+        const ENMPAMSM = 1 << 57;
+        /// `MPAMHCR_EL2.TRAP_MPAMIDR_EL1`, or `MPAM2_EL2.TIDR` where there is that instead.
+        const MPAMIDR = 1 << 58;
     }
 }
 
@@ -118,7 +163,7 @@ bitflags! {
 ///
 /// They change only when a control register does: an engine may keep the two sets.
 #[must_use]
-pub fn active_traps(controls: &Controls, direction: Direction) -> Trap {
+pub fn active_traps(controls: &Controls, ext: &Extensions, direction: Direction) -> Trap {
     let hcr = controls.hcr;
     let mdcr = controls.mdcr;
     let ich = controls.ich_hcr;
@@ -127,6 +172,8 @@ pub fn active_traps(controls: &Controls, direction: Direction) -> Trap {
         Direction::Read => hcr.trvm(),
     };
     // E2H moves EL1PCTEN and EL1PTEN from bits 0 and 1 to 10 and 11.
+    let hcrx = ext.hcrx();
+    let trace = if hcr.e2h() { 28 } else { 20 };
     let timer = if hcr.e2h() { controls.cnthctl >> 10 } else { controls.cnthctl };
     let table = [
         (Trap::TID1, hcr.tid1()),
@@ -167,6 +214,27 @@ pub fn active_traps(controls: &Controls, direction: Direction) -> Trap {
         (Trap::TALL1, ich.tall1()),
         (Trap::TDIR, ich.tdir()),
         (Trap::SRE, !bits::bit(controls.icc_sre_el2, 3)),
+        (Trap::TPM, mdcr.tpm()),
+        (Trap::TPMCR, mdcr.tpmcr()),
+        (Trap::ENSPM, !mdcr.enspm()),
+        (Trap::TPMS, mdcr.tpms()),
+        (Trap::E2PB, mdcr.e2pb() & 1 == 0),
+        (Trap::E2TB, mdcr.e2tb() & 1 == 0),
+        (Trap::TTRF, mdcr.ttrf()),
+        (Trap::EBWE, !mdcr.ebwe()),
+        (Trap::ENSTEPOP, !mdcr.enstepop()),
+        (Trap::TTA, bits::bit(controls.cptr, trace)),
+        (Trap::TAM, bits::bit(controls.cptr, 30)),
+        (Trap::FIEN, !hcr.fien()),
+        (Trap::SCTLR2EN, !hcrx.sctlr2en()),
+        (Trap::TCR2EN, !hcrx.tcr2en()),
+        (Trap::ENFPM, !hcrx.enfpm()),
+        (Trap::SRMASKEN, !hcrx.srmasken()),
+        (Trap::TALLINT, hcrx.tallint() && direction == Direction::Write),
+        (Trap::TRAPMPAM0, bits::bit(ext.mpam2, 49)),
+        (Trap::TRAPMPAM1, bits::bit(ext.mpam2, 48)),
+        (Trap::ENMPAMSM, !bits::bit(ext.mpam2, 50)),
+        (Trap::MPAMIDR, ext.traps_mpamidr()),
     ];
     table.into_iter().filter(|(_, on)| *on).map(|(trap, _)| trap).fold(Trap::empty(), Trap::union)
 }
@@ -189,7 +257,11 @@ const HOST_EXEMPT: Trap = Trap::TID1
     .union(Trap::TACR)
     .union(Trap::TCPAC)
     .union(Trap::EL1PCTEN)
-    .union(Trap::EL1PTEN);
+    .union(Trap::EL1PTEN)
+    .union(Trap::EL1TVT)
+    .union(Trap::EL1TVCT)
+    .union(Trap::ENSCXT)
+    .union(Trap::ENFPM);
 
 impl Controls {
     /// Whether EL2 hosts EL0 itself: HCR_EL2.{E2H, TGE} = {1, 1}.
@@ -199,40 +271,62 @@ impl Controls {
     }
 
     /// Whether one of a register's traps is on.
-    pub(super) fn traps(&self, traps: Trap, direction: Direction, el: ExceptionLevel) -> bool {
+    pub(super) fn traps(
+        &self,
+        ext: &Extensions,
+        traps: Trap,
+        direction: Direction,
+        el: ExceptionLevel,
+    ) -> bool {
         if traps.is_empty() {
             return false;
         }
         let exempt = self.is_host() && el == ExceptionLevel::El0;
         let traps = if exempt { traps.difference(HOST_EXEMPT) } else { traps };
-        active_traps(self, direction).intersects(traps)
+        active_traps(self, ext, direction).intersects(traps)
     }
 
     /// A trap that EL1 configured: EL2 takes it in its place while HCR_EL2.TGE is set.
-    pub(super) const fn el1_trap(&self, syndrome: Syndrome) -> Decision {
-        if self.hcr.tge() { Decision::TrapEl2(syndrome) } else { Decision::TrapEl1(syndrome) }
+    pub(super) const fn el1_trap(&self, syndrome: Syndrome) -> Outcome {
+        if self.hcr.tge() { Outcome::TrapEl2(syndrome) } else { Outcome::TrapEl1(syndrome) }
     }
 
-    /// Whether EL0 passes. While EL2 hosts EL0, the bits of `SCTLR_EL1`, `CPACR_EL1` and `CNTKCTL_EL1` are those
-    /// that the access uses, `CNTHCTL_EL2` in place of the last (CHOICE: SCTLR_EL2 is not modelled).
-    pub(super) fn opens(&self, gate: Gate) -> bool {
-        let timer = if self.is_host() { CntkctlEl1::from_bits(self.cnthctl) } else { self.cntkctl };
+    /// Whether EL0 passes. While EL2 hosts EL0, the bits of `SCTLR_EL2`, `CPTR_EL2` and `CNTHCTL_EL2` take the place of
+    /// those of `SCTLR_EL1`, `CPACR_EL1` and `CNTKCTL_EL1`.
+    pub(super) fn opens(&self, gate: Gate, direction: Direction, ext: &Extensions) -> bool {
+        let host = self.is_host();
+        let timer = if host { CntkctlEl1::from_bits(self.cnthctl) } else { self.cntkctl };
+        let sctlr = if host { ext.sctlr_el2 } else { self.sctlr };
+        let cpacr = if host { self.cptr } else { self.cpacr.into_bits() };
+        let read = direction == Direction::Read;
         match gate {
-            Gate::None => true,
-            Gate::Uct => self.sctlr.uct(),
-            Gate::Uci => self.sctlr.uci(),
-            Gate::Dze => self.sctlr.dze(),
+            // The units are asked last, at every level.
+            Gate::None | Gate::Fp | Gate::Sve | Gate::Sme | Gate::Sre => true,
+            Gate::Uct => sctlr.uct(),
+            Gate::Uci => sctlr.uci(),
+            Gate::Dze => sctlr.dze(),
             // DAIF of a host's EL0 belongs to the host. Arm ARM, DAIF.
-            Gate::Uma => self.sctlr.uma() && !self.is_host(),
-            Gate::EnRctx => self.sctlr.enrctx(),
-            Gate::Tscxt => !self.sctlr.tscxt(),
-            Gate::Fp => self.is_host() || self.cpacr.fpen() == FpEnable::All,
+            Gate::Uma => sctlr.uma() && !host,
+            Gate::EnRctx => sctlr.enrctx(),
+            Gate::Tscxt => !sctlr.tscxt(),
+            Gate::EnTp2 => bits::bit(sctlr.into_bits(), 60),
+            Gate::EnFpm => bits::bit(sctlr.into_bits(), 34),
+            Gate::E0Poe => bits::bit(cpacr, 29),
             Gate::PhysicalCounter => timer.el0pcten(),
             Gate::VirtualCounter => timer.el0vcten(),
             Gate::AnyCounter => timer.el0pcten() || timer.el0vcten(),
             Gate::PhysicalTimer => timer.el0pten(),
             Gate::VirtualTimer => timer.el0vten(),
             Gate::Tdcc => !self.mdscr.tdcc(),
+            Gate::PmEn | Gate::PmZr => ext.opens_counters(0),
+            Gate::PmEr => ext.opens_counters(1 << 3),
+            Gate::PmErRead => ext.opens_counters(if read { 1 << 3 } else { 0 }),
+            Gate::PmCr => ext.opens_counters(if read { 1 << 2 } else { 0 }),
+            Gate::PmSw => ext.opens_counters(1 << 1),
+            Gate::PmIr => ext.opens_counters(if read { 1 << 5 } else { 0 }),
+            Gate::AmEn => bits::bit(ext.amuserenr, 0),
+            Gate::Spm => ext.spm_access == 3 || read && ext.spm_access == 1,
+            Gate::Ntr => bits::bit(ext.gcscre0, 10),
         }
     }
 }
@@ -241,19 +335,34 @@ impl Controls {
 mod tests {
     use super::*;
 
+    const OPEN: Extensions = Extensions::NEUTRAL;
+
     #[test]
     fn e2h_moves_the_timer_controls() {
         let classic = Controls { cnthctl: 1, ..Controls::default() };
-        let traps = active_traps(&classic, Direction::Read);
+        let traps = active_traps(&classic, &OPEN, Direction::Read);
         assert!(!traps.contains(Trap::EL1PCTEN) && traps.contains(Trap::EL1PTEN));
         let hosted = Controls { cnthctl: 1 << 11, hcr: HcrEl2::new().with_e2h(true), ..Controls::default() };
-        let traps = active_traps(&hosted, Direction::Read);
+        let traps = active_traps(&hosted, &OPEN, Direction::Read);
         assert!(traps.contains(Trap::EL1PCTEN) && !traps.contains(Trap::EL1PTEN));
+    }
+
+    #[test]
+    fn e2h_moves_the_trace_control() {
+        for (e2h, cptr, want) in
+            [(false, 1 << 20, true), (false, 1 << 28, false), (true, 1 << 20, false), (true, 1 << 28, true)]
+        {
+            let controls = Controls { hcr: HcrEl2::new().with_e2h(e2h), cptr, ..Controls::default() };
+            let traps = active_traps(&controls, &OPEN, Direction::Read);
+            assert_eq!(traps.contains(Trap::TTA), want, "E2H {e2h}, CPTR {cptr:#x}");
+        }
     }
 
     #[test]
     fn with_everything_off_only_the_inverted_controls_trap() {
         let inverted = Trap::APK | Trap::ENSCXT | Trap::ATA | Trap::EL1PCTEN | Trap::EL1PTEN | Trap::SRE;
-        assert_eq!(active_traps(&Controls::default(), Direction::Write), inverted);
+        let inverted = inverted | Trap::FIEN | Trap::ENSPM | Trap::E2PB | Trap::E2TB | Trap::EBWE;
+        let inverted = inverted | Trap::ENSTEPOP;
+        assert_eq!(active_traps(&Controls::default(), &OPEN, Direction::Write), inverted);
     }
 }

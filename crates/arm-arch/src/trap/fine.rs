@@ -1,18 +1,13 @@
 //! Fine-grained traps: one bit for each register or instruction. FEAT_FGT, FEAT_FGT2.
 
-mod rows;
-
-use super::{Controls, Decision, system_access};
+use super::rules::Row;
+use super::{Controls, Decision};
 use crate::bits;
 use crate::el::ExceptionLevel;
-use crate::feature::Features;
-use crate::iss::{Direction, Immediate, Syndrome, SystemAccess};
-use crate::pstate::PState;
+use crate::iss::{Direction, Immediate, Syndrome};
 use crate::sysreg::{HcrxEl2, SysRegId};
-use rows::ROWS;
 
-/// The fine-grained trap registers, all of EL2. They count while SCR_EL3.FGTEn (FGTEn2) is 1 or there is no EL3;
-/// otherwise use [`FineGrained::OPEN`].
+/// The fine-grained trap registers, all of EL2. Whether they count is for [`super::Extensions::fine`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FineGrained {
     /// `HFGRTR_EL2`: reads of registers.
@@ -41,7 +36,7 @@ pub struct FineGrained {
 
 /// The registers that share a layout.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum FineGroup {
+pub enum FineGroup {
     /// HFGRTR and HFGWTR.
     Register,
     /// HFGRTR2 and HFGWTR2.
@@ -56,6 +51,46 @@ pub(super) enum FineGroup {
     Debug2,
     /// HAFGRTR.
     Activity,
+}
+
+/// A bit of the fine-grained trap registers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FineBit {
+    /// The registers it is in.
+    pub group: FineGroup,
+    /// Its number.
+    pub bit: u8,
+    /// Whether the register for reads has it; one register is for both directions of instructions.
+    pub reads: bool,
+    /// Whether the register for writes has it.
+    pub writes: bool,
+}
+
+impl FineBit {
+    /// Returns the bit that a register or instruction has.
+    #[must_use]
+    pub fn of(id: SysRegId) -> Option<Self> {
+        let fine = bits::zext16(Row::of(id)?.fine);
+        let group = match bits::field(fine, 10, 8) {
+            1 => FineGroup::Register,
+            2 => FineGroup::Register2,
+            3 => FineGroup::Instruction,
+            4 => FineGroup::Instruction2,
+            5 => FineGroup::Debug,
+            6 => FineGroup::Debug2,
+            7 => FineGroup::Activity,
+            _ => return None,
+        };
+        let bit = bits::low8(bits::field(fine, 5, 0));
+        Some(Self { group, bit, reads: bits::bit(fine, 6), writes: bits::bit(fine, 7) })
+    }
+
+    const fn includes(self, direction: Direction) -> bool {
+        match direction {
+            Direction::Read => self.reads,
+            Direction::Write => self.writes,
+        }
+    }
 }
 
 /// HFGITR_EL2.SVC_EL0.
@@ -81,6 +116,38 @@ impl FineGrained {
         hdfgwtr2: 0x01ff_ffff,
     };
 
+    /// All bits 0.
+    pub const ZERO: Self = Self {
+        hfgrtr: 0,
+        hfgwtr: 0,
+        hfgitr: 0,
+        hdfgrtr: 0,
+        hdfgwtr: 0,
+        hafgrtr: 0,
+        hfgrtr2: 0,
+        hfgwtr2: 0,
+        hfgitr2: 0,
+        hdfgrtr2: 0,
+        hdfgwtr2: 0,
+    };
+
+    /// Returns these with the registers of FEAT_FGT of another.
+    pub(super) const fn with_first_of(self, other: &Self) -> Self {
+        Self {
+            hfgrtr2: self.hfgrtr2,
+            hfgwtr2: self.hfgwtr2,
+            hfgitr2: self.hfgitr2,
+            hdfgrtr2: self.hdfgrtr2,
+            hdfgwtr2: self.hdfgwtr2,
+            ..*other
+        }
+    }
+
+    /// Returns these with the registers of FEAT_FGT2 of another.
+    pub(super) const fn with_second_of(self, other: &Self) -> Self {
+        other.with_first_of(&self)
+    }
+
     /// The two registers of a group, and which bits trap while 0.
     const fn of(&self, group: FineGroup, direction: Direction) -> (u64, u64) {
         const OPEN: FineGrained = FineGrained::OPEN;
@@ -100,8 +167,7 @@ impl FineGrained {
     }
 
     /// Whether an access has a bit, and it traps. The nXS forms of TLBI have the bits of the plain ones, unless
-    /// HCRX_EL2.FGTnXS takes them out. Not in the table: the trace unit's registers, branch records, and what
-    /// `data/sysregs.tsv` does not know.
+    /// HCRX_EL2.FGTnXS takes them out.
     #[must_use]
     pub fn traps(&self, id: SysRegId, direction: Direction, hcrx: HcrxEl2) -> bool {
         let is_nxs = id.op0() == 1 && id.crn() == 9;
@@ -109,32 +175,10 @@ impl FineGrained {
             return false;
         }
         let id = if is_nxs { SysRegId::new(1, id.op1(), 8, id.crm(), id.op2()) } else { id };
-        let row = ROWS.binary_search_by_key(&id.into_bits(), |(id, ..)| *id).ok().and_then(|at| ROWS.get(at));
-        row.is_some_and(|(_, group, bit, allowed)| {
-            let (value, inverted) = self.of(*group, direction);
-            allowed.includes(direction) && bits::bit(value ^ inverted, u32::from(*bit))
+        FineBit::of(id).is_some_and(|fine| {
+            let (value, inverted) = self.of(fine.group, direction);
+            fine.includes(direction) && bits::bit(value ^ inverted, u32::from(fine.bit))
         })
-    }
-}
-
-/// Decides as [`system_access`] does, and then asks the fine-grained traps: they come after what EL1 and the other
-/// controls of EL2 say, and not while EL2 hosts EL0. Arm ARM D24.2, HFGRTR_EL2.
-pub fn system_access_fine(
-    access: SystemAccess,
-    pstate: PState,
-    controls: &Controls,
-    fine: &FineGrained,
-    hcrx: HcrxEl2,
-    features: &Features,
-) -> Decision {
-    let coarse = system_access(access, pstate, controls, features);
-    let hosted = controls.is_host() && pstate.el() == ExceptionLevel::El0;
-    let guest = pstate.el() <= ExceptionLevel::El1 && !hosted;
-    match coarse {
-        Decision::Allowed if guest && fine.traps(access.id, access.direction, hcrx) => {
-            Decision::TrapEl2(Syndrome::SystemAccess(access))
-        }
-        Decision::Allowed | Decision::Undefined | Decision::TrapEl1(_) | Decision::TrapEl2(_) => coarse,
     }
 }
 
@@ -168,7 +212,6 @@ pub fn eret(iss: crate::iss::Eret, el: ExceptionLevel, controls: &Controls, fine
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feature::model::MAX_MODELLED;
     use crate::iss::Eret;
     use crate::sysreg::{HcrEl2, instructions as ins, names};
 
@@ -209,6 +252,20 @@ mod tests {
                 Read,
                 true,
             ),
+            (
+                "branch records",
+                FineGrained { hdfgrtr: OPEN.hdfgrtr & !(1 << 61), ..OPEN },
+                names::BRBSRC31_EL1,
+                Read,
+                true,
+            ),
+            (
+                "trace",
+                FineGrained { hdfgwtr: OPEN.hdfgwtr | 1 << 33, ..OPEN },
+                names::TRCCONFIGR,
+                Write,
+                true,
+            ),
             ("a family", FineGrained { hdfgrtr: 1 | OPEN.hdfgrtr, ..OPEN }, names::DBGBCR15_EL1, Read, true),
             ("no register of traps", FineGrained { hfgrtr: u64::MAX, ..OPEN }, names::HCR_EL2, Read, false),
             ("ICIALLUIS", FineGrained { hfgitr: OPEN.hfgitr | 1, ..OPEN }, ins::IC_IALLUIS, Write, true),
@@ -226,26 +283,6 @@ mod tests {
         assert!(all.traps(nxs, Direction::Write, PLAIN));
         assert!(!all.traps(nxs, Direction::Write, PLAIN.with_fgtnxs(true)));
         assert!(all.traps(ins::TLBI_VAE1, Direction::Write, PLAIN.with_fgtnxs(true)));
-    }
-
-    #[test]
-    fn fine_traps_come_last_and_spare_a_hosts_el0() {
-        let features = Features::of(&MAX_MODELLED);
-        let all = FineGrained { hfgrtr: !OPEN.hfgrtr, ..OPEN };
-        let read = SystemAccess { id: names::TPIDR_EL0, rt: 1, direction: Direction::Read };
-        let decide = |mode, hcr, fine: &FineGrained| {
-            let controls = Controls { hcr: HcrEl2::from_bits(hcr), ..Controls::default() };
-            system_access_fine(read, PState::from_bits(mode), &controls, fine, PLAIN, &features)
-        };
-        let trapped = Decision::TrapEl2(Syndrome::SystemAccess(read));
-        assert_eq!(decide(0, 0, &OPEN), Decision::Allowed);
-        assert_eq!((decide(0, 0, &all), decide(5, 0, &all)), (trapped, trapped));
-        assert_eq!(decide(0, 1 << 27 | 1 << 34, &all), Decision::Allowed, "E2H and TGE");
-        assert_eq!(decide(9, 0, &all), Decision::Allowed, "EL2");
-        let undefined = SystemAccess { id: names::SCTLR_EL1, ..read };
-        let controls = Controls::default();
-        let got = system_access_fine(undefined, PState::from_bits(0), &controls, &all, PLAIN, &features);
-        assert_eq!(got, Decision::Undefined, "UNDEFINED comes first");
     }
 
     #[test]

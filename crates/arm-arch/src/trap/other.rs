@@ -1,59 +1,195 @@
-//! Traps of instructions that name no register: floating point, waits, calls.
+//! Traps of instructions that name no register: floating point and vectors, pointer authentication, 64-byte accesses,
+//! waits, calls.
 
-use super::{Controls, Decision};
+use super::{Controls, Decision, Extensions, Outcome};
 use crate::bits;
 use crate::el::ExceptionLevel;
-use crate::iss::{FpAccess, Immediate, Syndrome, WaitKind, Wfx};
-use crate::sysreg::{CptrEl2, FpEnable};
+use crate::iss::{FpAccess, Immediate, Ls64, Other, SmeAccess, Syndrome, WaitKind, Wfx};
 
-/// Decides about an instruction of floating point or Advanced SIMD. Arm ARM, AArch64.CheckFPAdvSIMDEnabled.
+/// A unit that CPACR_EL1, CPTR_EL2 and CPTR_EL3 switch on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Unit {
+    /// Floating point and Advanced SIMD: FPEN, TFP.
+    Fp,
+    /// SVE: ZEN, TZ, EZ.
+    Sve,
+    /// SME: SMEN, TSM, ESM.
+    Sme,
+}
+
+impl Unit {
+    const fn syndrome(self) -> Syndrome {
+        match self {
+            Self::Fp => Syndrome::FpAccess(FpAccess::A64),
+            Self::Sve => Syndrome::Other(Other::SveAccess),
+            Self::Sme => Syndrome::Other(Other::SmeAccess(SmeAccess::new())),
+        }
+    }
+
+    /// The lower bit of the field in CPACR_EL1, and in CPTR_EL2 with E2H.
+    const fn field(self) -> u32 {
+        match self {
+            Self::Sve => 16,
+            Self::Fp => 20,
+            Self::Sme => 24,
+        }
+    }
+
+    /// The bit of CPTR_EL3, and of CPTR_EL2 without E2H.
+    const fn bit(self) -> u32 {
+        match self {
+            Self::Sve => 8,
+            Self::Fp => 10,
+            Self::Sme => 12,
+        }
+    }
+
+    /// Whether a field is closed: 0 and 2 to every level, 1 to EL0.
+    const fn is_closed(self, value: u64, to_el0: bool) -> bool {
+        let field = bits::field(value.wrapping_shr(self.field()), 1, 0);
+        field & 1 == 0 || field == 1 && to_el0
+    }
+
+    /// Returns who has switched the unit off, in the order EL1, EL2, EL3; `None` if it is on. Arm ARM,
+    /// AArch64.CheckFPAdvSIMDEnabled; the pseudocode of ZCR_EL1 and SMCR_EL1.
+    pub(super) fn check(self, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Option<Outcome> {
+        let syndrome = self.syndrome();
+        let at_el0 = el == ExceptionLevel::El0;
+        let guest = el <= ExceptionLevel::El1 && !controls.is_host();
+        if guest && self.is_closed(controls.cpacr.into_bits(), at_el0) {
+            return Some(controls.el1_trap(syndrome));
+        }
+        let by_el2 = if controls.hcr.e2h() {
+            self.is_closed(controls.cptr, at_el0 && controls.hcr.tge())
+        } else {
+            bits::bit(controls.cptr, self.bit())
+        };
+        if el <= ExceptionLevel::El2 && by_el2 {
+            return Some(Outcome::TrapEl2(syndrome));
+        }
+        // TFP traps while 1, EZ and ESM while 0.
+        let by_el3 = ext.el3.is_some_and(|el3| bits::bit(el3.cptr, self.bit()) == (self == Self::Fp));
+        by_el3.then_some(Outcome::TrapEl3(syndrome))
+    }
+}
+
+/// Decides about an instruction of a unit: one of SVE needs floating point too. Arm ARM, CheckSVEEnabled,
+/// CheckSMEAccess. `None` if it executes.
+pub fn unit_access(unit: Unit, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Option<Outcome> {
+    // Level by level: the fields of SVE come before those of floating point in the same register.
+    let first = unit.check(el, controls, ext);
+    let second = if unit == Unit::Sve { Unit::Fp.check(el, controls, ext) } else { None };
+    match (first, second) {
+        (Some(first), Some(second)) if second.level() < first.level() => Some(second),
+        (Some(first), _) => Some(first),
+        (None, second) => second,
+    }
+}
+
+/// Decides about an instruction of floating point or Advanced SIMD, where there is no EL3.
+/// Arm ARM, AArch64.CheckFPAdvSIMDEnabled.
 pub fn fp_access(el: ExceptionLevel, controls: &Controls) -> Decision {
-    let syndrome = Syndrome::FpAccess(FpAccess::A64);
-    let closed = match controls.cpacr.fpen() {
-        FpEnable::None | FpEnable::NoneReserved => true,
-        FpEnable::NotEl0 => el == ExceptionLevel::El0,
-        FpEnable::All => false,
+    Unit::Fp.check(el, controls, &Extensions::NEUTRAL).map_or(Decision::Allowed, Decision::from)
+}
+
+/// Decides about an instruction that authenticates or signs a pointer, where SCTLR_ELx enables the key: `None` if it
+/// executes. The keys themselves are registers. Arm ARM, HCR_EL2.API, SCR_EL3.API, TrapPACUse.
+pub fn pointer_authentication(el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Option<Outcome> {
+    let syndrome = Syndrome::Other(Other::PAuth);
+    let host = controls.is_host() && el == ExceptionLevel::El0;
+    if el <= ExceptionLevel::El1 && !host && !controls.hcr.api() {
+        return Some(Outcome::TrapEl2(syndrome));
+    }
+    let by_el3 = el <= ExceptionLevel::El2 && ext.el3.is_some_and(|el3| !bits::bit(el3.scr, 17));
+    by_el3.then_some(Outcome::TrapEl3(syndrome))
+}
+
+/// Decides about LD64B, ST64B, ST64BV or ST64BV0: `None` if it executes. Arm ARM, SCTLR_EL1.EnALS, EnASR and EnAS0,
+/// HCRX_EL2, SCR_EL3.EnAS0.
+pub fn ls64_access(kind: Ls64, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Option<Outcome> {
+    let syndrome = Syndrome::Other(Other::Ls64(kind));
+    let hcrx = ext.hcrx();
+    let (bit, enabled) = match kind {
+        Ls64::Plain => (56, hcrx.enals()),
+        Ls64::St64bv => (54, hcrx.enasr()),
+        Ls64::St64bv0 => (55, hcrx.enas0()),
     };
-    if closed && el <= ExceptionLevel::El1 && !controls.is_host() {
-        return controls.el1_trap(syndrome);
+    let host = controls.is_host();
+    let at_el0 = el == ExceptionLevel::El0;
+    let sctlr = if host { ext.sctlr_el2 } else { controls.sctlr };
+    if at_el0 && !bits::bit(sctlr.into_bits(), bit) {
+        return Some(controls.el1_trap(syndrome));
     }
-    if traps_fp(el, controls) { Decision::TrapEl2(syndrome) } else { Decision::Allowed }
+    if el <= ExceptionLevel::El1 && !(host && at_el0) && !enabled {
+        return Some(Outcome::TrapEl2(syndrome));
+    }
+    let by_el3 = kind == Ls64::St64bv0
+        && el <= ExceptionLevel::El2
+        && ext.el3.is_some_and(|el3| !bits::bit(el3.scr, 36));
+    by_el3.then_some(Outcome::TrapEl3(syndrome))
 }
 
-/// Whether `CPTR_EL2` traps floating point, in either of its forms. Arm ARM, AArch64.CheckFPAdvSIMDTrap.
-fn traps_fp(el: ExceptionLevel, controls: &Controls) -> bool {
-    if !controls.hcr.e2h() {
-        return bits::bit(controls.cptr, 10);
-    }
-    match CptrEl2::from_bits(controls.cptr).fpen() {
-        FpEnable::None | FpEnable::NoneReserved => true,
-        FpEnable::NotEl0 => el == ExceptionLevel::El0 && controls.hcr.tge(),
-        FpEnable::All => false,
-    }
-}
-
-/// Decides about a WFI, WFE, WFIT or WFET that would wait; one that would not is never trapped.
+/// Decides about a WFI, WFE, WFIT or WFET that would wait, where there is no EL3; one that would not is never trapped.
 /// Arm ARM, AArch64.CheckForWFxTrap.
 ///
 /// `register` is the register with the timeout, of WFIT and WFET.
 pub fn wait(kind: WaitKind, register: Option<u8>, el: ExceptionLevel, controls: &Controls) -> Decision {
+    let ext = Extensions { sctlr_el2: controls.sctlr, ..Extensions::NEUTRAL };
+    wait_access(kind, register, el, controls, &ext).map_or(Decision::Allowed, Decision::from)
+}
+
+/// Decides as [`wait`] does, with SCTLR_EL2 for the EL0 that EL2 hosts, and SCR_EL3.TWI and TWE: `None` if it waits.
+pub fn wait_access(
+    kind: WaitKind,
+    register: Option<u8>,
+    el: ExceptionLevel,
+    controls: &Controls,
+    ext: &Extensions,
+) -> Option<Outcome> {
     let iss = match register {
         Some(rn) => Wfx::a64(kind).with_rv(true).with_rn(rn & 31),
         None => Wfx::a64(kind),
     };
     let syndrome = Syndrome::Wfx(iss);
-    let (open, trapped) = match kind {
-        WaitKind::Wfi | WaitKind::Wfit => (controls.sctlr.ntwi(), controls.hcr.twi()),
-        WaitKind::Wfe | WaitKind::Wfet => (controls.sctlr.ntwe(), controls.hcr.twe()),
+    let host = controls.is_host();
+    let sctlr = if host { ext.sctlr_el2 } else { controls.sctlr };
+    let (open, trapped, at_el3) = match kind {
+        WaitKind::Wfi | WaitKind::Wfit => (sctlr.ntwi(), controls.hcr.twi(), 12),
+        WaitKind::Wfe | WaitKind::Wfet => (sctlr.ntwe(), controls.hcr.twe(), 13),
     };
-    if el == ExceptionLevel::El0 && !open {
-        return controls.el1_trap(syndrome);
+    let at_el0 = el == ExceptionLevel::El0;
+    if at_el0 && !open {
+        return Some(controls.el1_trap(syndrome));
     }
-    let host = controls.is_host() && el == ExceptionLevel::El0;
-    if trapped && el <= ExceptionLevel::El1 && !host {
-        Decision::TrapEl2(syndrome)
+    if trapped && el <= ExceptionLevel::El1 && !(host && at_el0) {
+        return Some(Outcome::TrapEl2(syndrome));
+    }
+    let by_el3 = el <= ExceptionLevel::El2 && ext.el3.is_some_and(|el3| bits::bit(el3.scr, at_el3));
+    by_el3.then_some(Outcome::TrapEl3(syndrome))
+}
+
+/// Decides about SMC with an EL3: HCR_EL2.TSC, then SCR_EL3.SMD, then the call. Arm ARM,
+/// AArch64.CheckForSMCUndefOrTrap.
+pub fn smc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Outcome {
+    let syndrome = Syndrome::Smc(Immediate::new().with_imm16(imm16));
+    match ext.el3 {
+        _ if el == ExceptionLevel::El0 => Outcome::Undefined,
+        _ if el == ExceptionLevel::El1 && controls.hcr.tsc() => Outcome::TrapEl2(syndrome),
+        Some(el3) if !bits::bit(el3.scr, 7) => Outcome::TrapEl3(syndrome),
+        Some(_) | None => Outcome::Undefined,
+    }
+}
+
+/// Decides about HVC with an EL3: SCR_EL3.HCE in place of HCR_EL2.HCD. Arm ARM, HVC.
+pub fn hvc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Outcome {
+    let disabled = match ext.el3 {
+        Some(el3) => !bits::bit(el3.scr, 8),
+        None => controls.hcr.hcd(),
+    };
+    if el == ExceptionLevel::El0 || el == ExceptionLevel::El3 || disabled {
+        Outcome::Undefined
     } else {
-        Decision::Allowed
+        Outcome::TrapEl2(Syndrome::Hvc(Immediate::new().with_imm16(imm16)))
     }
 }
 
@@ -80,6 +216,7 @@ pub fn hvc(imm16: u16, el: ExceptionLevel, controls: &Controls) -> Decision {
 mod tests {
     use super::*;
     use crate::sysreg::{CpacrEl1, HcrEl2, SctlrEl1};
+    use crate::trap::El3;
 
     const EL0: ExceptionLevel = ExceptionLevel::El0;
     const EL1: ExceptionLevel = ExceptionLevel::El1;
@@ -149,6 +286,128 @@ mod tests {
         }
         let timed = Syndrome::Wfx(Wfx::from_bits(0x1e0_00a6));
         assert_eq!(wait(WaitKind::Wfit, Some(5), EL1, &controls(0, twi)), Decision::TrapEl2(timed));
+    }
+
+    const OFF: Controls = Controls {
+        hcr: HcrEl2::new(),
+        cptr: 0,
+        mdcr: crate::sysreg::MdcrEl2::new(),
+        cnthctl: 0,
+        ich_hcr: crate::sysreg::IchHcr::new(),
+        icc_sre_el2: 0,
+        sctlr: SctlrEl1::new(),
+        cpacr: CpacrEl1::from_bits(0x333_0000),
+        cntkctl: crate::sysreg::CntkctlEl1::new(),
+        mdscr: crate::sysreg::MdscrEl1::new(),
+    };
+
+    fn with_el3(change: impl FnOnce(&mut El3)) -> Extensions {
+        let mut el3 = El3::OPEN;
+        change(&mut el3);
+        Extensions { el3: Some(el3), ..Extensions::NEUTRAL }
+    }
+
+    /// Target level and class; level 0 if nobody is asked.
+    fn asked(outcome: Option<Outcome>) -> (u8, u8) {
+        match outcome {
+            None => (0, 0),
+            Some(Outcome::TrapEl1(syndrome)) => (1, syndrome.encode().ec().into_bits()),
+            Some(Outcome::TrapEl2(syndrome)) => (2, syndrome.encode().ec().into_bits()),
+            Some(Outcome::TrapEl3(syndrome)) => (3, syndrome.encode().ec().into_bits()),
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn units_are_asked_from_el1_upwards_in_both_forms_of_cptr() {
+        use Unit::{Fp, Sme, Sve};
+        let all = 0x333_0000;
+        // Unit, level, E2H and TGE, CPACR, CPTR_EL2, CPTR_EL3, who and the class.
+        const E2H: u64 = 1 << 34;
+        const HOST: u64 = 1 << 34 | 1 << 27;
+        let cases = [
+            (Sve, EL1, 0, all, 0, 0x1100, (0, 0)),
+            (Sve, EL1, 0, all & !(1 << 16), 0, 0x1100, (1, 0x19)),
+            (Sve, EL1, 0, all & !(1 << 20), 0, 0x1100, (1, 0x07)),
+            (Sve, EL1, 0, 0, 0, 0x1100, (1, 0x19)),
+            (Sve, EL0, 0, all & !(2 << 16), 0, 0x1100, (1, 0x19)),
+            (Sve, EL1, 0, all & !(2 << 16), 0, 0x1100, (0, 0)),
+            (Sve, EL1, 0, all, 1 << 8, 0x1100, (2, 0x19)),
+            (Sve, EL1, 0, all, 1 << 10, 0x1100, (2, 0x07)),
+            (Sve, EL1, 0, all, 0, 0x1000, (3, 0x19)),
+            (Sve, EL1, 0, all, 0, 0x1500, (3, 0x07)),
+            (Sve, EL1, 0, all, 1 << 10, 0x1000, (2, 0x07)),
+            (Sve, EL1, E2H, all, all & !(3 << 16), 0x1100, (2, 0x19)),
+            (Sve, EL1, E2H, all, all & !(2 << 16), 0x1100, (0, 0)),
+            (Sve, EL0, HOST, 0, all, 0x1100, (0, 0)),
+            (Sve, EL0, HOST, 0, all & !(2 << 16), 0x1100, (2, 0x19)),
+            (Sve, ExceptionLevel::El2, 0, 0, 1 << 8, 0x1100, (2, 0x19)),
+            (Sve, ExceptionLevel::El3, 0, 0, 1 << 8, 0x1000, (3, 0x19)),
+            (Sme, EL1, 0, all & !(3 << 24), 0, 0x1100, (1, 0x1d)),
+            (Sme, EL1, 0, all, 1 << 12, 0x1100, (2, 0x1d)),
+            (Sme, EL1, E2H, all, all & !(1 << 24), 0x1100, (2, 0x1d)),
+            (Sme, EL1, 0, all, 0, 0x100, (3, 0x1d)),
+            (Fp, EL1, 0, all, 0, 0x1500, (3, 0x07)),
+            (Fp, EL1, 0, all, 0, 0, (0, 0)),
+        ];
+        for (unit, el, hcr, cpacr, cptr, cptr3, want) in cases {
+            let hcr = HcrEl2::from_bits(hcr);
+            let controls = Controls { hcr, cpacr: CpacrEl1::from_bits(cpacr), cptr, ..OFF };
+            let ext = with_el3(|el3| el3.cptr = cptr3);
+            let got = asked(unit_access(unit, el, &controls, &ext));
+            assert_eq!(got, want, "{unit:?} {el:?} {hcr:?} {cpacr:#x} {cptr:#x} {cptr3:#x}");
+        }
+    }
+
+    #[test]
+    fn pointer_authentication_asks_api_of_el2_and_el3() {
+        let on = Controls { hcr: HcrEl2::new().with_api(true), ..OFF };
+        let host = Controls { hcr: HcrEl2::new().with_e2h(true).with_tge(true), ..OFF };
+        let open = with_el3(|_| {});
+        let closed = with_el3(|el3| el3.scr &= !(1 << 17));
+        assert_eq!(asked(pointer_authentication(EL1, &on, &open)), (0, 0));
+        assert_eq!(asked(pointer_authentication(EL1, &OFF, &closed)), (2, 0x09));
+        assert_eq!(asked(pointer_authentication(EL0, &host, &open)), (0, 0));
+        assert_eq!(asked(pointer_authentication(EL1, &on, &closed)), (3, 0x09));
+        assert_eq!(asked(pointer_authentication(ExceptionLevel::El3, &on, &closed)), (0, 0));
+    }
+
+    #[test]
+    fn sixty_four_byte_accesses_have_a_control_at_each_level() {
+        let open = Controls { sctlr: SctlrEl1::from_bits(7 << 54), ..OFF };
+        let neutral = Extensions::NEUTRAL;
+        for (kind, bit, hcrx, iss) in
+            [(Ls64::Plain, 56, 1, 2), (Ls64::St64bv, 54, 2, 0), (Ls64::St64bv0, 55, 0, 1)]
+        {
+            assert_eq!(ls64_access(kind, EL0, &open, &neutral), None);
+            let closed = Controls { sctlr: SctlrEl1::from_bits(7 << 54 & !(1 << bit)), ..OFF };
+            let got = ls64_access(kind, EL0, &closed, &neutral).unwrap();
+            let Outcome::TrapEl1(syndrome) = got else { panic!("{got:?}") };
+            assert_eq!(syndrome.encode().into_bits(), 0x2a00_0000 | iss);
+            assert_eq!(ls64_access(kind, EL1, &closed, &neutral), None, "EL1 is not subject to its own");
+            let bits = neutral.hcrx.into_bits() & !(1 << hcrx);
+            let ext = Extensions { hcrx: crate::sysreg::HcrxEl2::from_bits(bits), ..neutral };
+            assert_eq!(asked(ls64_access(kind, EL1, &open, &ext)), (2, 0x0a));
+        }
+        let closed = with_el3(|el3| el3.scr &= !(1 << 36));
+        assert_eq!(asked(ls64_access(Ls64::St64bv0, EL1, &open, &closed)), (3, 0x0a));
+        assert_eq!(asked(ls64_access(Ls64::Plain, EL1, &open, &closed)), (0, 0));
+    }
+
+    #[test]
+    fn el3_is_asked_about_waits_and_calls_after_el2() {
+        let both = with_el3(|el3| el3.scr |= 1 << 12 | 1 << 7);
+        let twi = Controls { hcr: HcrEl2::new().with_twi(true).with_tsc(true), ..OFF };
+        assert_eq!(asked(wait_access(WaitKind::Wfi, None, EL1, &OFF, &both)), (3, 0x01));
+        assert_eq!(asked(wait_access(WaitKind::Wfe, None, EL1, &OFF, &both)), (0, 0));
+        assert_eq!(asked(wait_access(WaitKind::Wfi, None, EL1, &twi, &both)), (2, 0x01));
+        assert_eq!(asked(wait_access(WaitKind::Wfi, None, EL0, &twi, &both)), (1, 0x01));
+        assert_eq!(asked(Some(smc_access(0, EL1, &twi, &both))), (2, 0x17));
+        assert_eq!(smc_access(0, EL1, &OFF, &both), Outcome::Undefined, "SMD");
+        assert_eq!(asked(Some(smc_access(0, EL1, &OFF, &with_el3(|_| {})))), (3, 0x17));
+        assert_eq!(asked(Some(hvc_access(0, EL1, &OFF, &both))), (2, 0x16));
+        let off = with_el3(|el3| el3.scr &= !(1 << 8));
+        assert_eq!(hvc_access(0, EL1, &OFF, &off), Outcome::Undefined, "HCE");
     }
 
     #[test]

@@ -1,0 +1,351 @@
+//! The control registers of what came after Armv8.0-A, and those of EL3.
+
+use super::{Controls, FineGrained};
+use crate::bits;
+use crate::el::ExceptionLevel;
+use crate::feature::{Feature, Features};
+use crate::sysreg::{HcrxEl2, SctlrEl1};
+use bitflags::bitflags;
+
+/// The control registers that decide about later extensions, beside [`Controls`]: those of EL1 and EL2, the
+/// fine-grained traps, and EL3 where there is one. [`Extensions::NEUTRAL`] traps nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extensions {
+    /// `HCRX_EL2`.
+    pub hcrx: HcrxEl2,
+    /// The fine-grained traps.
+    pub fine: FineGrained,
+    /// `MPAM2_EL2`.
+    pub mpam2: u64,
+    /// `MPAMHCR_EL2`.
+    pub mpamhcr: u64,
+    /// `MPAMIDR_EL1`, which says whether there is MPAMHCR_EL2.TRAP_MPAMIDR_EL1 or MPAM2_EL2.TIDR.
+    pub mpamidr: u64,
+    /// `PMUSERENR_EL0`.
+    pub pmuserenr: u64,
+    /// `AMUSERENR_EL0`.
+    pub amuserenr: u64,
+    /// `GCSCRE0_EL1`.
+    pub gcscre0: u64,
+    /// The field of `SPMACCESSR_EL1` that belongs to the system PMU in use: 0 nothing, 1 reads, 3 everything.
+    pub spm_access: u8,
+    /// `ICC_SRE_EL1`.
+    pub icc_sre_el1: u64,
+    /// `SCTLR_EL2`, which has the fields of SCTLR_EL1 for EL0 while EL2 hosts it.
+    pub sctlr_el2: SctlrEl1,
+    /// Event counters that are implemented, PMCR_EL0.N as the highest level reads it.
+    pub counters: u8,
+    /// Bits of preemption that the interrupt controller has: 5 to 7 (ICH_VTR_EL2.PREbits + 1).
+    pub preemption_bits: u8,
+    /// EL3.
+    pub el3: Option<El3>,
+}
+
+/// The control registers of EL3, of a PE in Non-secure state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct El3 {
+    /// `SCR_EL3`.
+    pub scr: u64,
+    /// `MDCR_EL3`.
+    pub mdcr: u64,
+    /// `CPTR_EL3`.
+    pub cptr: u64,
+    /// `MPAM3_EL3`.
+    pub mpam3: u64,
+    /// `ICC_SRE_EL3`.
+    pub icc_sre: u64,
+}
+
+bitflags! {
+    /// The traps to EL3 that a register can be subject to, each named after the control bit.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    pub struct TrapEl3: u64 {
+        /// `SCR_EL3.TLOR`.
+        const TLOR = 1;
+        /// `SCR_EL3.TERR`.
+        const TERR = 1 << 1;
+        /// `SCR_EL3.APK`, which traps while 0.
+        const APK = 1 << 2;
+        /// `SCR_EL3.FIEN`, which traps while 0.
+        const FIEN = 1 << 3;
+        /// `SCR_EL3.TID3`.
+        const TID3 = 1 << 4;
+        /// `SCR_EL3.TID5`.
+        const TID5 = 1 << 5;
+        /// `SCR_EL3.EnSCXT`, which traps while 0.
+        const ENSCXT = 1 << 6;
+        /// `SCR_EL3.ATA`, which traps while 0.
+        const ATA = 1 << 7;
+        /// `SCR_EL3.FGTEn`, which traps while 0.
+        const FGTEN = 1 << 8;
+        /// `SCR_EL3.ECVEn`, which traps while 0.
+        const ECVEN = 1 << 9;
+        /// `SCR_EL3.ADEn`, which traps while 0.
+        const ADEN = 1 << 10;
+        /// `SCR_EL3.HXEn`, which traps while 0.
+        const HXEN = 1 << 11;
+        /// `SCR_EL3.GCSEn`, which traps while 0.
+        const GCSEN = 1 << 12;
+        /// `SCR_EL3.TRNDR`.
+        const TRNDR = 1 << 13;
+        /// `SCR_EL3.EnTP2`, which traps while 0.
+        const ENTP2 = 1 << 14;
+        /// `SCR_EL3.RCWMASKEn`, which traps while 0.
+        const RCWMASKEN = 1 << 15;
+        /// `SCR_EL3.TCR2En`, which traps while 0.
+        const TCR2EN = 1 << 16;
+        /// `SCR_EL3.SCTLR2En`, which traps while 0.
+        const SCTLR2EN = 1 << 17;
+        /// `SCR_EL3.PIEn`, which traps while 0.
+        const PIEN = 1 << 18;
+        /// `SCR_EL3.AIEn`, which traps while 0.
+        const AIEN = 1 << 19;
+        /// `SCR_EL3.MECEn`, which traps while 0.
+        const MECEN = 1 << 20;
+        /// `SCR_EL3.EnFPM`, which traps while 0.
+        const ENFPM = 1 << 21;
+        /// `SCR_EL3.PFAREn`, which traps while 0.
+        const PFAREN = 1 << 22;
+        /// `SCR_EL3.SRMASKEn`, which traps while 0.
+        const SRMASKEN = 1 << 23;
+        /// `SCR_EL3.FGTEn2`, which traps while 0.
+        const FGTEN2 = 1 << 24;
+        /// `SCR_EL3.HDBSSEn`, which traps while 0.
+        const HDBSSEN = 1 << 25;
+        /// `SCR_EL3.HACDBSEn`, which traps while 0.
+        const HACDBSEN = 1 << 26;
+        /// `SCR_EL3.FIQ`, where group 0 is not virtual.
+        const GROUP0 = 1 << 27;
+        /// `SCR_EL3.IRQ`, where group 1 is not virtual.
+        const GROUP1 = 1 << 28;
+        /// `SCR_EL3.{FIQ, IRQ}` = {1, 1}, where neither group is virtual.
+        const BOTH = 1 << 29;
+        /// `MDCR_EL3.TDA`.
+        const TDA = 1 << 30;
+        /// `MDCR_EL3.TDCC`.
+        const TDCC = 1 << 31;
+        /// `MDCR_EL3.TDOSA`.
+        const TDOSA = 1 << 32;
+        /// `MDCR_EL3.EBWE`, which traps while 0.
+        const EBWE = 1 << 33;
+        /// `MDCR_EL3.EnSTEPOP`, which traps while 0.
+        const ENSTEPOP = 1 << 34;
+        /// `MDCR_EL3.TPM`.
+        const TPM = 1 << 35;
+        /// `MDCR_EL3.EnPM2`, which traps while 0.
+        const ENPM2 = 1 << 36;
+        /// `MDCR_EL3.EnPMSS`, which traps while 0.
+        const ENPMSS = 1 << 37;
+        /// `MDCR_EL3.NSPB`, which traps unless it is 3.
+        const NSPB = 1 << 38;
+        /// `MDCR_EL3.EnPMSN`, which traps while 0.
+        const ENPMSN = 1 << 39;
+        /// `MDCR_EL3.EnPMS3`, which traps while 0.
+        const ENPMS3 = 1 << 40;
+        /// `MDCR_EL3.EnPMS4`, which traps while 0.
+        const ENPMS4 = 1 << 41;
+        /// `MDCR_EL3.NSTB`, which traps unless it is 3.
+        const NSTB = 1 << 42;
+        /// `MDCR_EL3.EnTB2`, which traps while 0.
+        const ENTB2 = 1 << 43;
+        /// `MDCR_EL3.TTRF`.
+        const TTRF = 1 << 44;
+        /// `MDCR_EL3.EnITE`, which traps while 0.
+        const ENITE = 1 << 45;
+        /// `MDCR_EL3.SBRBE`, which traps while its low bit is 0.
+        const SBRBE = 1 << 46;
+        /// `CPTR_EL3.TCPAC`.
+        const TCPAC = 1 << 47;
+        /// `CPTR_EL3.TAM`.
+        const TAM = 1 << 48;
+        /// `CPTR_EL3.TTA`.
+        const TTA = 1 << 49;
+        /// `CPTR_EL3.ESM`, which traps while 0, with EC 0x18.
+        const ESM = 1 << 50;
+        /// `MPAM3_EL3.TRAPLOWER`, which is asked before EL2.
+        const TRAPLOWER = 1 << 51;
+        /// `ICC_SRE_EL3.Enable`, which traps while 0.
+        const SRE = 1 << 52;
+    }
+}
+
+impl El3 {
+    /// Nothing traps: 0 where 1 traps, 1 in the fields that enable, everything owned by the Non-secure state.
+    pub const OPEN: Self = Self {
+        // NS, HCE, RW, APK, API, FIEN, EnSCXT, ATA, FGTEn, ECVEn, ADEn, HXEn, GCSEn, EnAS0, EnTP2, RCWMASKEn, TCR2En,
+        // SCTLR2En, PIEn, AIEn, D128En, MECEn, EnFPM, PFAREn, SRMASKEn, EnIDCP128, FGTEn2, HDBSSEn, HACDBSEn.
+        scr: 0x38e6_fef0_1e23_0501,
+        // NSPB, NSTB, EnPM2, SBRBE, EnPMSN, EnTB2, EnPMS3, EBWE, EnPMSS, EnITE, EnSTEPOP, EnPMS4.
+        mdcr: 0x0084_9c93_0300_3080,
+        // EZ, ESM.
+        cptr: 0x1100,
+        mpam3: 0,
+        icc_sre: 0xf,
+    };
+
+    /// Returns the traps that the control registers switch on, for accesses from a level.
+    #[must_use]
+    pub fn active_traps(&self, controls: &Controls, el: ExceptionLevel) -> TrapEl3 {
+        let (scr, mdcr, cptr) = (self.scr, self.mdcr, self.cptr);
+        let on = |value, at| bits::bit(value, at);
+        let off = |value, at| !bits::bit(value, at);
+        // A register of the virtual CPU interface is EL2's. Arm ARM, ICC_PMR_EL1.
+        let guest = el <= ExceptionLevel::El1;
+        let (fmo, imo) = (guest && controls.hcr.fmo(), guest && controls.hcr.imo());
+        let table = [
+            (TrapEl3::TLOR, on(scr, 14)),
+            (TrapEl3::TERR, on(scr, 15)),
+            (TrapEl3::APK, off(scr, 16)),
+            (TrapEl3::FIEN, off(scr, 21)),
+            (TrapEl3::TID3, on(scr, 22)),
+            (TrapEl3::TID5, on(scr, 23)),
+            (TrapEl3::ENSCXT, off(scr, 25)),
+            (TrapEl3::ATA, off(scr, 26)),
+            (TrapEl3::FGTEN, off(scr, 27)),
+            (TrapEl3::ECVEN, off(scr, 28)),
+            (TrapEl3::ADEN, off(scr, 37)),
+            (TrapEl3::HXEN, off(scr, 38)),
+            (TrapEl3::GCSEN, off(scr, 39)),
+            (TrapEl3::TRNDR, on(scr, 40)),
+            (TrapEl3::ENTP2, off(scr, 41)),
+            (TrapEl3::RCWMASKEN, off(scr, 42)),
+            (TrapEl3::TCR2EN, off(scr, 43)),
+            (TrapEl3::SCTLR2EN, off(scr, 44)),
+            (TrapEl3::PIEN, off(scr, 45)),
+            (TrapEl3::AIEN, off(scr, 46)),
+            (TrapEl3::MECEN, off(scr, 49)),
+            (TrapEl3::ENFPM, off(scr, 50)),
+            (TrapEl3::PFAREN, off(scr, 53)),
+            (TrapEl3::SRMASKEN, off(scr, 54)),
+            (TrapEl3::FGTEN2, off(scr, 59)),
+            (TrapEl3::HDBSSEN, off(scr, 60)),
+            (TrapEl3::HACDBSEN, off(scr, 61)),
+            (TrapEl3::GROUP0, on(scr, 2) && !fmo),
+            (TrapEl3::GROUP1, on(scr, 1) && !imo),
+            (TrapEl3::BOTH, on(scr, 1) && on(scr, 2) && !fmo && !imo),
+            (TrapEl3::TDA, on(mdcr, 9)),
+            (TrapEl3::TDCC, on(mdcr, 27)),
+            (TrapEl3::TDOSA, on(mdcr, 10)),
+            (TrapEl3::EBWE, off(mdcr, 43)),
+            (TrapEl3::ENSTEPOP, off(mdcr, 50)),
+            (TrapEl3::TPM, on(mdcr, 6)),
+            (TrapEl3::ENPM2, off(mdcr, 7)),
+            (TrapEl3::ENPMSS, off(mdcr, 44)),
+            (TrapEl3::NSPB, bits::field(mdcr, 13, 12) != 3),
+            (TrapEl3::ENPMSN, off(mdcr, 36)),
+            (TrapEl3::ENPMS3, off(mdcr, 42)),
+            (TrapEl3::ENPMS4, off(mdcr, 55)),
+            (TrapEl3::NSTB, bits::field(mdcr, 25, 24) != 3),
+            (TrapEl3::ENTB2, off(mdcr, 39)),
+            (TrapEl3::TTRF, on(mdcr, 19)),
+            (TrapEl3::ENITE, off(mdcr, 47)),
+            (TrapEl3::SBRBE, off(mdcr, 32)),
+            (TrapEl3::TCPAC, on(cptr, 31)),
+            (TrapEl3::TAM, on(cptr, 30)),
+            (TrapEl3::TTA, on(cptr, 20)),
+            (TrapEl3::ESM, off(cptr, 12)),
+            (TrapEl3::TRAPLOWER, on(self.mpam3, 62)),
+            (TrapEl3::SRE, off(self.icc_sre, 3)),
+        ];
+        table.into_iter().filter(|(_, on)| *on).fold(TrapEl3::empty(), |all, (trap, _)| all.union(trap))
+    }
+}
+
+impl Extensions {
+    /// Nothing traps and everything is implemented: EL1 opens everything to EL0, EL2 everything to EL1, 31 event
+    /// counters, five bits of preemption, no EL3.
+    pub const NEUTRAL: Self = Self {
+        // EnAS0, EnALS, EnASR, MSCEn, TCR2En, SCTLR2En, D128En, EnIDCP128, GCSEn, EnFPM, PACMEn, SRMASKEn.
+        hcrx: HcrxEl2::from_bits(0x05e2_c807),
+        fine: FineGrained::OPEN,
+        mpam2: 1 << 50,
+        mpamhcr: 0,
+        mpamidr: 0,
+        pmuserenr: 1,
+        amuserenr: 1,
+        gcscre0: 1 << 10,
+        spm_access: 3,
+        icc_sre_el1: 7,
+        // nTWE, nTWI, UCI, UCT, DZE, UMA, EnRCTX, EnTP2, EnFPM, EnALS, EnAS0, EnASR.
+        sctlr_el2: SctlrEl1::from_bits(0x11c0_0004_0405_c600),
+        counters: 31,
+        preemption_bits: 5,
+        el3: None,
+    };
+
+    /// Returns HCRX_EL2 as it counts: 0 unless SCR_EL3.HXEn is set. Arm ARM, IsHCRXEL2Enabled.
+    #[must_use]
+    pub const fn hcrx(&self) -> HcrxEl2 {
+        match &self.el3 {
+            Some(el3) if !bits::bit(el3.scr, 38) => HcrxEl2::new(),
+            Some(_) | None => self.hcrx,
+        }
+    }
+
+    /// Returns the fine-grained traps as they count. Without SCR_EL3.FGTEn the registers of FEAT_FGT trap nothing;
+    /// without FGTEn2 those of FEAT_FGT2 count as 0, which traps what their fields beginning with "n" are about.
+    /// Arm ARM, the pseudocode of TCR2_EL1 and of TRCITECR_EL1.
+    #[must_use]
+    pub fn fine(&self, features: &Features) -> FineGrained {
+        let scr = self.el3.map_or(u64::MAX, |el3| el3.scr);
+        let first = if features.has(Feature::FGT) && bits::bit(scr, 27) {
+            self.fine
+        } else {
+            self.fine.with_first_of(&FineGrained::OPEN)
+        };
+        match (features.has(Feature::FGT2), bits::bit(scr, 59)) {
+            (false, _) => first.with_second_of(&FineGrained::OPEN),
+            (true, false) => first.with_second_of(&FineGrained::ZERO),
+            (true, true) => first,
+        }
+    }
+
+    /// Whether MPAMIDR_EL1 traps: by MPAMHCR_EL2 if that is there, else by MPAM2_EL2.TIDR.
+    pub(super) const fn traps_mpamidr(&self) -> bool {
+        bits::bit(self.mpamidr, 17) && bits::bit(self.mpamhcr, 31)
+            || bits::bit(self.mpamidr, 58) && bits::bit(self.mpam2, 58)
+    }
+
+    /// Whether PMUSERENR_EL0 lets EL0 pass: by EN, UEN, or one of `others`.
+    pub(super) const fn opens_counters(&self, others: u64) -> bool {
+        self.pmuserenr & (1 | 1 << 4 | others) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_traps_nothing() {
+        let controls = Controls::default();
+        for el in [ExceptionLevel::El0, ExceptionLevel::El1, ExceptionLevel::El2] {
+            assert_eq!(El3::OPEN.active_traps(&controls, el), TrapEl3::empty());
+        }
+    }
+
+    #[test]
+    fn with_everything_off_the_enables_trap() {
+        let zero = El3 { scr: 0, mdcr: 0, cptr: 0, mpam3: 0, icc_sre: 0 };
+        let traps = zero.active_traps(&Controls::default(), ExceptionLevel::El1);
+        let plain = TrapEl3::TLOR | TrapEl3::TERR | TrapEl3::TID3 | TrapEl3::TID5 | TrapEl3::TRNDR;
+        let plain = plain | TrapEl3::GROUP0 | TrapEl3::GROUP1 | TrapEl3::BOTH | TrapEl3::TDA | TrapEl3::TDCC;
+        let plain = plain | TrapEl3::TDOSA | TrapEl3::TPM | TrapEl3::TTRF | TrapEl3::TCPAC | TrapEl3::TAM;
+        let plain = plain | TrapEl3::TTA | TrapEl3::TRAPLOWER;
+        assert_eq!(traps, TrapEl3::all().difference(plain));
+    }
+
+    #[test]
+    fn el3_switches_the_registers_of_el2_off() {
+        let features = Features::NONE.with(Feature::FGT).with(Feature::FGT2);
+        let mut ext = Extensions { el3: Some(El3::OPEN), ..Extensions::NEUTRAL };
+        ext.fine.hfgrtr = 1;
+        ext.fine.hfgrtr2 = 1;
+        assert_eq!((ext.hcrx(), ext.fine(&features)), (ext.hcrx, ext.fine));
+        ext.el3 = Some(El3 { scr: 0, ..El3::OPEN });
+        assert_eq!(ext.hcrx().into_bits(), 0);
+        let fine = ext.fine(&features);
+        assert_eq!((fine.hfgrtr, fine.hfgrtr2), (FineGrained::OPEN.hfgrtr, 0));
+        assert_eq!(ext.fine(&Features::NONE), FineGrained::OPEN, "without the features");
+    }
+}

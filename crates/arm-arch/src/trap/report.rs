@@ -1,0 +1,96 @@
+//! The table as rows for people and for counting: what is subject to what, and who says so.
+
+use super::fine::FineBit;
+use super::redirect::{Nested, nested};
+use super::rules::{Gate, Row, Rule, Source};
+use super::table::{ROWS, RULES};
+use super::{Trap, TrapEl3};
+use crate::sysreg::{HcrEl2, SysRegId};
+use bitflags::bitflags;
+
+bitflags! {
+    /// Who says that a register is subject to a control.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    pub struct Sources: u8 {
+        /// The Arm ARM: access pseudocode of the register, or of another of its family.
+        const MANUAL = 1;
+        /// The description of the controlling field; the pseudocode was not seen.
+        const SHEET = 2;
+        /// Arm's v8.5 model, ordered conditions.
+        const MODEL_V85 = 4;
+        /// Arm's v9.4 model, fields of the fine-grained trap registers.
+        const MODEL_V94 = 8;
+    }
+}
+
+/// A control that something is subject to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Control {
+    /// Of EL1, for EL0.
+    Gate(Gate),
+    /// Of EL2.
+    El2(Trap),
+    /// HCR_EL2.NV, NV1 or NV2.
+    Nested,
+    /// A fine-grained bit.
+    Fine(FineBit),
+    /// Of EL3.
+    El3(TrapEl3),
+}
+
+/// One register or instruction, one control, and who says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrapRow {
+    /// The register or instruction.
+    pub id: SysRegId,
+    /// The control.
+    pub control: Control,
+    /// Who says so.
+    pub sources: Sources,
+}
+
+impl TrapRow {
+    /// Whether two sources agree on it.
+    #[must_use]
+    pub const fn has_two_sources(&self) -> bool {
+        self.sources.bits().count_ones() >= 2
+    }
+}
+
+/// Returns every pair of a register or instruction and a control that it is subject to, by encoding.
+pub fn trap_rows() -> impl Iterator<Item = TrapRow> {
+    ROWS.iter()
+        .filter_map(|row| row.rule().map(|rule| (row, rule)))
+        .flat_map(|(row, rule)| rows_of(row, rule))
+}
+
+fn rows_of(row: &'static Row, rule: &'static Rule) -> impl Iterator<Item = TrapRow> {
+    let id = SysRegId::from_bits(row.id);
+    let own = match rule.source {
+        Source::Manual => Sources::MANUAL,
+        Source::Sheet => Sources::SHEET,
+    };
+    let with_model = move |agrees| if agrees { own.union(Sources::MODEL_V85) } else { own };
+    let make = move |control, sources| TrapRow { id, control, sources };
+    let gate =
+        (rule.gate != Gate::None).then(|| make(Control::Gate(rule.gate), with_model(rule.gate_seconded)));
+    let traps = rule.traps.iter().map(move |t| make(Control::El2(t), with_model(rule.seconded.contains(t))));
+    let both = HcrEl2::new().with_nv(true).with_nv1(true);
+    let is_nested =
+        [HcrEl2::new().with_nv(true), both].into_iter().any(|hcr| nested(id, hcr) == Nested::Trap);
+    let nested = is_nested.then(|| make(Control::Nested, nested_sources(row)));
+    let fine = FineBit::of(id).map(|bit| make(Control::Fine(bit), Sources::MODEL_V94));
+    let el3 = rule.el3_traps.iter().map(move |t| make(Control::El3(t), own));
+    gate.into_iter().chain(traps).chain(nested).chain(fine).chain(el3)
+}
+
+/// Bit 11 of a row: the v8.5 model names HCR_EL2.NV.
+const fn nested_sources(row: &Row) -> Sources {
+    if row.fine >> 11 & 1 == 1 { Sources::MANUAL.union(Sources::MODEL_V85) } else { Sources::MANUAL }
+}
+
+/// Returns how many bytes of constant data the rules and the rows take.
+#[must_use]
+pub fn table_bytes() -> (usize, usize) {
+    (size_of_val(RULES), size_of_val(ROWS))
+}
