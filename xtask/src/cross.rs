@@ -47,17 +47,53 @@ fn packages(cargo: &mut Command) {
     }
 }
 
+const S390X: &str = "s390x-unknown-linux-gnu";
+
+/// A cargo command that builds for s390x with `std`, and runs what it built under qemu-user.
+fn cargo_s390x(command: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.env("CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER", "s390x-linux-gnu-gcc");
+    cargo.env("CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER", "qemu-s390x -L /usr/s390x-linux-gnu");
+    // Tests unwind; with the profile's abort, cargo would build two cores that exclude each other.
+    cargo.env("CARGO_PROFILE_RELEASE_PANIC", "unwind");
+    cargo.args([command, "--release", "--target", S390X]);
+    cargo.arg("-Zbuild-std=std,panic_abort,panic_unwind,test");
+    cargo
+}
+
 /// Builds the tests of the published crates for s390x and runs them.
 pub fn test_s390x() -> Result<(), String> {
-    let mut test = cargo();
-    test.env("CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER", "s390x-linux-gnu-gcc");
-    test.env("CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER", "qemu-s390x -L /usr/s390x-linux-gnu");
-    // Tests unwind; with the profile's abort, cargo would build two cores that exclude each other.
-    test.env("CARGO_PROFILE_RELEASE_PANIC", "unwind");
-    test.args(["test", "--release", "--tests", "--no-fail-fast", "--target", "s390x-unknown-linux-gnu"]);
-    test.arg("-Zbuild-std=std,panic_abort,panic_unwind,test");
+    let mut test = cargo_s390x("test");
+    test.args(["--tests", "--no-fail-fast"]);
     packages(&mut test);
     shell::run_tests(&mut test)
+}
+
+/// The files that `oracle check` reads.
+const VECTORS: [&str; 2] = ["vmsa_public.jsonl.gz", "s390_dat.json"];
+
+/// Has the oracle check both files of vectors, built by this machine's cargo.
+pub fn check_vectors() -> Result<(), String> {
+    check(|| {
+        let mut run = shell::cargo();
+        run.args(["run", "--release"]);
+        run
+    })
+}
+
+/// Has the oracle check both files of vectors on a big-endian machine.
+pub fn check_vectors_s390x() -> Result<(), String> {
+    check(|| cargo_s390x("run"))
+}
+
+fn check(cargo_run: impl Fn() -> Command) -> Result<(), String> {
+    for file in VECTORS {
+        let path = Path::new("crates/mmu-xlate/tests/vectors").join(file);
+        let mut run = cargo_run();
+        run.args(["--quiet", "--package", "oracle", "--", "check"]).arg(path);
+        shell::run(&mut run)?;
+    }
+    Ok(())
 }
 
 /// Builds the published crates with `core` alone: neither `std` nor `alloc` exists there.

@@ -62,6 +62,9 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
         cross::build_bare,
     );
     steps.step_if("tests on s390x", only_full().or_else(cross::s390x_missing), cross::test_s390x);
+    steps.step_if("vectors by the oracle", only_full(), cross::check_vectors);
+    let no_s390x = only_full().or_else(cross::s390x_missing);
+    steps.step_if("vectors by the oracle on s390x", no_s390x, cross::check_vectors_s390x);
     steps.step_if("fuzzing, 10 s each", only_full().or_else(fuzz::missing), fuzz::step);
     steps.step("smoke boot", || smoke(&[]));
     steps.step_if("smoke boot, 4 CPUs", only_full(), || smoke(&["--cpus", "4"]));
