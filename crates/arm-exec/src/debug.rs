@@ -186,14 +186,14 @@ impl Pe<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arm_arch::feature::{Features, model::MAX_MODELLED};
+    use crate::model::MODEL;
 
     #[test]
     fn the_unit_is_the_one_that_is_announced() {
-        let features = Features::of(&MAX_MODELLED);
+        let features = MODEL.features();
         assert_eq!((features.breakpoints(), features.watchpoints()), (2, 2));
-        assert_eq!(UNIT.context_aware, usize::from(MAX_MODELLED.dfr0().ctx_cmps()) + 1);
-        assert_eq!((MAX_MODELLED.pfr0().el2(), MAX_MODELLED.pfr0().el3()), (0, 0));
+        assert_eq!(UNIT.context_aware, usize::from(MODEL.ids().dfr0().ctx_cmps()) + 1);
+        assert_eq!((MODEL.ids().pfr0().el2(), MODEL.ids().pfr0().el3()), (0, 0));
         assert_eq!((UNIT.has_el2, UNIT.has_el3, UNIT.mismatch), (false, false, false));
     }
 

@@ -70,6 +70,7 @@ mod exec;
 mod flow;
 pub mod fp;
 mod memory;
+mod model;
 mod pe;
 #[expect(unsafe_code, reason = "guest memory is shared with guests that race; see the module")]
 pub mod ram;
@@ -84,5 +85,6 @@ pub use block::{Block, Jump, Op};
 pub use decode::Function;
 pub use domain::{Domain, Invalidation, MAX_PES};
 pub use env::{Environment, Event, Stage2Access, Stage2Page, Timer};
+pub use model::MODEL;
 pub use pe::{Caches, Pe, Statistics};
 pub use ram::{Page, PagePtr, Ram};

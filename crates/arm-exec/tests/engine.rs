@@ -642,3 +642,23 @@ fn a_pe_moves_between_threads() {
     }
     assert_eq!(pe.state.x[0], 3);
 }
+
+/// Reads of ESR_EL1 that trap, in code that was decoded before they did.
+#[test]
+fn a_trap_of_storage_reaches_code_that_is_decoded_already() {
+    let world = World::new();
+    // mrs x1, ESR_EL1; hvc #0
+    world.code(CODE, &[0xd538_5201, HVC]);
+    let mut pe = world.pe(0);
+    pe.state.sys.esr_el1 = 7;
+    assert_eq!(run(&mut pe, world), Some(DONE));
+    assert_eq!(pe.state.x[1], 7);
+    pe.state.pc = CODE;
+    pe.state.sys.hcr_el2 |= 1 << 30;
+    // EC 0x18, Op0 3, Op2 0, Op1 0, CRn 5, Rt 1, CRm 2, a read.
+    assert_eq!(run(&mut pe, world), Some(Event::Trap { esr: 0x6230_1425, far: 0 }), "TRVM");
+    pe.state.sys.hcr_el2 &= !(1 << 30);
+    pe.state.sys.esr_el1 = 8;
+    assert_eq!(run(&mut pe, world), Some(DONE));
+    assert_eq!(pe.state.x[1], 8);
+}

@@ -2,8 +2,8 @@
 
 use crate::block::Block;
 use arm_arch::SysRegId;
-use arm_arch::feature::model::MAX_MODELLED;
 use arm_arch::gic::IchState;
+use arm_exec::MODEL;
 use s390_arch::sae::{QmcBase, QmcIndex, qaaf};
 
 /// CNTFRQ_EL0: 1 GHz, the constant of the SAE sources.
@@ -20,7 +20,7 @@ const FORMAT_0: u64 = 0x80;
 
 /// Returns MIDR_EL1.
 pub(crate) const fn midr() -> u64 {
-    MAX_MODELLED.midr.into_bits()
+    MODEL.ids().midr.into_bits()
 }
 
 /// Returns one word: what the engine implements, or a property of this machine.
@@ -32,7 +32,7 @@ pub(crate) fn word(index: QmcIndex) -> u64 {
         // No performance monitors; nothing is published about the interruption controls.
         _ => index
             .register()
-            .and_then(|number| MAX_MODELLED.get(SysRegId::from_bits(number.0)))
+            .and_then(|number| MODEL.ids().get(SysRegId::from_bits(number.0)))
             .unwrap_or_default(),
     }
 }

@@ -56,6 +56,36 @@ const fn reserved(register: SysRegId, bits: u64) -> Result<(), IdError> {
 }
 
 impl IdRegisters {
+    /// Nothing is announced.
+    pub const NONE: Self = Self {
+        space: [0; 32],
+        aarch32: [0; 24],
+        midr: MidrEl1::new(),
+        revidr: 0,
+        aidr: 0,
+        ctr: CtrEl0::new(),
+        dczid: DczidEl0::new(),
+        clidr: 0,
+        ccsidr_l1: 0,
+        ccsidr_l1i: 0,
+        ccsidr_l2: 0,
+    };
+
+    /// Returns the set with another value of a register of the AArch64 ID space; as it is where the register is not one
+    /// of those. For constants: see [`IdRegisters::set`] elsewhere.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "widening in a const function")]
+    #[expect(clippy::indexing_slicing, reason = "the index is less than the length")]
+    pub const fn with(mut self, id: SysRegId, value: u64) -> Self {
+        if is_id_space(id) && id.crm() >= 4 {
+            let at = (id.crm() as usize & 3) << 3 | id.op2() as usize & 7;
+            if at < self.space.len() {
+                self.space[at] = value;
+            }
+        }
+        self
+    }
+
     /// Returns the value of an ID register, 0 for any of the ID space that is not allocated; `None` for a register
     /// that is not in this set. `CCSIDR_EL1` depends on `CSSELR_EL1`: see [`IdRegisters::ccsidr`].
     #[must_use]
@@ -396,6 +426,21 @@ mod tests {
         assert_eq!(both.fits(&b), Ok(()));
         let more = b.fits(&a).unwrap_err();
         assert!(matches!(more.reason, Reason::Field { field, wanted: 1, limit: 0 } if field.name == "SB"));
+    }
+
+    #[test]
+    fn a_constant_holds_what_is_put_into_it() {
+        const SOME: IdRegisters = IdRegisters::NONE
+            .with(ID_AA64PFR0_EL1, 0x11)
+            .with(ID_AA64ISAR0_EL1, 0x10)
+            .with(ID_AA64MMFR4_EL1, 7)
+            .with(SCTLR_EL1, 1)
+            .with(ID_PFR0_EL1, 1);
+        let mut same = IdRegisters::default();
+        for (id, value) in [(ID_AA64PFR0_EL1, 0x11), (ID_AA64ISAR0_EL1, 0x10), (ID_AA64MMFR4_EL1, 7)] {
+            assert!(same.set(id, value));
+        }
+        assert_eq!(SOME, same);
     }
 
     #[test]

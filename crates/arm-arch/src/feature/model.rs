@@ -6,7 +6,7 @@ use crate::sysreg::{
     IdAa64Pfr0, IdAa64Pfr1, MidrEl1,
 };
 
-/// Everything that the software processing element of this workspace (`arm-exec`) implements, and nothing else.
+/// Everything for which this crate has every rule that EL1 and EL0 need: registers, traps, exceptions, PSTATE.
 ///
 /// Armv8.0-A in AArch64 at EL1 and EL0, floating point and Advanced SIMD without half precision, CRC32, LSE, RDM,
 /// AES and PMULL, SHA1, SHA256, PAN, UAO, DPB, LRCPC, DotProd, DIT, FlagM, SSBS with its instructions, GICv3 system

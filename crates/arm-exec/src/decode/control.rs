@@ -4,6 +4,7 @@ use super::{Context, Decoder, Go, destination};
 use crate::block::{Code, Operation};
 use crate::memory::Word;
 use crate::state::{DISCARD, SP, ZERO};
+use arm_arch::sysreg::{SysRegId, names};
 
 impl Decoder<'_, '_> {
     /// "Branches, Exception Generating and System instructions".
@@ -127,8 +128,10 @@ impl Decoder<'_, '_> {
             0xd503_2000..=0xd503_2fff if rt == 31 && !(0xd503_2020..0xd503_20c0).contains(&w.0) => Go::On,
             // DMB.
             0xd503_30a0..=0xd503_3fff if rt == 31 && w.field(7, 5) == 5 => self.word(Code::Fence, w),
-            // MRS, MSR (register) of what has no effects.
-            code if el1 && field_of(code).is_some() => self.field(w, field_of(code)),
+            // MRS, MSR (register) of what has no effects, unless some of it traps.
+            code if el1 && !self.context.has(Context::TRAPS) && field_of(code).is_some() => {
+                self.field(w, field_of(code))
+            }
             code @ 0xd53b_d040 if field_of(code).is_some() => self.field(w, field_of(code)),
             // MRS DAIF, MSR DAIF.
             0xd53b_4220 if el1 => self.simple(Code::MrsDaif, destination(rt), 0, 0),
@@ -177,7 +180,7 @@ impl Decoder<'_, '_> {
     }
 }
 
-/// A system register that is storage and nothing else, and is not trapped.
+/// A system register that is storage and nothing else, and is not trapped ([`Context::TRAPS`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Field {
@@ -192,6 +195,18 @@ pub(crate) enum Field {
 }
 
 impl Field {
+    /// Each of them, by its name, and whether it is written as well.
+    pub(crate) const ALL: [(SysRegId, bool); 8] = [
+        (names::SP_EL0, true),
+        (names::TPIDR_EL1, true),
+        (names::TPIDR_EL0, true),
+        (names::TPIDRRO_EL0, false),
+        (names::ELR_EL1, true),
+        (names::SPSR_EL1, false),
+        (names::ESR_EL1, false),
+        (names::FAR_EL1, false),
+    ];
+
     /// Returns the register of a number.
     #[inline(always)]
     pub(crate) const fn from_number(number: u64) -> Self {

@@ -41,6 +41,8 @@ impl Context {
     /// SP is not a multiple of 16, and that matters: every use of it as a base is checked. Without
     /// this bit a block checks SP where it is written instead.
     pub(crate) const CHECK_SP: u32 = 4;
+    /// An access to one of the registers that are only storage traps: none of them has an operation of its own.
+    pub(crate) const TRAPS: u32 = 8;
 
     const fn has(self, bit: u32) -> bool {
         self.0 & bit != 0

@@ -50,7 +50,9 @@ impl<'m> Pe<'m> {
         // SCTLR_EL1.SA0, SA.
         let check_sp = misaligned && sctlr >> if el0 { 4 } else { 3 } & 1 != 0;
         let fp_trap = self.has_fp_trap();
+        let traps = self.storage_traps();
         let context = if el0 { Context::EL0 } else { 0 }
+            | if traps { Context::TRAPS } else { 0 }
             | if check_sp { Context::CHECK_SP } else { 0 }
             | if fp_trap { Context::FP_TRAP } else { 0 };
         if self.context.0 != context {
@@ -63,6 +65,14 @@ impl<'m> Pe<'m> {
         let regime = if el0 { 2 } else { usize::from(self.state.mode.pan) };
         let [reads, writes] = if strict { [EMPTY; 2] } else { [READ + regime, WRITE + regime] };
         (self.reads, self.writes) = (self.maps[reads], self.maps[writes]);
+    }
+
+    fn storage_traps(&mut self) -> bool {
+        let hcr = Some(self.state.sys.hcr_el2);
+        if self.storage_traps.0 != hcr {
+            self.storage_traps = (hcr, system::storage_traps(&self.state));
+        }
+        self.storage_traps.1
     }
 
     fn has_fp_trap(&mut self) -> bool {

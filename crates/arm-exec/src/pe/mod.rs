@@ -150,6 +150,8 @@ pub struct Pe<'m> {
     context: Context,
     /// Whether FP and SIMD trap, and what that was derived from.
     fp_trap: (Option<FpControls>, bool),
+    /// Whether a register that is only storage traps, and the HCR_EL2 that was derived from.
+    storage_traps: (Option<u64>, bool),
     /// Blocks until the next look at the timers.
     until_timers: u32,
     /// The timers as they were when `run` returned.
@@ -219,6 +221,7 @@ impl<'m> Pe<'m> {
             generations: [1; 2],
             context: Context::default(),
             fp_trap: (None, false),
+            storage_traps: (None, false),
             until_timers: 0,
             timers: Timers::default(),
             shared,

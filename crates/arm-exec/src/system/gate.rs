@@ -1,16 +1,16 @@
 //! Whether an instruction is allowed: questions to `arm_arch::trap`, asked with the registers of this
 //! PE, and their answers kept for as long as those registers stay as they are.
 
+use super::identification::MODEL;
 use super::{gic, pstate};
 use crate::state::{State, SysRegs};
-use arm_arch::ExceptionLevel;
 use arm_arch::bits::index;
 use arm_arch::exception::VirtualLines;
 use arm_arch::feature::Features;
-use arm_arch::feature::model::MAX_MODELLED;
 use arm_arch::iss::{Direction, SystemAccess, WaitKind};
 use arm_arch::sysreg::{CntkctlEl1, CpacrEl1, HcrEl2, IchHcr, MdcrEl2, MdscrEl1, SctlrEl1, names};
 use arm_arch::trap::{self, Controls, Decision};
+use arm_arch::{ExceptionLevel, PState, SysRegId};
 
 /// Accesses that are remembered as allowed; a power of two.
 const REMEMBERED: usize = 64;
@@ -38,7 +38,7 @@ impl Derived {
     /// Derives what follows from the announced features; the rest comes when it is asked for.
     pub(crate) fn new() -> Self {
         Self {
-            features: Features::of(&MAX_MODELLED),
+            features: Features::of(MODEL),
             controls: Controls::default(),
             allowed: [0; REMEMBERED],
             interface: ([0; 4], [0; 4]),
@@ -109,6 +109,19 @@ fn controls(state: &State) -> Controls {
         cntkctl: CntkctlEl1::from_bits(sys.cntkctl_el1),
         mdscr: MdscrEl1::from_bits(sys.mdscr_el1),
     }
+}
+
+/// Whether a read of one of these registers at EL1, or where it says so a write, is not allowed.
+pub(super) fn any_trapped(state: &State, registers: impl Iterator<Item = (SysRegId, bool)>) -> bool {
+    let (controls, features) = (controls(state), Features::of(MODEL));
+    let mut registers = registers;
+    registers.any(|(id, written)| {
+        let allowed = |direction| {
+            let access = SystemAccess { id, rt: 0, direction };
+            trap::system_access(access, PState::RESET_EL1, &controls, &features) == Decision::Allowed
+        };
+        !allowed(Direction::Read) || written && !allowed(Direction::Write)
+    })
 }
 
 /// WFI and WFE that would wait.

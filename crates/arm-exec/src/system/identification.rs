@@ -5,10 +5,15 @@
 
 use arm_arch::PState;
 use arm_arch::SysRegId;
-use arm_arch::feature::model::MAX_MODELLED;
+use arm_arch::feature::IdRegisters;
 use arm_arch::pstate::PStateMask;
 use arm_arch::sysreg::names;
 use mmu_xlate::vmsa::{HardwareUpdates, Implementation};
+
+use crate::model::MODEL as ENGINE;
+
+/// The registers that the engine announces.
+pub(super) const MODEL: &IdRegisters = ENGINE.ids();
 
 /// The bits of PSTATE that exist.
 pub(super) const PSTATE: PStateMask =
@@ -38,14 +43,14 @@ pub(crate) const TRANSLATION: Implementation = Implementation {
 pub(super) fn read(id: SysRegId, csselr: u64) -> Option<u64> {
     match id {
         names::MIDR_EL1 | names::DCZID_EL0 => None,
-        names::CCSIDR_EL1 => Some(MAX_MODELLED.ccsidr(csselr)),
-        _ => MAX_MODELLED.get(id),
+        names::CCSIDR_EL1 => Some(MODEL.ccsidr(csselr)),
+        _ => MODEL.get(id),
     }
 }
 
 /// Returns `DCZID_EL0` where DC ZVA is permitted or not.
 pub(super) const fn dczid(permitted: bool) -> u64 {
-    MAX_MODELLED.dczid.with_dzp(!permitted).into_bits()
+    MODEL.dczid.with_dzp(!permitted).into_bits()
 }
 
 #[cfg(test)]
@@ -75,7 +80,7 @@ mod tests {
         for (feature, has) in announced {
             assert_eq!(features.has(feature), has, "{feature:?}");
         }
-        assert_eq!((MAX_MODELLED.mmfr0().parange(), TRANSLATION.pa_bits), (5, 48));
+        assert_eq!((MODEL.mmfr0().parange(), TRANSLATION.pa_bits), (5, 48));
     }
 
     #[test]

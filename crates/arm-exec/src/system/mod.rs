@@ -23,6 +23,7 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
+use crate::decode::Field;
 use crate::env::Timer;
 use crate::flow::{Boundary, Flow, FpTrap, Host};
 use crate::pe::Pe;
@@ -62,6 +63,12 @@ pub(crate) fn fp_trap(state: &State) -> Option<(FpTrap, u64)> {
         Decision::TrapEl1(syndrome) => Some((FpTrap::El1, syndrome.encode().into_bits())),
         Decision::TrapEl2(syndrome) => Some((FpTrap::El2, syndrome.encode().into_bits())),
     }
+}
+
+/// Whether EL1 is not allowed one of the accesses that decoding makes operations of: what `arm_arch::trap` says about
+/// each [`Field`]. Their traps are controlled by HCR_EL2 alone.
+pub(crate) fn storage_traps(state: &State) -> bool {
+    gate::any_trapped(state, Field::ALL.into_iter())
 }
 
 /// Executes an instruction of the system space: exception generation, system instructions and

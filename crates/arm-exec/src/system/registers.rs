@@ -88,8 +88,9 @@ stored! {
     MDSCR_EL1 mdscr_el1 & MDSCR, Context;
     MDCCINT_EL1 mdccint_el1 & 3 << 29, None;
     OSDLR_EL1 osdlr_el1 & 0, None;
-    DBGBVR0_EL1 dbgbvr_el1[0] & !3, Context;
-    DBGBVR1_EL1 dbgbvr_el1[1] & !3, Context;
+    // Bits 1:0 are RES0 of an address and part of a context: CHOICE: they are kept, and do not count in an address.
+    DBGBVR0_EL1 dbgbvr_el1[0] & u64::MAX, Context;
+    DBGBVR1_EL1 dbgbvr_el1[1] & u64::MAX, Context;
     DBGBCR0_EL1 dbgbcr_el1[0] & BREAKPOINT_CONTROL, Context;
     DBGBCR1_EL1 dbgbcr_el1[1] & BREAKPOINT_CONTROL, Context;
     DBGWVR0_EL1 dbgwvr_el1[0] & !3, Context;
@@ -353,6 +354,8 @@ mod tests {
             ("SP_EL0", names::SP_EL0, ALL, ALL),
             ("MDSCR", names::MDSCR_EL1, ALL, 0xb001),
             ("CSSELR", names::CSSELR_EL1, ALL, 0xf),
+            ("DBGBVR, a context", names::DBGBVR1_EL1, 0x1237, 0x1237),
+            ("DBGWVR", names::DBGWVR0_EL1, ALL, !3),
             ("CNTKCTL", names::CNTKCTL_EL1, ALL, 0x3ff),
         ];
         for (name, id, value, want) in CASES {

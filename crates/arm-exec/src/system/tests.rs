@@ -2,14 +2,17 @@
 
 extern crate std;
 
-use super::execute;
+use super::{Derived, execute, registers, storage_traps};
 use crate::domain::Domain;
 use crate::env::{Stage2Access, Stage2Page};
 use crate::flow::{Flow, Host};
 use crate::pe::{Caches, Pe};
 use crate::ram::{Page, Ram};
 use crate::state::State;
-use arm_arch::{Ipa, PState, Pa};
+use arm_arch::iss::{Direction, SystemAccess};
+use arm_arch::sysreg::names;
+use arm_arch::trap::Decision;
+use arm_arch::{Ipa, PState, Pa, SysRegId};
 use std::vec::Vec;
 
 /// A machine of a few pages from 0 on; stage 2 maps them one to one.
@@ -346,4 +349,49 @@ fn at_fills_par() {
         ram.store8(Pa::new(0x2000), 0x0010_0003_u64.to_le_bytes()).expect("within memory");
         assert_eq!(bench.execute(0xd508_7800), Seen::Abort);
     });
+}
+
+/// Every encoding of the spaces of system registers: what `arm_arch` allows EL1 of an element like this one is there,
+/// and nothing else.
+#[test]
+fn the_registers_that_are_there_are_those_that_the_model_allows() {
+    // Allowed without a register behind them: answered by the hypervisor always.
+    const ELSEWHERE: &[SysRegId] = &[names::ICC_SGI0R_EL1, names::ICC_SGI1R_EL1, names::ICC_ASGI1R_EL1];
+    let mut state = State::reset();
+    state.sys.cptr_el2 = 3 << 20;
+    state.sys.cpacr_el1 = 3 << 20;
+    state.sys.cnthctl_el2 = 3 << 10;
+    state.sys.icc_sre_el2 = 0xf;
+    state.sys.hcr_el2 = 1 << 34 | 1 << 31;
+    let mut seen = 0;
+    for bits in 0x8000..=u16::MAX {
+        let id = SysRegId::from_bits(bits);
+        for direction in [Direction::Read, Direction::Write] {
+            let mut derived = Derived::new();
+            let allowed = derived.system_access(&state, SystemAccess { id, rt: 0, direction });
+            let mut after = state.clone();
+            let there = match direction {
+                Direction::Read => registers::read(&mut after, &mut derived, id, || 0).is_some(),
+                Direction::Write => registers::write(&mut after, &mut derived, id, 0, || 0).is_some(),
+            };
+            if !ELSEWHERE.contains(&id) && allowed == Decision::Allowed {
+                assert!(there, "{direction:?} {id} is allowed and does not exist");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 200, "{seen}");
+}
+
+#[test]
+fn what_is_only_storage_traps_by_hcr() {
+    let traps = |hcr| {
+        let mut state = State::reset();
+        state.sys.hcr_el2 = hcr;
+        storage_traps(&state)
+    };
+    // TVM is about writes of ESR_EL1 and FAR_EL1, which are no operations of their own; TRVM is about reads.
+    for (name, hcr, want) in [("none", 0, false), ("TVM", 1 << 26, false), ("TRVM", 1 << 30, true)] {
+        assert_eq!(traps(hcr), want, "{name}");
+    }
 }
