@@ -1,6 +1,6 @@
 //! What this crate needs of the machine: one CPU's instructions, what reaches all CPUs, and memory for tables.
 //!
-//! [`hw`](crate::hw) implements these with the real instructions; the tests play the machine.
+//! `hw` implements these with the real instructions; the tests play the machine.
 
 use crate::control::Form;
 use arm_arch::SysRegId;
@@ -30,7 +30,7 @@ pub enum Exception {
     SError,
 }
 
-/// What changes hands at every entry and exit. The layout is known to the assembly of [`hw`](crate::hw).
+/// What changes hands at every entry and exit. The layout is known to the assembly of `hw`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Context {

@@ -3,7 +3,7 @@
 //! | home | registers | while loaded |
 //! | --- | --- | --- |
 //! | context | X0–X30, PC, PSTATE | in memory, but for the time in the guest |
-//! | carried | EL1's and EL0's system registers, timers, ICH_*, VPIDR | on the CPU |
+//! | carried | EL1's and EL0's system registers, timers, breakpoints, ICH_*, VPIDR | on the CPU |
 //! | control | what the guest side decides about EL2: HCR, CPTR, … | here as written, on the CPU in its form |
 //! | clock | the two counts | the CPU's count, less the VM's offset |
 //! | limits | identification | the CPU's own |
@@ -11,7 +11,7 @@
 //! Encodings are those of MRS and MSR.
 
 use arm_arch::SysRegId;
-use arm_arch::sysreg::{IchVtr, names};
+use arm_arch::sysreg::{IchVtr, IdAa64Dfr0, names};
 use xarch_abi::{Bank, RegId};
 
 /// Where a register lives.
@@ -57,6 +57,10 @@ pub(crate) enum Needs {
     ListRegister(u8),
     /// At least so many bits of preemption priority. GIC, `ICH_AP1R<n>_EL2`.
     PreemptionBits(u8),
+    /// More breakpoints than this.
+    Breakpoint(u8),
+    /// More watchpoints than this.
+    Watchpoint(u8),
 }
 
 /// A register that goes to the CPU and back with the vCPU.
@@ -90,9 +94,9 @@ const fn list(number: u8) -> Carried {
     interface(SysRegId::from_bits(register), Needs::ListRegister(number))
 }
 
-/// Everything that a vCPU takes along, in the order in which it is put on a CPU: controls first, compare values before
-/// the timers that they belong to.
-pub(crate) const CARRIED: [Carried; 74] = [
+/// What a vCPU takes along beside breakpoints and watchpoints, in the order in which it is put on a CPU: controls first,
+/// compare values before the timers that they belong to.
+const LISTED: [Carried; 74] = [
     control(names::HCR_EL2),
     Carried { needs: Needs::ExtendedHypervisor, ..control(names::HCRX_EL2) },
     control(names::CPTR_EL2),
@@ -170,6 +174,57 @@ pub(crate) const CARRIED: [Carried; 74] = [
     interface(names::ICH_HCR_EL2, Needs::Nothing),
 ];
 
+/// Breakpoints, and watchpoints, that a CPU has at most.
+const DEBUG: usize = 16;
+
+/// Everything that a vCPU takes along.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "evaluated at compile time"
+)]
+pub(crate) const CARRIED: [Carried; LISTED.len() + 4 * DEBUG] = {
+    let mut all = [LISTED[0]; LISTED.len() + 4 * DEBUG];
+    let mut place = 0;
+    while place < all.len() {
+        all[place] = if place < LISTED.len() {
+            LISTED[place]
+        } else {
+            // DBGBVR<n>_EL1, DBGBCR<n>_EL1, DBGWVR<n>_EL1, DBGWCR<n>_EL1: op2 4 to 7.
+            let number = ((place - LISTED.len()) / 4) as u8;
+            let op2 = 4 + ((place - LISTED.len()) % 4) as u8;
+            let needs = if op2 < 6 { Needs::Breakpoint(number) } else { Needs::Watchpoint(number) };
+            Carried { needs, ..guest(SysRegId::new(2, 0, 0, number, op2)) }
+        };
+        place += 1;
+    }
+    all
+};
+
+/// Encodings of [`CARRIED`] in order, each with its place there.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "evaluated at compile time"
+)]
+const PLACES: [(u16, usize); CARRIED.len()] = {
+    let mut sorted = [(0, 0); CARRIED.len()];
+    let mut count = 0;
+    while count < sorted.len() {
+        let new = (CARRIED[count].register.into_bits(), count);
+        let mut at = count;
+        while at > 0 && sorted[at - 1].0 > new.0 {
+            sorted[at] = sorted[at - 1];
+            at -= 1;
+        }
+        sorted[at] = new;
+        count += 1;
+    }
+    sorted
+};
+
 /// Identification that a CPU has.
 const LIMITS: [SysRegId; 16] = [
     names::MIDR_EL1,
@@ -220,7 +275,9 @@ fn below(index: u32, limit: u8) -> Option<u8> {
 }
 
 fn place(bank: Bank, register: SysRegId) -> Option<usize> {
-    CARRIED.iter().position(|carried| carried.bank == bank && carried.register == register)
+    let found = PLACES.binary_search_by_key(&register.into_bits(), |(encoding, _)| *encoding).ok()?;
+    let (_, place) = *PLACES.get(found)?;
+    CARRIED.get(place).filter(|carried| carried.bank == bank).map(|_| place)
 }
 
 /// What a CPU has of what not every CPU has.
@@ -229,6 +286,7 @@ pub(crate) struct Equipment {
     pub(crate) pointer_authentication: bool,
     pub(crate) extended_hypervisor: bool,
     pub(crate) vtr: IchVtr,
+    pub(crate) debug: IdAa64Dfr0,
 }
 
 impl Equipment {
@@ -244,6 +302,7 @@ impl Equipment {
             // ID_AA64MMFR1_EL1.HCX, [43:40].
             extended_hypervisor: limit(names::ID_AA64MMFR1_EL1) >> 40 & 0xf != 0,
             vtr: IchVtr::from_bits(limit(names::ICH_VTR_EL2)),
+            debug: IdAa64Dfr0::from_bits(limit(names::ID_AA64DFR0_EL1)),
         }
     }
 
@@ -256,6 +315,8 @@ impl Equipment {
             Needs::ListRegister(number) => self.vtr.list_regs() >= number,
             // PREbits is one less than the number.
             Needs::PreemptionBits(bits) => self.vtr.prebits() >= bits.saturating_sub(1),
+            Needs::Breakpoint(number) => self.debug.brps() >= number,
+            Needs::Watchpoint(number) => self.debug.wrps() >= number,
         }
     }
 }
@@ -275,6 +336,8 @@ mod tests {
             ("HCR_EL2", RegId::control(0xe088), Some(names::HCR_EL2)),
             ("HCR_EL2 is not the guest's", RegId::system(0xe088), None),
             ("ICH_LR15_EL2", RegId::interrupt(0xe66f), Some(names::ICH_LR15_EL2)),
+            ("DBGWCR15_EL1", RegId::system(0x807f), Some(names::DBGWCR15_EL1)),
+            ("DBGBVR0_EL1", RegId::system(0x8004), Some(names::DBGBVR0_EL1)),
             ("nothing", RegId::system(0xffff), None),
         ];
         for (name, id, want) in CASES {
@@ -303,6 +366,10 @@ mod tests {
         assert!(old.has(Needs::Nothing) && old.has(Needs::ListRegister(3)));
         assert!(!old.has(Needs::ListRegister(4)) && !old.has(Needs::PreemptionBits(6)));
         assert!(!old.has(Needs::PointerAuthentication) && !old.has(Needs::ExtendedHypervisor));
+        // CTX_CMPs 1, WRPs 3, BRPs 5 of DFR0 at 28, 20, 12: six breakpoints, four watchpoints.
+        let debug = Equipment::ask(|id| if id == names::ID_AA64DFR0_EL1 { 0x1030_5106 } else { 0 });
+        assert!(debug.has(Needs::Breakpoint(5)) && debug.has(Needs::Watchpoint(3)));
+        assert!(!debug.has(Needs::Breakpoint(6)) && !debug.has(Needs::Watchpoint(4)));
         // APA3, HCX, seven bits of preemption.
         let new = Equipment::ask(|id| match id {
             names::ID_AA64ISAR2_EL1 => 0x5000,

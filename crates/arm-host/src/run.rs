@@ -6,9 +6,9 @@ use crate::registers::{CARRIED, Carried, Equipment, Home, Owner, home};
 use crate::stage2::{Resolved, Wanted};
 use crate::vm::{HostError, Tables, Vm};
 use arm_arch::fault::FaultStatus;
-use arm_arch::iss::{self, DataAbort, Syndrome};
+use arm_arch::iss::{self, DataAbort, InstructionAbort};
 use arm_arch::sysreg::{CntCtl, names};
-use arm_arch::{EsrEl, SysRegId};
+use arm_arch::{EsrEl, ExceptionClass, SysRegId};
 use xarch_abi::{
     AccessCause, AccessSize, BackendVcpu, Direction, Exit, Guest, GuestPa, Lock, MemoryAccess, Next, Outcome,
     Platform, RegId, RegisterError, Registers, StopReason, TimerSet, TraceEvent, Trap, VcpuIndex,
@@ -437,18 +437,26 @@ struct Fault {
 impl Fault {
     /// Reads ESR_EL2; `None` for everything that is no fault of stage 2 which mapping could make good.
     fn decode(esr: u64) -> Option<Self> {
-        let (iss, status, s1ptw, is_fetch) = match Syndrome::decode(EsrEl::from_bits(esr)) {
-            Syndrome::DataAbort(iss::Origin::Lower, iss) => (iss, iss.status()?, iss.s1ptw(), false),
-            Syndrome::InstructionAbort(iss::Origin::Lower, iss) => {
+        let esr = EsrEl::from_bits(esr);
+        let (iss, status, s1ptw, is_fetch) = match esr.ec() {
+            ExceptionClass::DATA_ABORT_LOWER => {
+                let iss = DataAbort::from_bits(esr.iss());
+                (iss, iss.status()?, iss.s1ptw(), false)
+            }
+            ExceptionClass::INSTRUCTION_ABORT_LOWER => {
+                let iss = InstructionAbort::from_bits(esr.iss());
                 (DataAbort::new(), iss.status()?, iss.s1ptw(), true)
             }
             _ => return None,
         };
-        let is_permission = match status {
-            FaultStatus::Permission(_) => true,
-            FaultStatus::Translation(_) | FaultStatus::AccessFlag(_) | FaultStatus::AddressSize(_) => false,
-            _ => return None,
-        };
+        let is_permission = matches!(status, FaultStatus::Permission(_));
+        let is_missing = matches!(
+            status,
+            FaultStatus::Translation(_) | FaultStatus::AccessFlag(_) | FaultStatus::AddressSize(_)
+        );
+        if !is_permission && !is_missing {
+            return None;
+        }
         let direction = match (is_fetch, iss.wnr()) {
             (true, _) => Direction::Fetch,
             (false, true) => Direction::Write,
@@ -456,7 +464,7 @@ impl Fault {
         };
         // Everything mapped can be loaded from and fetched: a permission that lacks is that to store, which hardware
         // also wants that updates stage 1 tables. Cache maintenance says that it writes but stores nothing.
-        let stores = is_permission && !(is_fetch && !s1ptw) || iss.wnr() && !iss.cm() && !s1ptw;
+        let stores = if is_permission { s1ptw || !is_fetch } else { iss.wnr() && !iss.cm() && !s1ptw };
         Some(Self {
             wanted: if stores { Wanted::Store } else { Wanted::Load },
             direction,
