@@ -98,7 +98,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
                 Next::Resume
             }
             Exit::Trap(trap) => self.trap(registers, platform, *trap)?,
-            Exit::Access(access) => self.memory_access(registers, access)?,
+            Exit::Access(access) => self.memory_access(registers, platform, access)?,
             Exit::Stop => Next::Stop(StopReason::Host),
             Exit::Invalid(state) => Next::Stop(StopReason::Invalid(*state)),
             Exit::Unknown(code) => Next::Stop(StopReason::Unknown(*code)),

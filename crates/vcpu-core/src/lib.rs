@@ -13,7 +13,8 @@
 //!            exits                        decisions (Next)
 //!   back end ──────▶ exit ─┬─▶ sysreg ─▶ identity      ┐
 //!                          ├─▶ smccc ──▶ psci          ├─▶ inject (the one `apply`) ─▶ registers by id
-//!                          ├─▶ mmio ───▶ vgic, devices ┘
+//!                          ├─▶ mmio ─┬─▶ vgic, devices ┘
+//!                          │         └─▶ steps: what no syndrome describes
 //!                          └─▶ timer ──▶ vgic ─▶ list registers by id
 //! ```
 //!
@@ -69,6 +70,7 @@ mod psci;
 mod smccc;
 mod snapshot;
 mod state;
+mod steps;
 mod sysreg;
 mod timer;
 mod vgic;

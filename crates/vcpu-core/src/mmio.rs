@@ -1,7 +1,7 @@
 //! Accesses to guest-physical memory that no RAM answers for: faults, the interrupt controller, devices.
 //!
-//! What a device access needs comes from the syndrome (ISV). Where it is not valid (pairs, write-back, SIMD and
-//! exclusive forms), the guest receives a synchronous external abort; cache maintenance is skipped.
+//! What a device access needs comes from the syndrome (ISV), where it is valid; [`steps`](crate::steps) looks at the
+//! instruction where it is not. Cache maintenance is skipped.
 
 use crate::inject::{Injection, byte_order, read_general, write_general};
 use crate::state::{Shared, Vcpu};
@@ -11,8 +11,8 @@ use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{ByteOrder, DataAbort, Direction, MmioAccess, Syndrome};
 use arm_arch::{EsrEl, iss};
 use xarch_abi::{
-    AccessCause, AccessSize, CompletionError, DeviceAccess, DeviceAnswer, DeviceOperation, Lock,
-    MemoryAccess, Next, RegisterError, Registers, StopReason, Token,
+    AccessCause, AccessSize, CompletionError, DeviceAccess, DeviceAnswer, DeviceOperation, GuestPa, Lock,
+    MemoryAccess, Next, Platform, RegisterError, Registers, StopReason, Token,
 };
 
 /// A device access that was not answered yet. The instruction counts as not executed until it is.
@@ -20,11 +20,19 @@ use xarch_abi::{
 pub(crate) struct Outstanding {
     pub access: DeviceAccess,
     pub token: Token,
-    mmio: MmioAccess,
-    order: ByteOrder,
+    part: Part,
     /// For the abort, if there is no device.
     iss: DataAbort,
     far: u64,
+}
+
+/// What an access is of its instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    /// All of it, as the syndrome describes it.
+    Whole(MmioAccess, ByteOrder),
+    /// The next of the vCPU's `steps`.
+    Step,
 }
 
 const fn size_of(size: iss::AccessSize) -> AccessSize {
@@ -37,9 +45,10 @@ const fn size_of(size: iss::AccessSize) -> AccessSize {
 }
 
 impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
-    pub(crate) fn memory_access<R: Registers>(
+    pub(crate) fn memory_access<R: Registers, P: Platform>(
         &mut self,
         registers: &mut R,
+        platform: &P,
         access: &MemoryAccess,
     ) -> Result<Next, RegisterError> {
         let far = access.trap.fault_address;
@@ -49,7 +58,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
                 self.inject(Injection::Instruction { status, far });
                 Ok(Next::Resume)
             }
-            Syndrome::DataAbort(_, iss) => self.data_access(registers, access, iss),
+            Syndrome::DataAbort(_, iss) => self.data_access(registers, platform, access, iss),
             Syndrome::Wfx(_)
             | Syndrome::FpAccess(_)
             | Syndrome::Svc(_)
@@ -67,9 +76,10 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         }
     }
 
-    fn data_access<R: Registers>(
+    fn data_access<R: Registers, P: Platform>(
         &mut self,
         registers: &mut R,
+        platform: &P,
         access: &MemoryAccess,
         iss: DataAbort,
     ) -> Result<Next, RegisterError> {
@@ -83,8 +93,16 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             return Ok(Next::Resume);
         }
         let Some(transfer) = iss.transfer() else {
-            self.inject(Injection::Data { status: FaultStatus::External, iss, far });
-            return Ok(Next::Resume);
+            return match self.steps(registers, platform, access, iss)? {
+                Ok(steps) => {
+                    self.steps = Some(steps);
+                    self.go_on(registers)
+                }
+                Err(status) => {
+                    self.inject(Injection::Data { status, iss, far });
+                    Ok(Next::Resume)
+                }
+            };
         };
         let direction = if iss.wnr() { Direction::Write } else { Direction::Read };
         let mmio = MmioAccess { address: Ipa::new(access.address.value()), direction, transfer };
@@ -96,34 +114,71 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             Direction::Read => DeviceOperation::Read,
         };
         let access = DeviceAccess { address: access.address, size: size_of(transfer.size), operation };
-        let token = Token(self.next_token);
-        let outstanding = Outstanding { access, token, mmio, order, iss, far };
-        match self.vm.config().gic.frame(access.address, self.vm.config().vcpus) {
-            Some(frame) => self.controller_access(registers, frame, &outstanding),
-            None => {
-                self.next_token = self.next_token.wrapping_add(1);
-                self.outstanding = Some(outstanding);
-                Ok(Next::Device(access, token))
+        if let Some(frame) = self.controller_frame(access.address) {
+            let value = self.controller_access(registers, frame, &access)?;
+            if operation == DeviceOperation::Read {
+                load(registers, &mmio, order, value)?;
             }
+            self.skip_instruction();
+            return Ok(Next::Resume);
         }
+        Ok(self.ask(access, Part::Whole(mmio, order), iss, far))
     }
 
-    /// Answers an access to the interrupt controller at once.
+    fn controller_frame(&self, address: GuestPa) -> Option<Frame> {
+        self.vm.config().gic.frame(address, self.vm.config().vcpus)
+    }
+
+    /// Answers an access to the interrupt controller at once; a store's value is of no interest.
     fn controller_access<R: Registers>(
         &mut self,
         registers: &mut R,
         frame: Frame,
-        outstanding: &Outstanding,
-    ) -> Result<Next, RegisterError> {
+        access: &DeviceAccess,
+    ) -> Result<u64, RegisterError> {
         self.fold_lists(registers)?;
-        let DeviceAccess { size, operation, .. } = outstanding.access;
-        let (value, concerned) = self.vm.with(|shared| shared.gic.access(frame, size, operation));
+        let (value, concerned) =
+            self.vm.with(|shared| shared.gic.access(frame, access.size, access.operation));
         self.concern(concerned);
-        if operation == DeviceOperation::Read {
-            load(registers, outstanding, value)?;
+        Ok(value)
+    }
+
+    /// Has the platform asked.
+    fn ask(&mut self, access: DeviceAccess, part: Part, iss: DataAbort, far: u64) -> Next {
+        let token = Token(self.next_token);
+        self.next_token = self.next_token.wrapping_add(1);
+        self.outstanding = Some(Outstanding { access, token, part, iss, far });
+        Next::Device(access, token)
+    }
+
+    /// Goes on with the steps of an instruction, up to its end or to one that the platform has to answer.
+    fn go_on<R: Registers>(&mut self, registers: &mut R) -> Result<Next, RegisterError> {
+        while let Some(mut steps) = self.steps {
+            let Some(access) = steps.next() else {
+                steps.finish(registers)?;
+                self.steps = None;
+                self.skip_instruction();
+                break;
+            };
+            let Some(frame) = self.controller_frame(access.address) else {
+                let (iss, far) = steps.fault();
+                return Ok(self.ask(access, Part::Step, iss, far));
+            };
+            let value = self.controller_access(registers, frame, &access)?;
+            steps.answer(value);
+            self.steps = Some(steps);
         }
-        self.skip_instruction();
         Ok(Next::Resume)
+    }
+
+    /// Takes what the platform answered to the next step, and goes on.
+    fn take_step<R: Registers>(&mut self, registers: &mut R, value: u64) -> Result<(), RegisterError> {
+        if let Some(steps) = &mut self.steps {
+            steps.answer(value);
+        }
+        self.outstanding = None;
+        // Another access for the platform is offered before the next entry.
+        self.go_on(registers).map(|_| ())
     }
 
     /// Takes a device's answer.
@@ -139,12 +194,24 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         };
         match (answer, outstanding.access.operation) {
             (DeviceAnswer::Value(value), DeviceOperation::Read) => {
-                load(registers, &outstanding, value).map_err(CompletionError::Register)?;
-                self.skip_instruction();
+                let value = outstanding.access.size.truncate(value);
+                match outstanding.part {
+                    Part::Whole(mmio, order) => {
+                        load(registers, &mmio, order, value).map_err(CompletionError::Register)?;
+                        self.skip_instruction();
+                    }
+                    Part::Step => {
+                        return self.take_step(registers, value).map_err(CompletionError::Register);
+                    }
+                }
             }
-            (DeviceAnswer::Done, DeviceOperation::Write(_)) => self.skip_instruction(),
+            (DeviceAnswer::Done, DeviceOperation::Write(_)) => match outstanding.part {
+                Part::Whole(..) => self.skip_instruction(),
+                Part::Step => return self.take_step(registers, 0).map_err(CompletionError::Register),
+            },
             (DeviceAnswer::Absent, DeviceOperation::Read | DeviceOperation::Write(_)) => {
                 let (iss, far) = (outstanding.iss, outstanding.far);
+                self.steps = None;
                 self.inject(Injection::Data { status: FaultStatus::External, iss, far });
             }
             (DeviceAnswer::Value(_), DeviceOperation::Write(_))
@@ -158,9 +225,13 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 }
 
 /// Puts what was loaded into the register, in the guest's byte order and extended as the instruction says.
-fn load<R: Registers>(registers: &mut R, outstanding: &Outstanding, value: u64) -> Result<(), RegisterError> {
-    let Outstanding { mmio, order, access, .. } = outstanding;
-    write_general(registers, mmio.transfer.register, mmio.loaded(access.size.truncate(value), *order))
+fn load<R: Registers>(
+    registers: &mut R,
+    mmio: &MmioAccess,
+    order: ByteOrder,
+    value: u64,
+) -> Result<(), RegisterError> {
+    write_general(registers, mmio.transfer.register, mmio.loaded(value, order))
 }
 
 /// The fault that such an access is whatever the instruction: beyond the address space, or a table walk that

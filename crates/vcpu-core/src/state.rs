@@ -5,6 +5,7 @@ use crate::inject::Pending;
 use crate::mmio::Outstanding;
 use crate::psci::Power;
 use crate::smccc::Speculation;
+use crate::steps::Steps;
 use crate::timer::Lines;
 use crate::vgic::{Gic, GicConfig, LIST_REGISTERS, Line, Listed, Ppi, Spi};
 use arm_arch::gic::Affinity;
@@ -339,6 +340,8 @@ pub struct Vcpu<'vm, const N: usize = 8, L = spin::Mutex<Shared<N>>> {
     pub(crate) running: bool,
     pub(crate) pending: Pending,
     pub(crate) outstanding: Option<Outstanding>,
+    /// The instruction whose accesses go to devices one by one.
+    pub(crate) steps: Option<Steps>,
     pub(crate) next_token: u32,
     pub(crate) lists: Lists,
     pub(crate) lines: Lines,
@@ -361,6 +364,7 @@ impl<'vm, const N: usize, L: Lock<Shared<N>>> Vcpu<'vm, N, L> {
             running: false,
             pending: Pending::None,
             outstanding: None,
+            steps: None,
             next_token: 0,
             lists: Lists::empty(),
             lines: Lines::LOW,

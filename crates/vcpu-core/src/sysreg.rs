@@ -11,7 +11,7 @@ use arm_arch::sysreg::{
     CnthctlEl2, CptrEl2, FpEnable, HcrEl2, HcrxEl2, IccSgi, MdcrEl2, SctlrEl1, SysRegId, instructions, names,
 };
 use arm_arch::timer::Timer;
-use arm_arch::trap;
+use arm_arch::{ExceptionLevel, trap};
 use xarch_abi::{Bank, Lock, Next, RegId, RegisterError, Registers};
 
 /// `HCR_EL2` without what depends on the guest's features: a host of EL1 and EL0 in AArch64, interrupts virtual,
@@ -207,9 +207,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         let features = self.vm.with(|shared| shared.identity.as_ref().map(|identity| *identity.features()));
         let Some(features) = features else { return false };
         // Which level has which access was decided before the trap.
-        trap::rule(id, &features).is_some_and(|rule| {
-            rule.needs.is_none_or(|feature| features.has(feature))
-                && (rule.el1.includes(direction) || rule.el0.includes(direction))
+        trap::rule_of(id, &features).is_some_and(|rule| {
+            let permits = |el| rule.permits(direction, el);
+            rule.needs.are_met(&features) && (permits(ExceptionLevel::El1) || permits(ExceptionLevel::El0))
         })
     }
 
@@ -218,8 +218,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     pub(crate) fn is_hidden(&self, id: SysRegId) -> bool {
         let features = self.vm.with(|shared| shared.identity.as_ref().map(|identity| *identity.features()));
         let Some(features) = features else { return false };
-        let needs = trap::rule(id, &features).and_then(|rule| rule.needs);
-        needs.is_some_and(|feature| !features.has(feature))
+        trap::rule_of(id, &features).is_some_and(|rule| !rule.needs.are_met(&features))
     }
 
     /// Returns what the guest reads, `None` where the read is UNDEFINED.
@@ -288,6 +287,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     pub(crate) fn reset_registers<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
         self.pending = Pending::None;
         self.outstanding = None;
+        self.steps = None;
         self.csselr = 0;
         self.reset_interface(registers)?;
         let identity = self.vm_identity(registers)?;

@@ -177,7 +177,7 @@ mod tests {
     fn a_line_is_driven_where_it_changes_and_only_then() {
         let bus = Bus::default();
         let mut seen = Vec::new();
-        let mut write = |offset, value, seen: &mut Vec<(u32, bool)>| {
+        let write = |offset, value, seen: &mut Vec<(u32, bool)>| {
             let address = GuestPa::new(UART.0 + offset);
             let access =
                 DeviceAccess { address, size: AccessSize::Word, operation: DeviceOperation::Write(value) };

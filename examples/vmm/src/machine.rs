@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use vcpu_core::{Line, Spi};
 use xarch_abi::{
     Backend, BackendVcpu, DeviceAccess, DeviceAnswer, Guest, GuestPa, GuestRange, HostPa, Outcome, Platform,
-    RegId, Registers, Slot, StopReason, TraceEvent, VcpuIndex, Writable,
+    RegId, Registers, Slot, StopReason, TraceEvent, Unreadable, VcpuIndex, Writable,
 };
 
 type Model = sae_model::Machine<'static, HostClock>;
@@ -113,6 +113,7 @@ impl Memory {
 /// The embedder's side of the contract.
 struct Host<'a> {
     slot: Slot,
+    storage: Storage<'static>,
     bus: Bus,
     core: &'a CoreVm,
     backend: &'a HostVm<'a>,
@@ -156,6 +157,17 @@ impl Host<'_> {
 impl Platform for Host<'_> {
     fn slot(&self, address: GuestPa) -> Option<Slot> {
         self.slot.guest.contains(address).then_some(self.slot)
+    }
+
+    fn read_memory(&self, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
+        let unreadable = Unreadable(address);
+        let offset = address.offset_from(self.slot.guest.start()).ok_or(unreadable)?;
+        let bytes = u64::try_from(into.len()).map_err(|_| unreadable)?;
+        if offset.checked_add(bytes).is_none_or(|end| end > self.slot.guest.bytes()) {
+            return Err(unreadable);
+        }
+        let at = self.slot.host.checked_add(offset).ok_or(unreadable)?;
+        self.storage.read_bytes(Absolute::new(at.value()), into).map_err(|_| unreadable)
     }
 
     fn device(&self, _vcpu: VcpuIndex, access: &DeviceAccess) -> Option<DeviceAnswer> {
@@ -273,6 +285,7 @@ pub fn run(
     let threads: Vec<OnceLock<Thread>> = (0..options.cpus).map(|_| OnceLock::new()).collect();
     let host = Host {
         slot,
+        storage: model.storage(),
         bus: Bus::default(),
         core: &core,
         backend: &backend,

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use vcpu_core::{Config, Vcpu, Vm};
 use xarch_abi::{
     AccessCause, AccessSize, DeviceAccess, DeviceAnswer, Direction, Exit, GuestPa, GuestRange, HostPa,
-    MemoryAccess, Next, Platform, RegId, RegisterError, Registers, Slot, Trap, VcpuIndex, Writable,
+    MemoryAccess, Next, Platform, RegId, RegisterError, Registers, Slot, Trap, Unreadable, VcpuIndex,
+    Writable,
 };
 
 pub use xarch_abi::Guest;
@@ -72,6 +73,14 @@ const SYSTEM: &[SysRegId] = &[
     names::SPSR_EL1,
     names::CNTPCT_EL0,
     names::CNTVCT_EL0,
+    names::DBGBVR0_EL1,
+    names::DBGBCR0_EL1,
+    names::DBGBVR5_EL1,
+    names::DBGBCR5_EL1,
+    names::DBGBCR6_EL1,
+    names::DBGWVR3_EL1,
+    names::DBGWCR3_EL1,
+    names::DBGWCR4_EL1,
 ];
 
 const CONTROL: &[SysRegId] = &[
@@ -165,10 +174,11 @@ impl Registers for FakeRegisters {
     }
 }
 
-/// Notes what it is asked. One GiB of RAM.
+/// Notes what it is asked. One GiB of RAM, of which the doublewords in `ram` can be read.
 #[derive(Default)]
 pub struct FakePlatform {
     pub kicks: RefCell<Vec<u16>>,
+    pub ram: RefCell<BTreeMap<u64, [u8; 8]>>,
 }
 
 impl FakePlatform {
@@ -182,6 +192,15 @@ impl Platform for FakePlatform {
     fn slot(&self, address: GuestPa) -> Option<Slot> {
         let guest = GuestRange::new(GuestPa::new(RAM), 1 << 30)?;
         guest.contains(address).then_some(Slot { guest, host: HostPa::new(0), writable: Writable::Yes })
+    }
+
+    fn read_memory(&self, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
+        for (at, byte) in (address.value()..).zip(into) {
+            let ram = self.ram.borrow();
+            let word = ram.get(&(at & !7)).ok_or(Unreadable(GuestPa::new(at)))?;
+            *byte = *word.get(usize::try_from(at & 7).unwrap()).unwrap();
+        }
+        Ok(())
     }
 
     fn device(&self, _: VcpuIndex, _: &DeviceAccess) -> Option<DeviceAnswer> {
