@@ -15,7 +15,7 @@
 use arm_arch::{FaultStatus, Pa, Va};
 use mmu_xlate::vmsa::{
     Access, AccessKind, HardwareUpdates, Implementation, Mapping, Permissions, Privilege, Recorder, Regime,
-    Registers, Stage, Stage1Registers, Step, Translation, Translator, walk,
+    Registers, Stage, Stage1Registers, Step, TableCache, Translation, Translator, walk,
 };
 use mmu_xlate::{Swap, TableMemory, TableUpdate};
 use std::cell::{Cell, RefCell};
@@ -420,9 +420,17 @@ fn the_short_way_says_what_the_full_walk_says() {
         let Ok(quick) = translator.translate::<Pa, _, _>(va, access, &memory, &mut ());
         let quick_loads = memory.0.loads.replace(0);
         let Ok(full) = translator.translate::<Pa, _, _>(va, access, &memory, &mut Listener);
+        let full_loads = memory.0.loads.get();
         assert_eq!(quick, full, "seed {seed}");
+        let mut cache = TableCache::<16>::new();
+        // Empty, then with what there is to find.
+        for time in 0..2 {
+            let Ok(cached) =
+                translator.translate_cached::<Pa, _, _, 16>(va, access, &memory, &mut (), &mut cache);
+            assert_eq!(cached, full, "seed {seed}, by cache, {time}");
+        }
         // Who gives up on the short way loads more.
-        if matches!(full, Translation::Mapped(_)) && quick_loads == memory.0.loads.get() {
+        if matches!(full, Translation::Mapped(_)) && quick_loads == full_loads {
             short += 1;
             both += usize::from(nested);
         }
