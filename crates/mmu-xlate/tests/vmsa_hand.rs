@@ -862,6 +862,25 @@ fn each_at_executes_where_its_page_says() {
     }
 }
 
+/// PAR_EL1.NS [9] has a meaning for a Secure regime; EL3's is one whatever SCR_EL3.NS says, without FEAT_RME.
+#[test]
+fn at_of_el3_tells_the_space_of_what_it_finds() {
+    let (_, s1e3r) = AtOperation::ALL.into_iter().find(|(name, _)| *name == "S1E3R").expect("a name");
+    // A block of 1 GiB at level 1 with AF, without and with NS (bit 5): ATTR 0xff, SH 0b00, bit 11 RES1.
+    for (scr_el3, ns, par) in [
+        (0, 0, 0xff00_0000_8000_0800),
+        (0, 1 << 5, 0xff00_0000_8000_0a00),
+        (1, 0, 0xff00_0000_8000_0800),
+        (1, 1 << 5, 0xff00_0000_8000_0a00),
+    ] {
+        let registers = Registers { scr_el3, ..el3(0, 0) };
+        let context = AtContext { el: ExceptionLevel::El3, pan: false };
+        let memory = spaces(&[(Secure, 0x4000_0000, 0x8000_0401 | ns)]);
+        let got = execute_at((s1e3r, 0), Va::new(0x123), context, (&registers, &ALL), &memory, &mut ());
+        assert_eq!(got, Ok(AtExecution::Par(par)), "SCR_EL3.NS {scr_el3}, NS {ns:#x}");
+    }
+}
+
 #[test]
 fn what_is_not_implemented_is_undefined() {
     for (operation, has) in [

@@ -283,10 +283,14 @@ fn at_reports_in_par_or_takes_the_exception_that_is_due() {
         let Ok(AtOutcome::Abort(fault, _)) = outcome else { panic!("{outcome:x?}") };
         assert_eq!(fault.status, FaultStatus::ExternalOnWalk(Level::L1), "{el:?}");
     }
-    // AT S1E1A asks for the address alone: neither AF nor AP matter. FEAT_ATS1A.
-    let no_access = [identity, (NonSecure, 0x5000_0008, 0x8000_0001)];
-    assert_eq!(par(run(S1E1A, El1, &no_access)), 0xff00_0000_8000_1800);
-    assert_eq!(par(run(S1E1R, El1, &no_access)), 0x813, "Access flag fault, level 1");
+    // AT S1E1A checks no permission, but AF is none: AArch64.S1Walk excepts cache maintenance alone. FEAT_ATS1A.
+    let hidden = [identity, (NonSecure, 0x5000_0008, 0x8000_0001)];
+    assert_eq!(par(run(S1E1A, El1, &hidden)), 0x813, "Access flag fault, level 1");
+    assert_eq!(par(run(S1E1R, El1, &hidden)), 0x813, "Access flag fault, level 1");
+    // AP[2]: read-only.
+    let read_only = [identity, (NonSecure, 0x5000_0008, 0x8000_0481)];
+    assert_eq!(par(run(S1E1W, El1, &read_only)), 0x81b, "Permission fault, level 1");
+    assert_eq!(par(run(S1E1A, El1, &read_only)), 0xff00_0000_8000_1800);
 }
 
 #[test]

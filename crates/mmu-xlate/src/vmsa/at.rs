@@ -157,7 +157,10 @@ pub fn at<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
         Some(_) | None => translator.stage1.is_wide(),
     };
     Ok(match translation {
-        Translation::Mapped(mapping) => AtOutcome::Par(success(&mapping, wide, &effective, implementation)),
+        Translation::Mapped(mapping) => {
+            let secure = regime == Regime::El3 || effective.state == Space::Secure;
+            AtOutcome::Par(success(&mapping, wide, secure, implementation))
+        }
         Translation::Fault(fault) if is_exception(&fault, context, operation) => {
             AtOutcome::Abort(fault, access)
         }
@@ -189,11 +192,12 @@ const fn is_exception(fault: &Fault, context: AtContext, operation: AtOperation)
         || matches!(fault.status, FaultStatus::GranuleProtection | FaultStatus::GranuleProtectionOnWalk(_))
 }
 
-/// Returns `PAR_EL1` of a success: NS and NSE tell the space where the state has a choice.
+/// Returns `PAR_EL1` of a success: NS and NSE tell the space where the state of the regime, EL3's is Secure without
+/// FEAT_RME, has a choice.
 fn success<A: OutputAddress>(
     mapping: &Mapping<A>,
     wide: bool,
-    effective: &Effective,
+    secure: bool,
     implementation: &Implementation,
 ) -> u128 {
     const NS: u128 = 1 << 9;
@@ -207,6 +211,5 @@ fn success<A: OutputAddress>(
             Space::Realm => par | NS,
         };
     }
-    let leaves = effective.state == Space::Secure && mapping.space == Space::NonSecure;
-    if leaves { par | NS } else { par }
+    if secure && mapping.space == Space::NonSecure { par | NS } else { par }
 }

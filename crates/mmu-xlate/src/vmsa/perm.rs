@@ -33,7 +33,7 @@ pub enum AccessKind {
     AtRead,
     /// AT ...W: checked as a store, changes nothing.
     AtWrite,
-    /// AT ...A: neither access flag nor permissions are checked. FEAT_ATS1A.
+    /// AT ...A: permissions are not checked. FEAT_ATS1A.
     AtAddress,
     /// A load from a guarded control stack. FEAT_GCS.
     GcsRead,
@@ -183,16 +183,13 @@ impl Access {
         matches!(self.kind, AccessKind::AtRead | AccessKind::AtWrite | AccessKind::AtAddress)
     }
 
-    /// Whether a clear access flag is a fault, where hardware does not set it: not for AT ...A, and not
-    /// for cache maintenance.
+    /// Whether a clear access flag is a fault, where hardware does not set it: not for cache maintenance,
+    /// but for every AT. Arm ARM, AArch64.S1Walk.
     ///
     /// CHOICE: IMPLEMENTATION DEFINED for maintenance by address. Arm ARM D8.5.1.
     #[inline]
     pub(super) const fn wants_access_flag(self) -> bool {
-        !matches!(
-            self.kind,
-            AccessKind::AtAddress | AccessKind::Invalidate | AccessKind::Clean | AccessKind::CleanInvalidate
-        )
+        !matches!(self.kind, AccessKind::Invalidate | AccessKind::Clean | AccessKind::CleanInvalidate)
     }
 
     /// Whether the alignment rule of Device memory applies.
