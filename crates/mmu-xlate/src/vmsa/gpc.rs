@@ -1,0 +1,417 @@
+//! Granule protection checks: which physical address spaces may reach a granule of memory. FEAT_RME.
+//!
+//! ```text
+//!  PA and space ── GPC off? ── registers consistent? ── below PPS? ──▶ level 0 ──▶ level 1 ──▶ GPI ── the space? ──▶ Passed
+//!                                    walk, 0             space, 0      block, table contiguous, sixteen GPIs  space, level
+//! ```
+//!
+//! A check is a walk of its own, after stage 1 and stage 2, of the access and of each table that they load: [`Guarded`] puts it
+//! before the loads of a walk. Not modelled: FEAT_RME_GPC2 and later (NSO, SPAD and its like, windows), caching of GPT entries.
+
+use super::mapping::Located;
+use super::registers::Space;
+use crate::memory::TableMemory;
+use arm_arch::bits::{bit, field, low8, mask, trunc32};
+use arm_arch::{ExceptionLevel, FaultStatus, Level, Pa};
+
+/// The registers of granule protection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GranuleRegisters {
+    /// `GPCCR_EL3`.
+    pub gpccr_el3: u64,
+    /// `GPTBR_EL3`.
+    pub gptbr_el3: u64,
+}
+
+/// What the registers say, read once: no register is read after this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GranuleProtection(Setting);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setting {
+    /// `GPCCR_EL3.GPC` 0.
+    Off,
+    /// The fields contradict each other or are reserved.
+    Inconsistent,
+    On(Tables),
+}
+
+/// Shape and place of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tables {
+    /// Binary logarithm of the protected memory, PPS.
+    protected: u32,
+    /// Binary logarithm of what one entry of level 0 covers, L0GPTSZ.
+    covered: u32,
+    /// Binary logarithm of the granule, PGS.
+    granule: u32,
+    /// `GPTBR_EL3.BADDR` as an address.
+    base: u64,
+    /// The Secure space exists: FEAT_SEL2.
+    secure: bool,
+}
+
+/// The outcome of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum GranuleCheck {
+    /// The access goes on.
+    Passed(GranuleExtent),
+    /// It does not.
+    Fault(GranuleFault),
+}
+
+/// How far a check that passed holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GranuleExtent {
+    /// For all addresses of the space: nothing is protected, or nothing up there.
+    Unprotected,
+    /// For an aligned range of so many bytes, as their binary logarithm.
+    Entry {
+        /// At least the granule.
+        size_log2: u8,
+    },
+}
+
+/// Why a check fails. Arm ARM, GPCFRecord.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GranuleReason {
+    /// An address above the protected memory, in the register or in a table: GPCF_AddressSize.
+    AddressSize,
+    /// A reserved register field or entry: GPCF_Walk.
+    Walk,
+    /// The granule is not of the space: GPCF_Fail.
+    Denied,
+    /// There is no memory where an entry should be: GPCF_EABT.
+    External,
+}
+
+/// Level of a granule protection table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GranuleLevel {
+    /// The first table, and the registers.
+    L0,
+    /// The second.
+    L1,
+}
+
+/// A check that failed. A correct answer, not an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GranuleFault {
+    /// Why.
+    pub reason: GranuleReason,
+    /// At which table.
+    pub level: GranuleLevel,
+}
+
+impl GranuleFault {
+    const fn new(reason: GranuleReason, level: GranuleLevel) -> Self {
+        Self { reason, level }
+    }
+
+    /// Returns the status code of the access; `walk` is the level of the table whose load was checked. Arm ARM, ESR_EL3,
+    /// xFSC.
+    #[must_use]
+    pub const fn status(self, walk: Option<Level>) -> FaultStatus {
+        match walk {
+            Some(level) => FaultStatus::GranuleProtectionOnWalk(level),
+            None => FaultStatus::GranuleProtection,
+        }
+    }
+
+    /// Returns GPCSC of a granule protection check exception. Arm ARM, EncodeGPCSC.
+    #[must_use]
+    pub const fn gpcsc(self) -> u8 {
+        let reason = match self.reason {
+            GranuleReason::AddressSize => 0b00_0000,
+            GranuleReason::Walk => 0b00_0100,
+            GranuleReason::Denied => 0b00_1100,
+            GranuleReason::External => 0b01_0100,
+        };
+        match self.level {
+            GranuleLevel::L0 => reason,
+            GranuleLevel::L1 => reason | 1,
+        }
+    }
+
+    /// Whether an access from a level is reported as a granule protection check exception, taken to EL3, and not as an
+    /// abort: all but a denial, and that with `SCR_EL3.GPF` 1, from below EL3. Arm ARM, ReportAsGPCException.
+    #[must_use]
+    pub const fn is_taken_to_el3(self, gpf: RoutesDenials, from: ExceptionLevel) -> bool {
+        match self.reason {
+            GranuleReason::AddressSize | GranuleReason::Walk | GranuleReason::External => true,
+            GranuleReason::Denied => {
+                matches!(gpf, RoutesDenials::ToEl3) && !matches!(from, ExceptionLevel::El3)
+            }
+        }
+    }
+}
+
+/// `SCR_EL3.GPF`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoutesDenials {
+    /// 0: denials are aborts like others.
+    AsAborts,
+    /// 1: they go to EL3.
+    ToEl3,
+}
+
+impl RoutesDenials {
+    /// Reads the bit of `SCR_EL3`.
+    #[must_use]
+    pub const fn of(scr_el3: u64) -> Self {
+        if bit(scr_el3, 48) { Self::ToEl3 } else { Self::AsAborts }
+    }
+}
+
+/// Entries: what bits \[3:0\] say of level 0, and of level 1 where it is not sixteen granules.
+const BLOCK: u64 = 0b0001;
+const CONTIGUOUS: u64 = 0b0001;
+const TABLE: u64 = 0b0011;
+
+impl GranuleProtection {
+    /// Reads the registers; `pa_bits` is what the processing element has, `secure` whether it has FEAT_SEL2.
+    /// Arm ARM, GPCRegistersConsistent.
+    ///
+    /// CHOICE: L0GPTSZ is read-only; a value that the manual reserves counts as inconsistent.
+    #[must_use]
+    pub fn new(registers: &GranuleRegisters, implementation: &super::Implementation) -> Self {
+        let gpccr = registers.gpccr_el3;
+        if !bit(gpccr, 16) {
+            return Self(Setting::Off);
+        }
+        let protected = match field(gpccr, 2, 0) {
+            0 => Some(32),
+            1 => Some(36),
+            2 => Some(40),
+            3 => Some(42),
+            4 => Some(44),
+            5 => Some(48),
+            6 => Some(52),
+            _ => None,
+        };
+        let granule = match field(gpccr, 15, 14) {
+            0b00 => Some(12),
+            0b10 => Some(14),
+            0b01 => Some(16),
+            _ => None,
+        };
+        let covered = match field(gpccr, 23, 20) {
+            0b0000 => Some(30),
+            0b0100 => Some(34),
+            0b0110 => Some(36),
+            0b1001 => Some(39),
+            _ => None,
+        };
+        // SH 0b01 is reserved; memory that is Non-cacheable twice is Outer Shareable.
+        let shareability = field(gpccr, 13, 12);
+        let shared = shareability != 0b01 && (field(gpccr, 11, 8) != 0 || shareability == 0b10);
+        match (protected, granule, covered) {
+            (Some(protected), Some(granule), Some(covered))
+                if shared && protected <= u32::from(implementation.pa_bits) =>
+            {
+                let base = field(registers.gptbr_el3, 39, 0).wrapping_shl(12);
+                let secure = implementation.sel2;
+                Self(Setting::On(Tables { protected, covered, granule, base, secure }))
+            }
+            _ => Self(Setting::Inconsistent),
+        }
+    }
+
+    /// Checks an access, or a load of a table, at an address of a space. Arm ARM, GranuleProtectionCheck.
+    ///
+    /// # Errors
+    ///
+    /// Only the memory's own.
+    pub fn check<M: TableMemory<Located>>(&self, at: Located, memory: &M) -> Result<GranuleCheck, M::Error> {
+        let failed = |reason| Ok(GranuleCheck::Fault(GranuleFault::new(reason, GranuleLevel::L0)));
+        let tables = match &self.0 {
+            Setting::Off => return Ok(GranuleCheck::Passed(GranuleExtent::Unprotected)),
+            Setting::Inconsistent => return failed(GranuleReason::Walk),
+            Setting::On(tables) => tables,
+        };
+        if tables.is_above(at.pa.bits()) {
+            return if at.space == Space::NonSecure {
+                Ok(GranuleCheck::Passed(GranuleExtent::Unprotected))
+            } else {
+                failed(GranuleReason::Denied)
+            };
+        }
+        if tables.is_above(tables.base) {
+            return failed(GranuleReason::AddressSize);
+        }
+        Ok(match tables.walk(at.pa.bits(), memory)? {
+            Err(fault) => GranuleCheck::Fault(fault),
+            Ok(entry) if entry.gpi.admits(at.space) => {
+                GranuleCheck::Passed(GranuleExtent::Entry { size_log2: low8(entry.size.into()) })
+            }
+            Ok(entry) => GranuleCheck::Fault(GranuleFault::new(GranuleReason::Denied, entry.level)),
+        })
+    }
+}
+
+/// Granule protection information, a valid one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gpi {
+    NoAccess,
+    Only(Space),
+    Any,
+}
+
+impl Gpi {
+    /// Arm ARM, GPIValid.
+    const fn decode(nibble: u64, secure: bool) -> Option<Self> {
+        Some(match nibble & 0xf {
+            0b0000 => Self::NoAccess,
+            0b1000 if secure => Self::Only(Space::Secure),
+            0b1001 => Self::Only(Space::NonSecure),
+            0b1010 => Self::Only(Space::Root),
+            0b1011 => Self::Only(Space::Realm),
+            0b1111 => Self::Any,
+            _ => return None,
+        })
+    }
+
+    fn admits(self, space: Space) -> bool {
+        match self {
+            Self::NoAccess => false,
+            Self::Only(own) => own == space,
+            Self::Any => true,
+        }
+    }
+}
+
+/// What the tables say of an address.
+#[derive(Clone, Copy)]
+struct Entry {
+    gpi: Gpi,
+    level: GranuleLevel,
+    /// Binary logarithm of the range that it holds for.
+    size: u32,
+}
+
+impl Tables {
+    const fn is_above(&self, address: u64) -> bool {
+        address & !mask(self.protected) != 0
+    }
+
+    /// Returns the index that bits up to, not including, `above` make from bit `low` on.
+    const fn index(address: u64, above: u32, low: u32) -> u64 {
+        (address & mask(above)).wrapping_shr(low)
+    }
+
+    /// Arm ARM, GPTWalk.
+    fn walk<M: TableMemory<Located>>(
+        &self,
+        address: u64,
+        memory: &M,
+    ) -> Result<Result<Entry, GranuleFault>, M::Error> {
+        let base = self.base & !mask(self.protected.saturating_sub(self.covered).wrapping_add(3).max(12));
+        let first = match self.load(base, Self::index(address, self.protected, self.covered), memory)? {
+            Some(entry) => entry,
+            None => return Ok(Err(GranuleFault::new(GranuleReason::External, GranuleLevel::L0))),
+        };
+        let table = match self.level_0(first) {
+            Ok(Level0::Table(table)) => table,
+            Ok(Level0::Block(gpi)) => {
+                return Ok(Ok(Entry { gpi, level: GranuleLevel::L0, size: self.covered }));
+            }
+            Err(reason) => return Ok(Err(GranuleFault::new(reason, GranuleLevel::L0))),
+        };
+        // Each entry holds sixteen granules.
+        let low = self.granule.wrapping_add(4);
+        let second = match self.load(table, Self::index(address, self.covered, low), memory)? {
+            Some(entry) => entry,
+            None => return Ok(Err(GranuleFault::new(GranuleReason::External, GranuleLevel::L1))),
+        };
+        Ok(self.level_1(second, address).ok_or(GranuleFault::new(GranuleReason::Walk, GranuleLevel::L1)))
+    }
+
+    /// Loads an entry of a table, from the Root space, little-endian.
+    fn load<M: TableMemory<Located>>(
+        &self,
+        table: u64,
+        index: u64,
+        memory: &M,
+    ) -> Result<Option<u64>, M::Error> {
+        let pa = Pa::new(table.wrapping_add(index.wrapping_shl(3)));
+        Ok(memory.load(Located { pa, space: Space::Root })?.map(u64::from_le_bytes))
+    }
+
+    /// Arm ARM, DecodeGPTBlock, DecodeGPTTable.
+    fn level_0(&self, entry: u64) -> Result<Level0, GranuleReason> {
+        match entry & 0xf {
+            BLOCK if entry & !0xff == 0 => {
+                Gpi::decode(entry.wrapping_shr(4), self.secure).map(Level0::Block).ok_or(GranuleReason::Walk)
+            }
+            TABLE => {
+                // A table is as large as it must be, and aligned to that.
+                let size = self.covered.wrapping_sub(self.granule).wrapping_sub(1);
+                let address = field(entry, 51, 12).wrapping_shl(12);
+                if entry & !0xf != address || address & mask(size) != 0 {
+                    return Err(GranuleReason::Walk);
+                }
+                if self.is_above(address) {
+                    return Err(GranuleReason::AddressSize);
+                }
+                Ok(Level0::Table(address))
+            }
+            _ => Err(GranuleReason::Walk),
+        }
+    }
+
+    /// Arm ARM, DecodeGPTContiguous, DecodeGPTGranules.
+    fn level_1(&self, entry: u64, address: u64) -> Option<Entry> {
+        if entry & 0xf == CONTIGUOUS {
+            let size = match entry.wrapping_shr(8) {
+                0b01 => 21,
+                0b10 => 25,
+                0b11 => 29,
+                _ => return None,
+            };
+            let gpi = Gpi::decode(entry.wrapping_shr(4), self.secure)?;
+            return Some(Entry { gpi, level: GranuleLevel::L1, size });
+        }
+        let gpi = |number: u64| Gpi::decode(entry.wrapping_shr(trunc32(number.wrapping_mul(4))), self.secure);
+        // One reserved value makes all sixteen invalid.
+        (0..16).try_for_each(|number| gpi(number).map(|_| ()))?;
+        let number = Self::index(address, self.granule.wrapping_add(4), self.granule);
+        Some(Entry { gpi: gpi(number)?, level: GranuleLevel::L1, size: self.granule })
+    }
+}
+
+/// An entry of level 0.
+enum Level0 {
+    Block(Gpi),
+    Table(u64),
+}
+
+/// Memory behind granule protection: a walk that loads from it meets the check before each load, and ends in
+/// [`Refused::Granule`] where it fails.
+#[derive(Clone, Copy, Debug)]
+pub struct Guarded<'m, M> {
+    /// What is behind.
+    pub memory: &'m M,
+    /// The protection.
+    pub protection: &'m GranuleProtection,
+}
+
+/// Why a load did not take place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused<E> {
+    /// The memory's own failure.
+    Memory(E),
+    /// The check failed, for a load from there.
+    Granule(GranuleFault, Located),
+}
+
+impl<M: TableMemory<Located>> TableMemory<Located> for Guarded<'_, M> {
+    type Error = Refused<M::Error>;
+
+    fn load(&self, at: Located) -> Result<Option<[u8; 8]>, Self::Error> {
+        match self.protection.check(at, self.memory).map_err(Refused::Memory)? {
+            GranuleCheck::Passed(_) => self.memory.load(at).map_err(Refused::Memory),
+            GranuleCheck::Fault(fault) => Err(Refused::Granule(fault, at)),
+        }
+    }
+}
