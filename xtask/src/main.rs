@@ -1,5 +1,6 @@
 //! The workspace's own commands: `cargo xtask COMMAND`. Each prints the command lines it runs.
 
+mod abi;
 mod bench;
 mod bench_decode;
 mod checks;
@@ -20,6 +21,7 @@ mod oracle_gic;
 mod oracle_id;
 mod oracle_lra;
 mod oracle_run;
+mod panic_free;
 mod run_host;
 mod shell;
 mod steps;
@@ -35,6 +37,9 @@ usage: cargo xtask COMMAND
   ci            the same, with versions; .ci/run calls it
   fmt lint doc rules
                 one step of it (rules: dependencies, unsafe code, no_std)
+  check header  whether include/xarch.h is what its sources say (--write: make it)
+  check panic-free
+                link the static library whole: no panic, no allocator, little stack (--help for options)
   generate      make source files from data/ (--check: only say whether they are up to date)
   bench         speed against QEMU in one run (engine, exit, boot; --json FILE)
   bench walk    translation against a raw chain of the same loads (--json FILE)
@@ -67,6 +72,8 @@ fn main() -> ExitCode {
         "doc" => test::doc(),
         "rules" => test::rules(),
         "fuzz" => fuzz::run(rest),
+        "check" if rest.first().is_some_and(|what| what == "header") => abi::run(&rest[1..]),
+        "check" if rest.first().is_some_and(|what| what == "panic-free") => panic_free::run(&rest[1..]),
         "generate" => generate::run(rest),
         "oracle" if rest.first().is_some_and(|kind| kind == "a64") => oracle_a64::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "id") => oracle_id::run(&rest[1..]),

@@ -1,0 +1,710 @@
+//! `cargo xtask check panic-free`: what the whole static library is made of.
+//!
+//! The library is linked as a kernel links it: after link-time optimisation, partially, with everything that its one
+//! entry symbol does not reach thrown away. What is left must not name a panic, an allocator or text formatting, and
+//! no entry may use much stack: frames are read out of the instructions, calls out of instructions and relocations.
+
+use crate::{cross, shell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const USAGE: &str = "\
+usage: cargo xtask check panic-free [--target x86_64|s390x|aarch64] [--calls NAME] [--object FILE]
+  --target   only this one; otherwise all that can be built here
+  --calls    print what the functions whose name contains NAME call, with their stack
+  --object   look at this object, which was linked before
+";
+
+const ENTRY: &str = "xarch_get_api";
+/// Stack that an entry may use, callbacks aside: half of the smallest kernel stack in use.
+const STACK_LIMIT: u64 = 4096;
+
+/// Entries that are over it, with a bound for what they use today: machine, entry, bytes. May only shrink.
+///
+/// Those that make objects build them by value before they are put into their place; those that run pass the
+/// engine's decoder and the walk of stage 1, or fold list registers.
+const OVER: &[(&str, &str, u64)] = &[
+    ("x86_64", "vcpu_create", 20_480),
+    ("x86_64", "backend_create", 12_288),
+    ("x86_64", "vcpu_run", 10_240),
+    ("x86_64", "vcpu_list_registers", 6_144),
+    ("x86_64", "vcpu_set_register", 6_144),
+    ("x86_64", "vcpu_get_register", 6_144),
+    ("x86_64", "vcpu_reset", 6_144),
+];
+
+/// What must not be there. `core::panicking` is where every panic of Rust's own begins.
+const FORBIDDEN: &[(&str, &str)] = &[
+    ("core::panicking::", "a panic"),
+    ("core::result::unwrap_failed", "a panic"),
+    ("core::option::unwrap_failed", "a panic"),
+    ("core::option::expect_failed", "a panic"),
+    ("core::slice::index::slice_", "a panic"),
+    ("core::str::slice_error_fail", "a panic"),
+    ("core::cell::panic_", "a panic"),
+    ("rust_begin_unwind", "a panic"),
+    ("__rust_alloc", "the allocator"),
+    ("__rust_dealloc", "the allocator"),
+    ("alloc::", "the allocator"),
+    ("core::fmt::", "text formatting"),
+];
+
+/// What the linker may leave to the host. Rust takes the first four everywhere; the rest is the compiler's own.
+const HOST: &[&str] = &["memcpy", "memmove", "memset", "memcmp", "bcmp"];
+
+/// One machine to look at.
+struct Target {
+    name: &'static str,
+    triple: &'static str,
+    /// Prefix of the binary utilities.
+    tools: &'static str,
+    /// What a call itself takes.
+    call: u64,
+    /// What an instruction takes.
+    stack: fn(&str) -> Option<u64>,
+}
+
+const TARGETS: [Target; 3] = [
+    Target { name: "x86_64", triple: "x86_64-unknown-linux-gnu", tools: "", call: 8, stack: stack_x86_64 },
+    Target {
+        name: "s390x",
+        triple: "s390x-unknown-none-softfloat",
+        tools: "s390x-linux-gnu-",
+        call: 0,
+        stack: stack_s390x,
+    },
+    Target {
+        name: "aarch64",
+        triple: "aarch64-unknown-none-softfloat",
+        tools: "aarch64-linux-gnu-",
+        call: 0,
+        stack: stack_aarch64,
+    },
+];
+
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let (mut only, mut calls, mut object) = (None, None, None);
+    let mut words = arguments.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match (word, words.next()) {
+            ("--target", Some(name)) if TARGETS.iter().any(|target| target.name == name) => only = Some(name),
+            ("--calls", Some(name)) => calls = Some(name),
+            ("--object", Some(file)) => object = Some(PathBuf::from(file)),
+            _ => return Err(format!("unknown options\n{USAGE}")),
+        }
+    }
+    let mut failed = Vec::new();
+    for target in TARGETS.iter().filter(|target| only.is_none_or(|only| only == target.name)) {
+        match missing(target) {
+            Some(reason) => println!("{}: SKIPPED: {reason}", target.name),
+            None => {
+                let (object, library) = match &object {
+                    Some(object) => (object.clone(), None),
+                    None => {
+                        let library = build(target)?;
+                        (link(target, &library)?, Some(library))
+                    }
+                };
+                failed.extend(check(target, &object, calls)?);
+                if let Some(library) = library {
+                    run_host(target, &library)?;
+                }
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+/// What keeps a target from being looked at here.
+fn missing(target: &Target) -> Option<String> {
+    let tool = |name: &str| format!("{}{name}", target.tools);
+    let tools: Vec<String> =
+        ["ld", "nm", "objdump", "objcopy", "size"].map(tool).into_iter().filter(|t| !shell::has(t)).collect();
+    if !tools.is_empty() {
+        return Some(format!("not installed: {} (scripts/setup-cross)", tools.join(", ")));
+    }
+    let native = cfg!(target_arch = "x86_64") && target.tools.is_empty();
+    if native { None } else { cross::compiler_missing() }
+}
+
+fn check(target: &Target, object: &Path, calls: Option<&str>) -> Result<Vec<String>, String> {
+    let program = Program::read(target, object)?;
+    if let Some(name) = calls {
+        program.print_calls(name);
+    }
+    let mut failed = program.forbidden();
+    let entries = program.entries();
+    if entries.len() < 20 {
+        failed.push(format!("{}: only {} entries found in the table", target.name, entries.len()));
+    }
+    let mut stacks: Vec<(Stack, &str)> =
+        entries.iter().map(|entry| (program.stack(entry), entry.as_str())).collect();
+    stacks.sort_by_key(|(stack, _)| std::cmp::Reverse(stack.bytes));
+    let sections = sections(target, object)?;
+    println!("{}: text {} bytes, rodata {}, data {}", target.name, sections[0], sections[1], sections[2]);
+    println!("{}: left to the host: {}", target.name, program.undefined.join(" "));
+    for (stack, entry) in &stacks {
+        let (bytes, note) = (stack.bytes, stack.note());
+        let over = if bytes > STACK_LIMIT { ", OVER THE LIMIT" } else { "" };
+        println!("{}: {bytes:>6} bytes of stack{note} in {}{over}", target.name, short(entry));
+        let over = OVER.iter().find(|(name, over, _)| *name == target.name && *over == short(entry));
+        let limit = over.map_or(STACK_LIMIT, |(.., bytes)| *bytes);
+        if stack.bytes > limit || stack.recursive.is_some() {
+            let step = |(bytes, name): &(u64, String)| format!("    {bytes:>6} {}", short(name));
+            let path: Vec<String> =
+                stack.path.iter().filter(|step| step.0 >= 64).take(20).map(step).collect();
+            failed.push(format!(
+                "{}: {} uses {} bytes of stack{}, more than {limit}:\n{}",
+                target.name,
+                short(entry),
+                stack.bytes,
+                stack.note(),
+                path.join("\n")
+            ));
+        }
+    }
+    for name in program.undefined.iter().filter(|name| !HOST.contains(&name.as_str())) {
+        failed.push(format!("{}: {name} is not defined", target.name));
+    }
+    println!("{}: {}", target.name, if failed.is_empty() { "holds" } else { "BROKEN" });
+    Ok(failed)
+}
+
+/// Builds the static library with link-time optimisation.
+fn build(target: &Target) -> Result<PathBuf, String> {
+    let directory = shell::target().join("panic-free");
+    let native = target.tools.is_empty();
+    let mut cargo = shell::cargo();
+    if !native {
+        // The distribution's compiler brings its sources, of which `core` is built.
+        cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+    }
+    cargo.env("CARGO_TARGET_DIR", &directory);
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "0");
+    cargo.args(["rustc", "-p", "xarch-ffi", "--release", "--lib", "--crate-type", "staticlib"]);
+    cargo.args(["--target", target.triple]);
+    if !native {
+        cargo.args(["-Zbuild-std=core,compiler_builtins"]);
+    }
+    shell::run(cargo.args(["--", "--cfg", "xarch_static_library"]))?;
+    Ok(directory.join(target.triple).join("release/libxarch_ffi.a"))
+}
+
+/// Runs the host in C that the tests have, with this library: what was looked at is also what works.
+fn run_host(target: &Target, library: &Path) -> Result<(), String> {
+    let compiler = if target.tools.is_empty() { "cc".into() } else { format!("{}gcc", target.tools) };
+    let emulator = format!("qemu-{}", target.name);
+    let foreign = !target.tools.is_empty();
+    for program in [Some(&compiler), foreign.then_some(&emulator)].into_iter().flatten() {
+        if !shell::has(program) {
+            println!("{}: host in C SKIPPED: {program} is not installed (scripts/setup-cross)", target.name);
+            return Ok(());
+        }
+    }
+    let root = shell::root();
+    let program = library.with_file_name("host");
+    let mut cc = Command::new(&compiler);
+    cc.args(["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-D_POSIX_C_SOURCE=200809L", "-I"]);
+    cc.arg(root.join("include")).arg(root.join("crates/xarch-ffi/tests/c/host.c"));
+    shell::run(cc.arg(library).arg("-o").arg(&program))?;
+    let mut run = Command::new(if foreign { Path::new(&emulator) } else { &program });
+    if foreign {
+        run.args(["-L", &format!("/usr/{}", target.tools.trim_end_matches('-'))]).arg(&program);
+    }
+    shell::run(&mut run)
+}
+
+/// Links it partially: what the entry does not reach is gone.
+fn link(target: &Target, library: &Path) -> Result<PathBuf, String> {
+    let linked = library.with_extension("linked.o");
+    let object = library.with_extension("o");
+    let tool = |name: &str| Command::new(format!("{}{name}", target.tools));
+    shell::run(
+        tool("ld").args(["-r", "--gc-sections", "-u", ENTRY, "-e", ENTRY, "-o"]).arg(&linked).arg(library),
+    )?;
+    // The compiler's own form of the code is in there too, and confuses the tools.
+    shell::run(
+        tool("objcopy")
+            .args(["-R", ".llvmbc", "-R", ".llvmcmd", "-R", ".eh_frame"])
+            .arg(&linked)
+            .arg(&object),
+    )?;
+    Ok(object)
+}
+
+/// Bytes of text, of read-only data, and of other data.
+fn sections(target: &Target, object: &Path) -> Result<[u64; 3], String> {
+    let text = shell::output(Command::new(format!("{}size", target.tools)).args(["-A", "-d"]).arg(object))?;
+    let mut sums = [0; 3];
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(Ok(bytes))) = (words.next(), words.next().map(str::parse::<u64>)) else {
+            continue;
+        };
+        let which = if name.starts_with(".text") {
+            0
+        } else if name.starts_with(".rodata") || name.starts_with(".data.rel.ro") {
+            1
+        } else if name.starts_with(".data") || name.starts_with(".bss") {
+            2
+        } else {
+            continue;
+        };
+        sums[which] += bytes;
+    }
+    Ok(sums)
+}
+
+/// The linked library, as its disassembly shows it.
+#[derive(Default)]
+struct Program {
+    target: &'static str,
+    functions: BTreeMap<String, Function>,
+    /// Functions whose address is in read-only data, by the object that holds it.
+    in_data: BTreeMap<String, BTreeSet<String>>,
+    undefined: Vec<String>,
+}
+
+#[derive(Default)]
+struct Function {
+    frame: u64,
+    calls: BTreeSet<String>,
+    /// Functions whose address it takes.
+    takes: BTreeSet<String>,
+    /// It calls through a pointer.
+    indirect: bool,
+}
+
+/// What one entry needs.
+struct Stack {
+    bytes: u64,
+    /// The deepest way.
+    path: Vec<(u64, String)>,
+    /// A function that calls itself, if one does.
+    recursive: Option<String>,
+}
+
+impl Stack {
+    fn note(&self) -> String {
+        self.recursive.as_ref().map_or_else(String::new, |name| format!(", {} is recursive", short(name)))
+    }
+}
+
+impl Program {
+    fn read(target: &Target, object: &Path) -> Result<Self, String> {
+        let objdump = |arguments: &[&str]| {
+            let mut objdump = Command::new(format!("{}objdump", target.tools));
+            shell::output(objdump.args(arguments).arg(object))
+        };
+        let name = TARGETS.iter().find(|known| known.name == target.name).map_or("", |known| known.name);
+        let mut program = Self { target: name, ..Self::default() };
+        program.read_code(&objdump(&["-dr", "--no-show-raw-insn", "-w"])?, target);
+        program.read_data(&objdump(&["-r", "-w"])?);
+        let nm = shell::output(Command::new(format!("{}nm", target.tools)).arg("-u").arg(object))?;
+        program.undefined =
+            nm.lines().filter_map(|line| line.split_whitespace().nth(1)).map(String::from).collect();
+        Ok(program)
+    }
+
+    fn read_code(&mut self, text: &str, target: &Target) {
+        let mut current = String::new();
+        let mut before = Before::default();
+        for line in text.lines() {
+            if let Some(name) = line.strip_suffix(">:").and_then(|l| l.split_once('<')).map(|(_, n)| n) {
+                current = name.to_string();
+                self.functions.entry(current.clone()).or_default().frame = target.call;
+                before = Before::default();
+                continue;
+            }
+            let Some(function) = self.functions.get_mut(&current) else { continue };
+            let Some((_, rest)) = line.split_once(":\t").or_else(|| line.split_once(": ")) else { continue };
+            if line.contains("R_") && rest.trim_start().starts_with("R_") {
+                function.relocation(rest, before.last());
+                continue;
+            }
+            // A relocation may stand behind its instruction in the same line.
+            let (code, relocation) = match rest.find("R_") {
+                Some(at) => (&rest[..at], Some(&rest[at..])),
+                None => (rest, None),
+            };
+            let code = code.split_once(": ").filter(|_| relocation.is_some()).map_or(code, |(c, _)| c).trim();
+            function.frame += (target.stack)(code).unwrap_or(0);
+            // A call by way of the table of addresses names whom it calls.
+            let named = relocation.is_some_and(|relocation| relocation.contains("GOT"));
+            function.indirect |= is_indirect(code) && !named && !before.is_switch(code);
+            before.note(code);
+            // Every function has a section of its own: what leaves it has a relocation.
+            if let Some(relocation) = relocation {
+                function.relocation(relocation, code);
+            }
+        }
+    }
+
+    fn read_data(&mut self, text: &str) {
+        let mut section = String::new();
+        for line in text.lines() {
+            if let Some(name) =
+                line.strip_prefix("RELOCATION RECORDS FOR [").and_then(|l| l.strip_suffix("]:"))
+            {
+                section = name.to_string();
+            } else if section.starts_with(".data") || section.starts_with(".rodata") {
+                // What is behind the start of a function is a place to jump to, not a function.
+                let target = line.split_whitespace().nth(2).unwrap_or("");
+                let symbol = symbol_of(target);
+                let is_start = !target.contains("+0x");
+                if is_start && self.functions.contains_key(&symbol) {
+                    self.in_data.entry(section.clone()).or_default().insert(symbol);
+                }
+            }
+        }
+    }
+
+    /// What is there and must not be, each with who brought it in.
+    fn forbidden(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, what) in self.functions.keys().chain(&self.undefined).filter_map(|name| {
+            let plain = demangle(name);
+            let (_, what) = FORBIDDEN.iter().find(|(start, _)| plain.starts_with(start))?;
+            Some((name, *what))
+        }) {
+            let callers: Vec<&String> = self
+                .functions
+                .iter()
+                .filter(|(_, function)| function.calls.contains(name) || function.takes.contains(name))
+                .map(|(caller, _)| caller)
+                .collect();
+            for caller in callers {
+                if !FORBIDDEN.iter().any(|(start, _)| demangle(caller).starts_with(start)) {
+                    found.push(format!("{}: {what}: {} from {}", self.target, short(name), short(caller)));
+                }
+            }
+        }
+        found
+    }
+
+    /// The functions in the table of entries, and the entry symbol itself.
+    fn entries(&self) -> Vec<String> {
+        let table = self.in_data.values().find(|functions| functions.iter().any(|f| f.contains("vcpu_run")));
+        let thunk = |name: &&String| demangle(name).starts_with("xarch_ffi::c::thunks::");
+        let entries = table.into_iter().flatten().filter(thunk).cloned();
+        entries.chain([ENTRY.to_string()]).collect()
+    }
+
+    /// Functions that a call through a pointer may reach inside the library: all whose address is taken anywhere,
+    /// apart from the entries, which nobody inside calls.
+    fn pointed_to(&self) -> BTreeSet<&String> {
+        let entries = self.entries();
+        let taken = self.functions.values().flat_map(|function| &function.takes);
+        let all = self.in_data.values().flatten().chain(taken);
+        all.filter(|name| !entries.contains(name) && self.functions.contains_key(*name)).collect()
+    }
+
+    fn stack(&self, entry: &str) -> Stack {
+        let pointed_to = self.pointed_to();
+        let mut known = HashMap::new();
+        let mut recursive = None;
+        let bytes = self.depth(entry, &pointed_to, &mut known, &mut Vec::new(), &mut recursive);
+        let mut path = Vec::new();
+        let mut at = Some(entry.to_string());
+        while let Some(name) = at {
+            if path.iter().any(|(_, seen)| *seen == name) {
+                break;
+            }
+            path.push((self.functions.get(&name).map_or(0, |function| function.frame), name.clone()));
+            at = known.get(&name).and_then(|(_, next): &(u64, Option<String>)| next.clone());
+        }
+        Stack { bytes, path, recursive }
+    }
+
+    fn depth(
+        &self,
+        name: &str,
+        pointed_to: &BTreeSet<&String>,
+        known: &mut HashMap<String, (u64, Option<String>)>,
+        open: &mut Vec<String>,
+        recursive: &mut Option<String>,
+    ) -> u64 {
+        if let Some((bytes, _)) = known.get(name) {
+            return *bytes;
+        }
+        let Some(function) = self.functions.get(name) else { return 0 };
+        if open.iter().any(|open| open == name) {
+            // A way back through a pointer is one that the analysis cannot rule out, not one that there is.
+            if open.last().and_then(|last| self.functions.get(last)).is_some_and(|f| f.calls.contains(name)) {
+                *recursive = Some(name.to_string());
+            }
+            return 0;
+        }
+        open.push(name.to_string());
+        let mut callees: BTreeSet<&String> = function.calls.iter().collect();
+        if function.indirect {
+            callees.extend(pointed_to);
+        }
+        let mut deepest = (0, None);
+        for callee in callees {
+            let bytes = self.depth(callee, pointed_to, known, open, recursive);
+            if bytes > deepest.0 {
+                deepest = (bytes, Some(callee.clone()));
+            }
+        }
+        open.pop();
+        let bytes = function.frame + deepest.0;
+        known.insert(name.to_string(), (bytes, deepest.1));
+        bytes
+    }
+
+    fn print_calls(&self, part: &str) {
+        for (name, function) in self.functions.iter().filter(|(name, _)| demangle(name).contains(part)) {
+            let pointer = if function.indirect { ", calls through a pointer" } else { "" };
+            println!("{}: {} bytes{pointer}", demangle(name), function.frame);
+            for callee in &function.calls {
+                println!("    {}", demangle(callee));
+            }
+        }
+    }
+}
+
+impl Function {
+    fn relocation(&mut self, relocation: &str, instruction: &str) {
+        let Some(symbol) = relocation.split_whitespace().nth(1).map(symbol_of) else { return };
+        let jumps = ["call", "jmp", "j", "bl", "b", "brasl", "jg", "b.", "cb"];
+        let mnemonic = instruction.split_whitespace().next().unwrap_or("");
+        if jumps.iter().any(|jump| mnemonic == *jump || (jump.len() > 1 && mnemonic.starts_with(jump))) {
+            self.calls.insert(symbol);
+        } else {
+            self.takes.insert(symbol);
+        }
+    }
+}
+
+/// The name in a relocation, without what is added to it.
+fn symbol_of(text: &str) -> String {
+    let end = text.rfind(['+', '-']).filter(|at| text[at + 1..].starts_with("0x")).unwrap_or(text.len());
+    let name = text[..end].split("@").next().unwrap_or("");
+    // Functions have sections of their own name.
+    let Some(name) = name.strip_prefix(".text.") else { return name.to_string() };
+    name.strip_prefix("unlikely.").unwrap_or(name).to_string()
+}
+
+/// A call, or a jump that may be one, whose target is in a register or in memory.
+fn is_indirect(code: &str) -> bool {
+    let mut words = code.split_whitespace();
+    let (Some(mnemonic), operands) = (words.next(), words.next().unwrap_or("")) else { return false };
+    match mnemonic {
+        "call" | "callq" | "jmp" | "jmpq" => operands.starts_with('*'),
+        "blr" | "br" => operands.starts_with('x') || operands.starts_with("%r1,") || operands == "%r1",
+        "basr" => !operands.ends_with("%r0"),
+        _ => false,
+    }
+}
+
+/// The last instructions of a function.
+#[derive(Default)]
+struct Before<'a>([&'a str; 6]);
+
+impl<'a> Before<'a> {
+    fn note(&mut self, code: &'a str) {
+        self.0.rotate_left(1);
+        self.0[5] = code;
+    }
+
+    fn last(&self) -> &'a str {
+        self.0[5]
+    }
+
+    /// Whether a jump goes by a table of the function's own places: an entry of it was read just before, which is no
+    /// whole address.
+    fn is_switch(&self, code: &str) -> bool {
+        const LOADS: [&str; 6] = ["movslq", "ldrsw", "ldrh", "ldrb", "lgf", "agf"];
+        let mnemonic = |code: &str| code.split_whitespace().next().unwrap_or("").to_string();
+        ["jmp", "br"].contains(&mnemonic(code).as_str())
+            && self.0.iter().any(|code| LOADS.contains(&mnemonic(code).as_str()))
+    }
+}
+
+/// Stack that an x86-64 instruction takes.
+fn stack_x86_64(code: &str) -> Option<u64> {
+    let (mnemonic, operands) = code.split_once(char::is_whitespace)?;
+    let operands = operands.trim();
+    match mnemonic {
+        "push" | "pushq" => Some(8),
+        "sub" | "subq" => immediate(operands.strip_prefix('$')?.strip_suffix(",%rsp")?),
+        "add" | "addq" => {
+            let bytes = immediate(operands.strip_prefix('$')?.strip_suffix(",%rsp")?)?;
+            // Subtracting by adding what is negative.
+            (bytes > 1 << 63).then(|| bytes.wrapping_neg())
+        }
+        // A probed frame: the loop takes pages down to here.
+        "lea" => immediate(operands.strip_prefix('-')?.strip_suffix("(%rsp),%r11")?),
+        _ => None,
+    }
+}
+
+/// Stack that an s390x instruction takes.
+fn stack_s390x(code: &str) -> Option<u64> {
+    let (mnemonic, operands) = code.split_once(char::is_whitespace)?;
+    let operands = operands.trim();
+    match mnemonic {
+        "aghi" | "agfi" => operands.strip_prefix("%r15,-")?.parse().ok(),
+        "slgfi" => operands.strip_prefix("%r15,")?.parse().ok(),
+        "lay" | "la" => operands.strip_prefix("%r15,-")?.strip_suffix("(%r15)")?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Stack that an AArch64 instruction takes.
+fn stack_aarch64(code: &str) -> Option<u64> {
+    let (mnemonic, operands) = code.split_once(char::is_whitespace)?;
+    let operands = operands.split("//").next()?.trim();
+    match mnemonic {
+        "sub" => {
+            let amount = operands.strip_prefix("sp, sp, #")?;
+            match amount.split_once(", lsl #") {
+                Some((amount, shift)) => Some(immediate(amount)? << immediate(shift)?),
+                None => immediate(amount),
+            }
+        }
+        "stp" | "str" => {
+            let (_, amount) = operands.split_once("[sp, #-")?;
+            amount.strip_suffix("]!")?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+fn immediate(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// Undoes Rust's legacy mangling, without the hash.
+fn demangle(name: &str) -> String {
+    if let Some(rest) = name.strip_prefix("_R") {
+        return demangle_v0(rest);
+    }
+    let Some(mut rest) = name.strip_prefix("_ZN") else { return name.to_string() };
+    let mut parts = Vec::new();
+    loop {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let Some(length) = rest.get(..digits).and_then(|n| n.parse::<usize>().ok()) else { break };
+        let Some(part) = rest.get(digits..digits + length) else { break };
+        let is_hash = part.len() == 17 && part.starts_with('h');
+        if !is_hash {
+            parts.push(part.to_string());
+        }
+        rest = &rest[digits + length..];
+    }
+    let mut plain = parts.join("::");
+    for (code, text) in [
+        ("$LT$", "<"),
+        ("$GT$", ">"),
+        ("$u20$", " "),
+        ("$RF$", "&"),
+        ("$C$", ","),
+        ("$u7b$", "{"),
+        ("$u7d$", "}"),
+        ("$BP$", "*"),
+        ("..", "::"),
+    ] {
+        plain = plain.replace(code, text);
+    }
+    plain
+}
+
+/// The identifiers of a name in Rust's newer mangling; what is generic in it is not shown.
+fn demangle_v0(mut rest: &str) -> String {
+    let mut parts = Vec::new();
+    while let Some(first) = rest.chars().next() {
+        if rest.starts_with("Cs") {
+            // A crate, with a hash of its own.
+            rest = rest.split_once('_').map_or("", |(_, rest)| rest);
+            continue;
+        }
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let after = rest.get(digits..).unwrap_or("").trim_start_matches('_');
+        match rest.get(..digits).and_then(|n| n.parse::<usize>().ok()).and_then(|n| after.split_at_checked(n))
+        {
+            Some((part, after)) => {
+                parts.push(part);
+                rest = after;
+            }
+            None => rest = &rest[first.len_utf8()..],
+        }
+    }
+    parts.join("::")
+}
+
+/// A name for reading.
+fn short(name: &str) -> String {
+    demangle(name).trim_start_matches("xarch_ffi::c::thunks::").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Before, Program, TARGETS, demangle, is_indirect, stack_aarch64, stack_s390x, stack_x86_64, symbol_of,
+    };
+
+    #[test]
+    fn frames_are_read_from_instructions() {
+        for (code, want) in [
+            ("sub    $0x1a8,%rsp", Some(0x1a8)),
+            ("push   %rbx", Some(8)),
+            ("lea    -0x3000(%rsp),%r11", Some(0x3000)),
+            ("add    $0x1a8,%rsp", None),
+            ("sub    $0x10,%rax", None),
+        ] {
+            assert_eq!(stack_x86_64(code), want, "{code}");
+        }
+        assert_eq!(stack_s390x("aghi\t%r15,-416"), Some(416));
+        assert_eq!(stack_s390x("lay\t%r15,-8192(%r15)"), Some(8192));
+        assert_eq!(stack_s390x("aghi\t%r15,416"), None);
+        assert_eq!(stack_aarch64("sub\tsp, sp, #0x1, lsl #12"), Some(4096));
+        assert_eq!(stack_aarch64("stp\tx29, x30, [sp, #-96]!"), Some(96));
+        assert_eq!(stack_aarch64("stp\tx29, x30, [sp, #96]"), None);
+    }
+
+    #[test]
+    fn calls_are_told_from_pointers() {
+        assert!(is_indirect("call   *0x18(%rax)") && is_indirect("blr\tx8") && is_indirect("basr\t%r14,%r1"));
+        assert!(!is_indirect("call   1234 <x>") && !is_indirect("bl\t0 <x>"));
+        let mut before = Before::default();
+        assert!(!before.is_switch("jmp    *%rax"));
+        before.note("movslq (%rcx,%rax,4),%rax");
+        before.note("add    %rcx,%rax");
+        assert!(before.is_switch("jmp    *%rax") && !before.is_switch("call   *%rax"));
+        assert_eq!(symbol_of("_ZN4core3fmtE-0x4"), "_ZN4core3fmtE");
+        assert_eq!(symbol_of(".text._ZN1aE+0x7fff"), "_ZN1aE");
+        assert_eq!(symbol_of(".text.unlikely._RNvC1a1b-0x4"), "_RNvC1a1b");
+    }
+
+    #[test]
+    fn names_are_readable() {
+        let name = "_ZN8arm_exec2pe4find34_$LT$impl$u20$arm_exec..pe..Pe$GT$6decode17h7e49a5a9ae1b9b5dE";
+        assert_eq!(demangle(name), "arm_exec::pe::find::_<impl arm_exec::pe::Pe>::decode");
+        let name = "_RNvNtCsgEmfK2I1SDS_4core9panicking18panic_bounds_check";
+        assert_eq!(demangle(name), "core::panicking::panic_bounds_check");
+    }
+
+    /// As objdump prints it for x86-64, of a library that panics.
+    const PANICS: &str = "0000000000000000 <_ZN1a1b17h0123456789abcdefE>:
+   0:\tpush   %rax
+   1:\tcall   6 <_ZN1a1b17h0123456789abcdefE+0x6>
+\t\t\t2: R_X86_64_PLT32\t_ZN4core9panicking9panic_fmt17h0123456789abcdefE-0x4
+0000000000000000 <_ZN4core9panicking9panic_fmt17h0123456789abcdefE>:
+   0:\tjmp    0 <_ZN4core9panicking9panic_fmt17h0123456789abcdefE>
+";
+
+    #[test]
+    fn a_panic_is_reported_with_who_brought_it() {
+        let mut program = Program { target: "test", ..Program::default() };
+        program.read_code(PANICS, &TARGETS[0]);
+        assert_eq!(program.forbidden(), ["test: a panic: core::panicking::panic_fmt from a::b"]);
+        // A return address each, and the register.
+        assert_eq!(program.stack("_ZN1a1b17h0123456789abcdefE").bytes, 24);
+    }
+}
