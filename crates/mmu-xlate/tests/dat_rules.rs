@@ -4,13 +4,15 @@
 
 use mmu_xlate::TableMemory;
 use mmu_xlate::dat::{
-    Access, AccessList, AccessRegisterTranslation, BaseRegister, Cause, Facilities, Fault, Features, Mapping,
-    Params, Place, Recording, Request, StorageKeys, Translation, access_register, walk, walk_asce,
+    Access, AccessList, AccessRegisterTranslation, BaseRegister, Cause, Facilities, Fault, Features,
+    LoadRealAddress, Mapping, OriginAboveLimit, Params, Place, Recording, Request, StorageKeys,
+    StorageWindow, Translation, access_register, load_real_address, walk, walk_asce,
 };
 use s390_arch::addr::{Absolute, Prefix};
 use s390_arch::cr::{ControlRegisters, Cr0};
 use s390_arch::dat::{Asce, Level, Virtual};
-use s390_arch::pgm::{AccessException, AddressSpace, ProtectionCause};
+use s390_arch::pgm::{AccessException, AddressSpace, ProgramCode, ProtectionCause};
+use s390_arch::psw::AddressingMode;
 use s390_arch::skey::{AccessKey, StorageKey};
 use std::collections::HashMap;
 
@@ -60,6 +62,7 @@ const ASCE: Asce = Asce::from_bits(0x13_0003);
 const LAP: u64 = 0x1000_0000;
 const FPO: u64 = 0x0200_0000;
 const SPO: u64 = 0x0100_0000;
+const IEP: u64 = 0x0010_0000;
 
 fn params(cr0: u64, facilities: Facilities) -> Params {
     Params::real(Cr0::from_bits(cr0), facilities, Prefix::default()).in_space(ASCE, AddressSpace::Primary)
@@ -167,6 +170,184 @@ fn the_teid_says_no_more_than_the_facilities_let_it() {
 }
 
 #[test]
+fn a_private_space_is_without_low_address_protection_and_fetch_protection_override() {
+    let storage = Storage { key: 0x18, ..Storage::of(TABLES) };
+    for (p, cr0, access, key, allowed) in [
+        (false, LAP, Access::Store, 0, false),
+        (true, LAP, Access::Store, 0, true),
+        (false, FPO, Access::Fetch, 3, true),
+        (true, FPO, Access::Fetch, 3, false),
+    ] {
+        let params = params(cr0, Facilities::ALL).in_space(ASCE.with_p(p), AddressSpace::Primary);
+        let got = walk(&params, &request(0x100, 1, access, key), &storage).unwrap();
+        assert_eq!(got.mapped().is_some(), allowed, "P {p} CR0 {cr0:#x}: PoP ch. 3, private-space control");
+    }
+}
+
+#[test]
+fn a_protection_of_the_tables_names_the_level_of_the_leaf() {
+    for (name, asce, words, level) in [
+        ("page", 0x13_0003, &[(0x13_0000, 0x14_0000), (0x14_0028, 0x234_6200)][..], Level::Page),
+        ("segment frame", 0x13_0003, &[(0x13_0000, 0x230_0600)], Level::Segment),
+        ("region frame", 0x13_0007, &[(0x13_0000, 0x604)], Level::RegionThird),
+    ] {
+        let storage = Storage::of(words);
+        let params =
+            params(0x0080_0000, Facilities::ALL).in_space(Asce::from_bits(asce), AddressSpace::Primary);
+        let got = fault(&params, &request(0x5000, 1, Access::Store, 0), &storage);
+        assert_eq!(got.place, Place::Table(level), "{name}");
+        assert_eq!(got.cause, Cause::Protection(ProtectionCause::Dat), "{name}");
+        let leaf = mapped(&params, &request(0x5000, 1, Access::Fetch, 0), &storage).leaf;
+        assert_eq!(leaf.level(), Some(level), "{name}");
+    }
+}
+
+#[test]
+fn the_teid_names_the_space() {
+    for (space, teid) in [
+        (AddressSpace::Primary, 0x6400),
+        (AddressSpace::AccessRegister, 0x6401),
+        (AddressSpace::Secondary, 0x6402),
+        (AddressSpace::Home, 0x6403),
+    ] {
+        let params = params(0, Facilities::ALL).in_space(ASCE, space);
+        // Page 6 has an entry of 0x400: invalid.
+        let storage = Storage::of(&[(0x13_0000, 0x14_0000), (0x14_0030, 0x400)]);
+        let got = fault(&params, &request(0x6000, 1, Access::Store, 0), &storage);
+        assert_eq!(got.teid.map(u64::from), Some(teid), "{space:?}: PoP ch. 3, TEID bits 62-63");
+    }
+}
+
+#[test]
+fn addresses_are_truncated_to_the_addressing_mode() {
+    for (mode, address, to) in [
+        (AddressingMode::Bits24, 0xff00_5123, Some(0x234_6123)),
+        (AddressingMode::Bits31, 0x8000_5123, Some(0x234_6123)),
+        (AddressingMode::Bits64, 0x8000_5123, None),
+    ] {
+        let params = params(0, Facilities::ALL).in_mode(mode);
+        let got = walk(&params, &request(address, 1, Access::Fetch, 0), &Storage::of(TABLES)).unwrap();
+        assert_eq!(got.mapped().map(|mapping| mapping.absolute.bits()), to, "{mode:?}: PoP ch. 3");
+    }
+}
+
+#[test]
+fn instruction_execution_protection_needs_the_bit_and_its_enablement() {
+    let none = Facilities::default();
+    let iep = Facilities { iep: true, ..none };
+    for (pte, cr0, facilities, access, teid) in [
+        (0x234_6100, IEP, Facilities::ALL, Access::InstructionFetch, Some(0x5884)),
+        (0x234_6100, IEP, iep, Access::InstructionFetch, Some(0x5084)),
+        (0x234_6100, IEP, none, Access::InstructionFetch, None),
+        (0x234_6100, 0, Facilities::ALL, Access::InstructionFetch, None),
+        (0x234_6000, IEP, Facilities::ALL, Access::InstructionFetch, None),
+        (0x234_6100, IEP, Facilities::ALL, Access::Fetch, None),
+        (0x234_6100, IEP, Facilities::ALL, Access::Store, None),
+    ] {
+        let storage = Storage::of(&[(0x13_0000, 0x14_0000), (0x14_0028, pte)]);
+        let got = walk(&params(cr0, facilities), &request(0x5000, 2, access, 0), &storage).unwrap();
+        let found = got.fault().map(|fault| fault.teid.map(u64::from));
+        assert_eq!(found, teid.map(Some), "entry {pte:#x} CR0 {cr0:#x} {access:?}: PoP ch. 3");
+    }
+}
+
+#[test]
+fn a_storage_window_ends_with_the_block_of_its_limit() {
+    // The low 20 bits of the origin count as zeros, those of the limit as ones.
+    let window = StorageWindow::new(0x1234_5678, 0x2000_0000).unwrap();
+    for (guest, host) in [
+        (0, Some(0x1230_0000)),
+        (0x123, Some(0x1230_0123)),
+        (0xddf_ffff, Some(0x200f_ffff)),
+        (0xde0_0000, None),
+        (u64::MAX, None),
+    ] {
+        let found = window.host(guest).map(Virtual::into_bits);
+        assert_eq!(found, host, "{guest:#x}: state description, MSO and MSL");
+    }
+    assert_eq!(StorageWindow::new(0x2010_0000, 0x2000_0000), Err(OriginAboveLimit));
+    assert!(StorageWindow::new(0x2000_0000, 0x2000_0000).is_ok());
+    assert_eq!(OriginAboveLimit.to_string(), "main-storage origin above main-storage limit");
+}
+
+#[test]
+fn storage_by_reference_has_the_keys_of_the_storage() {
+    let storage = Storage { key: 0x18, ..Storage::of(TABLES) };
+    for (key, allowed) in [(1, true), (2, false)] {
+        let got =
+            walk(&params(0, Facilities::ALL), &request(0x5000, 1, Access::Fetch, key), &&storage).unwrap();
+        assert_eq!(got.mapped().is_some(), allowed, "key {key}");
+    }
+}
+
+/// PoP ch. 10, LOAD REAL ADDRESS: what goes into the register, and when the instruction itself is interrupted.
+#[test]
+fn load_real_address_tells_the_entry_or_the_code_or_is_interrupted() {
+    use LoadRealAddress as L;
+    const INVALID: u64 = 0x20;
+    let cases: &[(&str, u64, u64, &[(u64, u64)], L, Option<u8>, Option<u64>)] = &[
+        ("page", 0x13_0003, 0x5123, TABLES, L::Translated(0x234_6123), Some(0), Some(0x234_6123)),
+        (
+            "segment invalid",
+            0x13_0003,
+            0x10_0000,
+            &[(0x13_0008, INVALID)],
+            L::SegmentInvalid(Absolute::new(0x13_0008)),
+            Some(1),
+            Some(0x13_0008),
+        ),
+        (
+            "page invalid",
+            0x13_0003,
+            0x6000,
+            &[(0x13_0000, 0x14_0000), (0x14_0030, 0x400)],
+            L::PageInvalid(Absolute::new(0x14_0030)),
+            Some(2),
+            Some(0x14_0030),
+        ),
+        (
+            "region invalid",
+            0x13_0007,
+            0x8000_0000,
+            &[(0x13_0008, INVALID)],
+            L::Exception(ProgramCode(0x3b)),
+            Some(3),
+            Some(0x8000_003b),
+        ),
+        (
+            "table too short",
+            0x13_0000,
+            0x2000_0000,
+            &[],
+            L::Exception(ProgramCode(0x10)),
+            Some(3),
+            Some(0x8000_0010),
+        ),
+        ("type", 0x13_0003, 0x8000_0000, &[], L::Exception(ProgramCode(0x38)), Some(3), Some(0x8000_0038)),
+        (
+            "translation specification",
+            0x13_0003,
+            0x10_0000,
+            &[(0x13_0008, 0x4)],
+            L::Interrupted(AccessException::TranslationSpecification),
+            None,
+            None,
+        ),
+        ("addressing", 0xf_ffff_f000_0003, 0, &[], L::Interrupted(AccessException::Addressing), None, None),
+    ];
+    for (name, asce, at, words, want, code, register) in cases {
+        let got = load_real_address(
+            Asce::from_bits(*asce),
+            Virtual::from_bits(*at),
+            Features::ALL,
+            &Storage::of(words),
+        );
+        assert_eq!(got, Ok(*want), "{name}");
+        assert_eq!((want.condition_code(), want.register()), (*code, *register), "{name}");
+    }
+}
+
+#[test]
 fn a_failing_host_is_an_error_and_never_a_fault() {
     for failing in [0x13_0000, 0x14_0028, 0x234_6000] {
         let storage = Storage { failing: Some(failing), ..Storage::of(TABLES) };
@@ -247,6 +428,12 @@ fn access_register_translation_finds_the_space_or_says_what_stopped_it() {
     let authorized: &[(u64, u64)] = &[(0x3030, 0x0142_0009_0000_0000), (0x5000, 0x0001_0000_0000_0000)];
     let long: &[(u64, u64)] =
         &[(0x3030, 0x0142_0007_0000_0000), (0x4000, 0x0000_5000_0000_0010), (0x5000, 0x0000_0000_0040_0000)];
+    // The length counts blocks of 16 indices, less one: index 0x10 needs 1, index 0x20 needs 2.
+    let beyond: &[(u64, u64)] = &[(0x3030, 0x0142_0009_0000_0000), (0x5000, 0x0000_0000_4000_0000)];
+    let beyond_long: &[(u64, u64)] =
+        &[(0x3030, 0x0142_0009_0000_0000), (0x4000, 0x0000_5000_0000_0010), (0x5008, 0x4000_0000_0000_0000)];
+    let below: &[(u64, u64)] =
+        &[(0x3030, 0x0142_0009_0000_0000), (0x4000, 0x0000_5000_0000_0010), (0x5000, 0x0001_0000_0000_0000)];
     let cases = [
         case("primary", 0, &[], 0, Space(Asce::from_bits(0x1000), AccessList::Unrestricted)),
         case("secondary", 1, &[], 0, Space(Asce::from_bits(0x7000), AccessList::Unrestricted)),
@@ -265,6 +452,10 @@ fn access_register_translation_finds_the_space_or_says_what_stopped_it() {
         case("private, bit of index 6", ALET, authorized, 6, Exception(E::ExtendedAuthority)),
         case("beyond the authority table", ALET, private, 0x0010, Exception(E::ExtendedAuthority)),
         case("last byte of the authority table", ALET, long, 0x0014, ok),
+        case("public, other index", ALET, &[(0x3030, 0x0042_0007_0000_0000)], 0x0006, ok),
+        case("a bit beyond the authority table", ALET, beyond, 0x0010, Exception(E::ExtendedAuthority)),
+        case("a bit beyond a longer one", ALET, beyond_long, 0x0020, Exception(E::ExtendedAuthority)),
+        case("index below the length", ALET, below, 0x0007, ok),
         case("outside storage", ALET, &[(0x3038, 0x7fff_ffc0_0000_0007)], 0, Exception(E::Addressing)),
     ];
     for case in cases {
