@@ -14,7 +14,7 @@ usage: cargo xtask bench [engine | exit | boot] [--json FILE] [--runs N]
   engine   kernels of bench/guest: millions of guest instructions per second, ratio to QEMU (more is better)
   exit     HVC and MMIO round trips: nanoseconds each, ratio to QEMU (less is better)
   boot     Debian's kernel to a shell: seconds, ratio to QEMU (less is better)
-  walk     translation against a raw chain of the same loads; decode: A64 words against disarm64
+  walk     translation against a raw chain of the same loads, and other crates; decode: A64 words against disarm64
   none     engine, exit and boot
   --json FILE   also write the rows as JSON: name, value, unit, peer, peer_value, ratio
   --runs N      runs of each machine, of which the median counts (default 1)
@@ -52,11 +52,25 @@ struct Arguments {
     runs: usize,
 }
 
-/// The walkers' own program does it.
+/// The walkers' own program does it, and asks another one about other crates.
 pub fn walk(arguments: &[String]) -> Result<(), String> {
+    let target = shell::target().join("bench");
+    let peers = shell::run(
+        shell::cargo()
+            .args(["build", "--quiet", "--release", "--manifest-path", "bench/walk/Cargo.toml"])
+            .env("CARGO_TARGET_DIR", &target),
+    );
     let mut program = shell::cargo();
     program.args(["run", "--release", "--package", "mmu-xlate", "--example", "bench_walk", "--"]);
-    shell::run(program.args(arguments))
+    program.args(arguments);
+    match peers {
+        Ok(()) => program.arg("--peers").arg(target.join("release/bench-walk")),
+        Err(error) => {
+            println!("{error}: no other crates in the table");
+            &mut program
+        }
+    };
+    shell::run(&mut program)
 }
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

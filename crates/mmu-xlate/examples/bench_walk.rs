@@ -7,6 +7,9 @@
 //! cargo run --release -p mmu-xlate --example bench_walk -- --no-count   without instruction counts
 //! ```
 //!
+//! `--peers PROGRAM` names the program of `bench/walk`, which has the lookups of other crates; `cargo xtask bench walk`
+//! builds it. What those do not check, it says.
+//!
 //! A chain is what nobody can do without: index, mask, load, level by level, and the offset at the end; nothing is
 //! checked but that memory is there, by the same `load` as the walk's. The address of the next query depends on the
 //! answer of the last, so that what is measured is how long an answer takes. Instruction counts are those of
@@ -412,13 +415,11 @@ fn times(machine: &Machine, what: What, peer: What) -> (f64, f64) {
     (least[0], least[1])
 }
 
-/// Returns the instructions of `count` queries, the program's start included.
-fn collected(what: What, count: u64) -> Option<u64> {
-    let me = std::env::current_exe().ok()?;
+/// Returns the instructions of a program, its start included.
+fn counted(program: &str, arguments: &[&str]) -> Option<u64> {
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(me)
-        .args(["--only", name(what), "--queries", &count.to_string()])
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", program])
+        .args(arguments)
         .output()
         .ok()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -426,12 +427,52 @@ fn collected(what: What, count: u64) -> Option<u64> {
     line.rsplit(':').next()?.trim().parse().ok()
 }
 
-/// Returns the instructions of one query.
-fn instructions(what: What) -> Option<f64> {
+/// Returns the instructions of one query, where `collected` says those of many and the program's start.
+fn instructions(collected: impl Fn(u64) -> Option<u64>) -> Option<f64> {
     const FEW: u64 = 2_000;
     const MANY: u64 = 12_000;
-    let (few, many) = (collected(what, FEW)?, collected(what, MANY)?);
+    let (few, many) = (collected(FEW)?, collected(MANY)?);
     Some((many.checked_sub(few)?) as f64 / (MANY - FEW) as f64)
+}
+
+/// Returns the instructions of one query of ours without the loop around it.
+fn net(what: What) -> Option<f64> {
+    let me = std::env::current_exe().ok()?;
+    let me = me.to_str()?;
+    let ours =
+        |what| instructions(|count| counted(me, &["--only", name(what), "--queries", &count.to_string()]));
+    Some(ours(what)? - ours(What::Loop)?)
+}
+
+/// Other crates, which the program of `bench/walk` asks.
+const PEERS: [&str; 2] = ["page-walker", "aarch64-paging"];
+
+/// What we have that compares with them.
+const AGAINST_PEERS: What = What::Stage1;
+
+/// Returns the rows of other crates: times for so many pages, and instructions.
+fn peers(program: &str, machines: &[(Pages, &Machine)], count: bool) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for peer in PEERS {
+        for (pages, machine) in machines {
+            let (value, _) = times(machine, AGAINST_PEERS, What::Loop);
+            let asked = Command::new(program).args([peer, "time", &pages.count().to_string()]).output();
+            let text = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            let Ok(Ok(peer_value)) = text.map(|text| text.trim().parse::<f64>()) else {
+                eprintln!("{program} does not run: no peers");
+                return rows;
+            };
+            let name = format!("{}, {} pages", name(AGAINST_PEERS), pages.count());
+            rows.push(Row::of_peer(name, value, "ns", peer, peer_value));
+        }
+        let theirs = |who| instructions(|count| counted(program, &[who, "count", &count.to_string()]));
+        if let (true, Some(value), Some(peer_value)) = (count, net(AGAINST_PEERS), theirs(peer)) {
+            let Some(around) = theirs("loop") else { return rows };
+            let name = name(AGAINST_PEERS).into();
+            rows.push(Row::of_peer(name, value, "instructions", peer, peer_value - around));
+        }
+    }
+    rows
 }
 
 struct Row {
@@ -445,6 +486,11 @@ struct Row {
 }
 
 impl Row {
+    fn of_peer(name: String, value: f64, unit: &'static str, peer: &str, peer_value: f64) -> Self {
+        let (peer, goal) = (peer.into(), String::new());
+        Self { name, value, unit, peer, peer_value, ratio: value / peer_value, goal }
+    }
+
     fn json(&self) -> String {
         let Self { name, value, unit, peer, peer_value, ratio, goal } = self;
         format!(
@@ -468,18 +514,15 @@ fn rows(machines: &[(Pages, &Machine)], count: bool) -> Vec<Row> {
     if !count {
         return rows;
     }
-    let Some(around) = instructions(What::Loop) else {
-        eprintln!("valgrind is not installed or does not run: no instruction counts");
-        return rows;
-    };
     for (what, peer, _, goal) in PAIRS {
-        if let (Some(value), Some(peer_value)) = (instructions(*what), instructions(*peer)) {
-            let (value, peer_value) = (value - around, peer_value - around);
-            let (name, peer) = (name(*what).into(), name(*peer).into());
-            let goal = goal.map_or(String::new(), |goal| format!("<= {goal}"));
-            let unit = "instructions";
-            rows.push(Row { name, value, unit, peer, peer_value, ratio: value / peer_value, goal });
-        }
+        let (Some(value), Some(peer_value)) = (net(*what), net(*peer)) else {
+            eprintln!("valgrind is not installed or does not run: no instruction counts");
+            return rows;
+        };
+        let (name, peer) = (name(*what).into(), name(*peer).into());
+        let goal = goal.map_or(String::new(), |goal| format!("<= {goal}"));
+        let unit = "instructions";
+        rows.push(Row { name, value, unit, peer, peer_value, ratio: value / peer_value, goal });
     }
     rows
 }
@@ -487,6 +530,7 @@ fn rows(machines: &[(Pages, &Machine)], count: bool) -> Vec<Row> {
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (mut json, mut count, mut only, mut queries) = (None, true, None, 1_000);
+    let mut peers_are = None;
     while let Some(argument) = arguments.next() {
         if argument == "--no-count" {
             count = false;
@@ -497,9 +541,10 @@ fn main() -> ExitCode {
         let number = value.as_deref().and_then(|number| number.parse().ok());
         match (argument.as_str(), value.as_deref(), value.as_deref().and_then(what), number) {
             ("--json", Some(file), ..) => json = Some(file.to_string()),
+            ("--peers", Some(program), ..) => peers_are = Some(program.to_string()),
             ("--only", _, Some(what), _) => only = Some(what),
             ("--queries", _, _, Some(number)) => queries = number,
-            ("--json" | "--only" | "--queries", ..) => {
+            ("--json" | "--only" | "--queries" | "--peers", ..) => {
                 eprintln!("bench_walk: {argument} {}: no such value", value.unwrap_or_default());
                 return ExitCode::from(2);
             }
@@ -522,13 +567,17 @@ fn main() -> ExitCode {
             "{one:?} and {other:?} arrive at the same frames"
         );
     }
-    let rows = rows(&[(Pages::Few, &few), (Pages::Many, &many)], count);
+    let machines = [(Pages::Few, &few), (Pages::Many, &many)];
+    let mut rows = rows(&machines, count);
+    if let Some(program) = peers_are {
+        rows.extend(peers(&program, &machines, count));
+    }
     println!(
-        "{:<30} {:>9} {:<12}  {:<12} {:>9}  {:>6}  goal",
+        "{:<30} {:>9} {:<12}  {:<14} {:>9}  {:>6}  goal",
         "name", "value", "unit", "peer", "value", "ratio"
     );
     for Row { name, value, unit, peer, peer_value, ratio, goal } in &rows {
-        println!("{name:<30} {value:>9.2} {unit:<12}  {peer:<12} {peer_value:>9.2}  {ratio:>6.3}  {goal}");
+        println!("{name:<30} {value:>9.2} {unit:<12}  {peer:<14} {peer_value:>9.2}  {ratio:>6.3}  {goal}");
     }
     if let Some(file) = json {
         let rows: Vec<String> = rows.iter().map(Row::json).collect();
