@@ -300,8 +300,8 @@ impl Controls {
         let cpacr = if host { self.cptr } else { self.cpacr.into_bits() };
         let read = direction == Direction::Read;
         match gate {
-            // The units are asked last, at every level.
-            Gate::None | Gate::Fp | Gate::Sve | Gate::Sme | Gate::Sre => true,
+            // The units are asked last, at every level; the other two have no register that EL0 has.
+            Gate::None | Gate::Fp | Gate::Sve | Gate::Sme | Gate::Sre | Gate::Trace => true,
             Gate::Uct => sctlr.uct(),
             Gate::Uci => sctlr.uci(),
             Gate::Dze => sctlr.dze(),

@@ -20,6 +20,8 @@ bitflags! {
         const MODEL_V85 = 4;
         /// Arm's v9.4 model, fields of the fine-grained trap registers.
         const MODEL_V94 = 8;
+        /// Arm's machine-readable specification, fields of the fine-grained trap registers.
+        const MACHINE_READABLE = 16;
     }
 }
 
@@ -79,7 +81,7 @@ fn rows_of(row: &'static Row, rule: &'static Rule) -> impl Iterator<Item = TrapR
     let is_nested =
         [HcrEl2::new().with_nv(true), both].into_iter().any(|hcr| nested(id, hcr) == Nested::Trap);
     let nested = is_nested.then(|| make(Control::Nested, nested_sources(row)));
-    let fine = FineBit::of(id).map(|bit| make(Control::Fine(bit), Sources::MODEL_V94));
+    let fine = FineBit::of(id).map(|bit| make(Control::Fine(bit), fine_sources(row)));
     let el3 = rule.el3_traps.iter().map(move |t| make(Control::El3(t), own));
     gate.into_iter().chain(traps).chain(nested).chain(fine).chain(el3)
 }
@@ -87,6 +89,13 @@ fn rows_of(row: &'static Row, rule: &'static Rule) -> impl Iterator<Item = TrapR
 /// Bit 11 of a row: the v8.5 model names HCR_EL2.NV.
 const fn nested_sources(row: &Row) -> Sources {
     if row.fine >> 11 & 1 == 1 { Sources::MANUAL.union(Sources::MODEL_V85) } else { Sources::MANUAL }
+}
+
+/// Bit 12 of a row: the number of the bit was compared with the machine-readable specification. The bits of registers
+/// that the v9.4 model does not know come from there.
+const fn fine_sources(row: &Row) -> Sources {
+    let both = Sources::MODEL_V94.union(Sources::MACHINE_READABLE);
+    if row.fine >> 12 & 1 == 1 { both } else { Sources::MACHINE_READABLE }
 }
 
 /// Returns how many bytes of constant data the rules and the rows take.

@@ -97,6 +97,8 @@ pub enum Gate {
     Ntr,
     /// `ICC_SRE_EL1.SRE`, which EL1 itself is subject to.
     Sre,
+    /// `CPACR_EL1.TTA`, which closes while 1 and which EL1 itself is subject to; EL2 to its own, EL3 to its own.
+    Trace,
 }
 
 impl Gate {
@@ -201,7 +203,8 @@ pub(super) struct Row {
     /// The encoding.
     pub(super) id: u16,
     rule: u16,
-    /// Bit \[5:0\]; traps reads \[6\], writes \[7\]; group plus one \[10:8\]; the v8.5 model has HCR_EL2.NV \[11\].
+    /// Bit \[5:0\]; traps reads \[6\], writes \[7\]; group plus one \[10:8\]; the v8.5 model has HCR_EL2.NV \[11\]; two
+    /// sources have the bit's number \[12\].
     pub(super) fine: u16,
 }
 
