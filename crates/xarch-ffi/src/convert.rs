@@ -280,3 +280,56 @@ pub(crate) fn trace(event: &TraceEvent) -> xarch_trace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{id, known_exit, register, register_error, slot};
+    use crate::c::*;
+    use xarch_abi::{AccessCause, AccessSize, Direction, Exit, RegId, RegisterError};
+
+    const EXIT: xarch_exit = xarch_exit {
+        size: 40,
+        kind: XARCH_EXIT_ACCESS,
+        syndrome: 1,
+        fault_address: 2,
+        address: 3,
+        code: 0,
+        direction: XARCH_WRITE,
+        cause: XARCH_CAUSE_READ_ONLY,
+        size_log2: 2,
+        walk_level: 1,
+    };
+
+    #[test]
+    fn an_access_is_carried_over_whole() {
+        let Exit::Access(access) = known_exit(&EXIT) else { panic!("an access") };
+        assert_eq!((access.trap.syndrome, access.trap.fault_address, access.address.value()), (1, 2, 3));
+        assert_eq!((access.size, access.direction), (Some(AccessSize::Word), Direction::Write));
+        assert_eq!((access.cause, access.walk_level), (AccessCause::ReadOnlySlot, 1));
+    }
+
+    #[test]
+    fn numbers_of_a_later_version_stay_numbers() {
+        let unknown = |exit| known_exit(&exit);
+        assert_eq!(unknown(xarch_exit { kind: 99, ..EXIT }), Exit::Unknown(0x8000_0063));
+        assert_eq!(unknown(xarch_exit { cause: 9, ..EXIT }), Exit::Unknown(0x8000_0002));
+        let Exit::Access(access) = unknown(xarch_exit { direction: 77, size_log2: 4, ..EXIT }) else {
+            panic!("an access")
+        };
+        assert_eq!((access.direction, access.size), (Direction::Unknown, None));
+        assert_eq!(register(1 << 48), None);
+        assert_eq!(register(0x0003_0000_c020), Some(RegId::system(0xc020)));
+        assert_eq!(id(RegId::vector(7)), 0x0002_0000_0007);
+        let error = register_error(RegId::PC, 5, -71);
+        assert_eq!(error, RegisterError::Host(RegId::PC, 71));
+    }
+
+    #[test]
+    fn a_slot_that_is_none_is_refused() {
+        let good = xarch_slot { size: 32, flags: 0, guest: 0x1000, host: 0, bytes: 0x1000 };
+        assert!(slot(&good).is_some());
+        assert!(slot(&xarch_slot { flags: 2, ..good }).is_none());
+        assert!(slot(&xarch_slot { bytes: 0, ..good }).is_none());
+        assert!(slot(&xarch_slot { guest: u64::MAX, ..good }).is_none());
+    }
+}

@@ -7,11 +7,12 @@ use crate::ops::{OpsHost, OpsVcpu};
 use crate::status::Status;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use s390_arch::{Absolute, AbsoluteStorage as _};
 use s390_host::Tables;
 use sae_model::Storage;
 use xarch_abi::{
     Backend as _, BackendVcpu as _, DeviceAccess, DeviceAnswer, Guest as _, GuestPa, GuestRange, Outcome,
-    Platform, RegId, RegisterError, Registers, Slot, TraceEvent, VcpuIndex,
+    Platform, RegId, RegisterError, Registers, Slot, TraceEvent, Unreadable, VcpuIndex,
 };
 
 /// The most vCPUs of a VM: a power of two that suits small hosts; a VM has room for all of them.
@@ -122,6 +123,33 @@ impl BackendObject {
     }
 }
 
+impl BackendObject {
+    /// Reads guest memory out of the model's storage.
+    fn read_storage(&self, machine: &Model, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
+        let storage = machine.storage();
+        let (mut at, mut rest) = (address, into);
+        while !rest.is_empty() {
+            let slot = self.slot(at).ok_or(Unreadable(at))?;
+            let offset = at.offset_from(slot.guest.start()).ok_or(Unreadable(at))?;
+            let host = slot.host.value().checked_add(offset).ok_or(Unreadable(at))?;
+            // To the next doubleword: slots begin and end there.
+            let step = 8_u64.wrapping_sub(at.value() & 7);
+            let bytes = usize::try_from(step).map_or(rest.len(), |step| step.min(rest.len()));
+            let Some((piece, after)) = core::mem::take(&mut rest).split_at_mut_checked(bytes) else { break };
+            let read = match <&mut [u8; 8]>::try_from(&mut *piece) {
+                Ok(whole) => storage.load(Absolute::new(host)).map(|loaded| *whole = loaded),
+                Err(_) => storage.read_bytes(Absolute::new(host), piece),
+            };
+            read.map_err(|_| Unreadable(at))?;
+            rest = after;
+            if !rest.is_empty() {
+                at = at.checked_add(step).ok_or(Unreadable(at))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Platform for BackendObject {
     fn slot(&self, address: GuestPa) -> Option<Slot> {
         convert::slot(&self.embedder.slot(address.value())?)
@@ -132,6 +160,14 @@ impl Platform for BackendObject {
         let said = self.embedder.device(u32::from(vcpu.0), &mut question);
         let later = said == XARCH_E_AGAIN && self.has_agreed(XARCH_FEATURE_DEVICE_LATER);
         if later { None } else { Some(convert::answer(said, question.value, access.operation)) }
+    }
+
+    fn read_memory(&self, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
+        match (self.embedder.read(address.value(), into), &self.host) {
+            (Some(XARCH_OK), _) => Ok(()),
+            (None, Host::Model { machine, .. }) => self.read_storage(machine, address, into),
+            (Some(_), _) | (None, Host::Ops(_)) => Err(Unreadable(address)),
+        }
     }
 
     fn kick(&self, vcpu: VcpuIndex) {

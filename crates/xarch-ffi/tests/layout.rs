@@ -2,6 +2,13 @@
 //!
 //! One list serves both sides: the file. Rust's own layout is compared with it here, and a C file of assertions is made
 //! of it and compiled with the header.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test program"
+)]
 
 mod support;
 
@@ -60,7 +67,7 @@ fn actual() -> String {
         xarch_slot { size flags guest host bytes }
         xarch_access { size bytes address value operation reserved }
         xarch_trace { size kind exit_kind decision syndrome address }
-        xarch_platform { size abi clock slot device kick relax trace }
+        xarch_platform { size abi clock slot device kick relax trace read }
         xarch_exit { size kind syndrome fault_address address code direction cause size_log2 walk_level }
         xarch_backend_ops {
             size abi enter read write request_exit add_slot remove_slot unmap protect collect_dirty age

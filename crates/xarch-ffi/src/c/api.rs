@@ -147,7 +147,7 @@ pub struct xarch_api {
     /// Errors: XARCH_E_NOENT if no access with this token waits; XARCH_E_INVAL; XARCH_E_IO.
     pub vcpu_complete:
         unsafe extern "C" fn(vcpu: *mut xarch_vcpu, token: u32, status: i32, value: u64) -> i32,
-    /// Reads a register as the guest would see it: bits 63 to 0 to value[0], the rest to value[1]. What is pending,
+    /// Reads a register as the guest would see it: two numbers, of which the first has bits 63 to 0. What is pending,
     /// an exception or the end of an instruction, is applied before. Context: vcpu.
     /// Errors: XARCH_E_NOENT; XARCH_E_IO.
     pub vcpu_get_register: unsafe extern "C" fn(vcpu: *mut xarch_vcpu, id: u64, value: *mut u64) -> i32,

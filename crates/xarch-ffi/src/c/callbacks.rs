@@ -82,6 +82,15 @@ impl Embedder {
         }
     }
 
+    /// Reads guest memory; `None` if the embedder does not.
+    pub(crate) fn read(&self, address: u64, into: &mut [u8]) -> Option<i32> {
+        let read = self.table.read?;
+        #[expect(clippy::as_conversions, reason = "usize has at most 64 bits wherever this compiles")]
+        let bytes = into.len() as u64;
+        // SAFETY: see the module; `into` is valid for writing its length.
+        Some(unsafe { read(self.context.0, address, into.as_mut_ptr().cast(), bytes) })
+    }
+
     #[cfg(feature = "next")]
     pub(crate) fn preempted(&self, vcpu: u32) {
         if let Some(preempted) = self.table.preempted {

@@ -37,7 +37,7 @@ sized! {
     xarch_backend_info, 56, false;
     xarch_slot, 32, false;
     xarch_access, 32, false;
-    xarch_platform, 56, true;
+    xarch_platform, 64, true;
     xarch_exit, 40, false;
     xarch_backend_ops, 88, true;
     xarch_backend_config, 80, false;
@@ -180,4 +180,68 @@ pub(crate) fn fill<T>(memory: &'static mut [MaybeUninit<T>], value: impl Fn() ->
     }
     // SAFETY: each element was just written, and `MaybeUninit<T>` is laid out as `T`.
     unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<T>(), memory.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST, Plan, Sized32, read, write};
+    use crate::c::*;
+    use crate::status::Status;
+
+    const IRQ: xarch_irq = xarch_irq { size: 24, kind: 1, action: 2, number: 3, vcpu: 4, reserved: 0 };
+
+    /// A structure of a later version, longer by two words.
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Longer {
+        base: xarch_irq,
+        more: [u32; 2],
+    }
+
+    #[test]
+    fn a_longer_setting_is_taken_only_if_the_rest_is_zero() {
+        let mut longer = Longer { base: xarch_irq { size: 32, ..IRQ }, more: [0; 2] };
+        // SAFETY: the structure has the 32 bytes that it says.
+        let taken = unsafe { read((&raw const longer).cast::<xarch_irq>()) };
+        assert_eq!(taken.map(|irq| (irq.kind, irq.vcpu)), Ok((1, 4)));
+        longer.more[1] = 1;
+        // SAFETY: as above.
+        let refused = unsafe { read((&raw const longer).cast::<xarch_irq>()) };
+        assert_eq!(refused.err(), Some(Status(XARCH_E_2BIG)));
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_refused() {
+        for (size, want) in [
+            (0, XARCH_E_INVAL),
+            (xarch_irq::LEAST - 1, XARCH_E_INVAL),
+            (LONGEST + 1, XARCH_E_2BIG),
+            (0xffff_fff0, XARCH_E_2BIG),
+        ] {
+            let irq = xarch_irq { size: u32::try_from(size).unwrap(), ..IRQ };
+            // SAFETY: what is refused is not read any further.
+            assert_eq!(unsafe { read(&raw const irq) }.err(), Some(Status(want)), "{size}");
+        }
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { read::<xarch_irq>(core::ptr::null()) }.err(), Some(Status(XARCH_E_INVAL)));
+    }
+
+    #[test]
+    fn what_the_library_does_not_know_becomes_zero_and_the_size_stays() {
+        let mut longer = Longer { base: xarch_irq { size: 32, ..IRQ }, more: [7; 2] };
+        let to = (&raw mut longer).cast::<xarch_irq>();
+        // SAFETY: the structure has the 32 bytes that it says.
+        let written = unsafe { write(to, &xarch_irq { number: 9, ..IRQ }) };
+        assert_eq!((written, longer.base.size, longer.base.number, longer.more), (Ok(()), 32, 9, [0; 2]));
+    }
+
+    #[test]
+    fn a_plan_aligns_each_thing_and_tells_the_whole() {
+        let mut plan = Plan::default();
+        plan.add::<u8>(3);
+        plan.add::<u64>(2);
+        plan.add::<u16>(1);
+        let layout = plan.layout();
+        assert_eq!((layout.size, layout.align), (26, 8));
+    }
 }

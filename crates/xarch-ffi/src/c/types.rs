@@ -328,6 +328,14 @@ pub struct xarch_platform {
     ///
     /// Null: nobody looks.
     pub trace: Option<unsafe extern "C" fn(context: *mut c_void, vcpu: u32, event: *const xarch_trace)>,
+    /// Copies guest memory out, for the core to look at an instruction or at the guest's own tables. Aligned
+    /// doublewords are read in one go. XARCH_OK, or XARCH_E_NOENT if there is no memory at all of it.
+    ///
+    /// Null: the library looks itself where XARCH_BACKEND_SOFTWARE; otherwise what depends on it takes the exception
+    /// that hardware takes where nothing answers.
+    pub read: Option<
+        unsafe extern "C" fn(context: *mut c_void, address: u64, into: *mut c_void, bytes: u64) -> i32,
+    >,
     #[cfg(feature = "next")]
     /// The core has noticed that the vCPU lost its CPU. Called only where XARCH_FEATURE_PREEMPTED was agreed.
     ///
@@ -376,7 +384,7 @@ pub struct xarch_backend_ops {
     /// Faults on memory inside slots are its own business. May sleep. Returns XARCH_OK; anything else stops the
     /// vCPU with XARCH_STOP_HOST.
     pub enter: Option<unsafe extern "C" fn(vcpu: *mut c_void, exit: *mut xarch_exit) -> i32>,
-    /// Reads a register: bits 63 to 0 to value[0], the rest to value[1]. XARCH_OK; XARCH_E_NOENT for an id that it
+    /// Reads a register: two numbers, of which the first has bits 63 to 0. XARCH_OK; XARCH_E_NOENT for an id that it
     /// does not know, which the core can often do without; XARCH_E_IO.
     pub read: Option<unsafe extern "C" fn(vcpu: *mut c_void, id: u64, value: *mut u64) -> i32>,
     /// Writes a register. As `read`, and XARCH_E_PERM for one that is read-only, XARCH_E_INVAL for a value that it

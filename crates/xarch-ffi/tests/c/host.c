@@ -53,6 +53,7 @@ struct host {
 	const struct xarch_api *api;
 	unsigned char *ram;
 	struct xarch_backend *backend;
+	struct xarch_vcpu *vcpu;
 	char written[8];
 	unsigned int writes, kicks, exits, maps;
 };
@@ -80,8 +81,13 @@ static int32_t host_slot(void *context, uint64_t address, struct xarch_slot *slo
 static int32_t host_device(void *context, uint32_t vcpu, struct xarch_access *access)
 {
 	struct host *host = context;
+	uint64_t value[2];
 
 	CHECK(vcpu == 0);
+	/* The vCPU is in use; what may be called from any context may be called from here. */
+	CHECK(host->api->vcpu_get_register(host->vcpu, XARCH_REG(XARCH_BANK_CORE, 0), value) == XARCH_E_BUSY);
+	CHECK(host->api->vcpu_destroy(host->vcpu) == XARCH_E_BUSY);
+	CHECK(host->api->request_exit(host->backend, 1) == XARCH_E_NOENT);
 	if (access->address == DEVICE && access->operation == XARCH_WRITE) {
 		CHECK(access->bytes == 1 && host->writes < 7);
 		host->written[host->writes++] = (char)access->value;
@@ -242,6 +248,9 @@ int main(void)
 	CHECK(api->vcpu_create(vm, 0, NULL, vcpu_memory, layout.size, &vcpu) == XARCH_OK);
 	CHECK(api->vcpu_create(vm, 0, NULL, vcpu_memory, layout.size, &twin) == XARCH_E_EXIST);
 	CHECK(api->vm_destroy(vm) == XARCH_E_BUSY && api->backend_destroy(host.backend) == XARCH_E_BUSY);
+	host.vcpu = vcpu;
+	CHECK(api->vcpu_run(vcpu, NULL) == XARCH_E_INVAL && api->vcpu_run(NULL, &outcome) == XARCH_E_INVAL);
+	CHECK(api->vcpu_boot(vcpu, RAM, NULL) == XARCH_E_INVAL && api->add_slot(NULL, NULL) == XARCH_E_INVAL);
 	CHECK(api->vcpu_reset(vcpu) == XARCH_OK);
 	CHECK(api->vcpu_boot(vcpu, RAM, (const uint64_t[4]){ 7, 0, 0, 0 }) == XARCH_OK);
 	CHECK(api->vcpu_get_register(vcpu, XARCH_REG(XARCH_BANK_GENERAL, 0), value) == XARCH_OK);

@@ -1,5 +1,5 @@
 //! Building the static library and programs in C that use it.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, clippy::panic, reason = "each test uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,9 +37,9 @@ pub fn run(command: &mut Command) -> String {
     text(&output.stdout)
 }
 
-/// Builds the static library as its users do, in a directory of its own for each set of features.
+/// Builds the static library as its users do, with these features.
 pub fn library(features: &[&str]) -> PathBuf {
-    let target = scratch().join(format!("library-{}", features.join("-")));
+    let target = scratch().join("library");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(package()).args([
         "rustc",
@@ -49,7 +49,7 @@ pub fn library(features: &[&str]) -> PathBuf {
         "--crate-type",
         "staticlib",
     ]);
-    cargo.args(["--target-dir"]).arg(&target);
+    cargo.arg("--target-dir").arg(&target);
     for feature in features {
         cargo.args(["--features", feature]);
     }
@@ -57,7 +57,12 @@ pub fn library(features: &[&str]) -> PathBuf {
     cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     cargo.args(["--", "--cfg", "xarch_static_library"]);
     run(&mut cargo);
-    target.join("release/libxarch_ffi.a")
+    // The next build of it goes to the same place.
+    let library = scratch().join(format!("libxarch-{}.a", features.join("-")));
+    if let Err(error) = std::fs::copy(target.join("release/libxarch_ffi.a"), &library) {
+        panic!("{}: {error}", library.display());
+    }
+    library
 }
 
 /// Compiles a program of `tests/c` with a library and returns it.
