@@ -37,6 +37,7 @@
 //!    [`Vcpu::for_each_register`], [`Vm::power`], [`Vm::for_each_gic_register`]. To restore it: reset, write the
 //!    same ids back, [`Vcpu::set_power`], [`Vm::set_gic_register`]. Whether it can go on where there is another host:
 //!    [`saved_model`] and [`Config::limit`].
+//!    An SError that is pending is not among the ids: [`Vcpu::serror`].
 //!
 //! The interrupt controller's frames are answered here; `Platform::device` sees all other addresses. An access
 //! that is not answered at once is offered again by the next `run`, with the same token, until it is completed.
@@ -67,6 +68,7 @@ mod identity;
 mod inject;
 mod mmio;
 mod psci;
+mod serror;
 mod smccc;
 mod snapshot;
 mod state;

@@ -59,6 +59,20 @@ const SYSTEM: &[SysRegId] = &[
 const INTERRUPT: &[SysRegId] = &[names::ICH_VMCR_EL2, names::ICH_AP0R0_EL2, names::ICH_AP1R0_EL2];
 
 impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
+    /// Names the breakpoints and watchpoints that the guest is told it has: `DBGBVR<n>_EL1`, `DBGBCR<n>_EL1`,
+    /// `DBGWVR<n>_EL1`, `DBGWCR<n>_EL1`.
+    fn debug_registers(&self) -> impl Iterator<Item = SysRegId> + use<N, L> {
+        let counts = self.vm.with(|shared| {
+            let features = shared.identity.as_ref().map(|identity| *identity.features());
+            features.map_or((0, 0), |features| (features.breakpoints(), features.watchpoints()))
+        });
+        let of = |count, first: u8| {
+            let both = move |number| [0, 1].map(move |second| SysRegId::new(2, 0, 0, number, first | second));
+            (0..count).flat_map(both)
+        };
+        of(counts.0, 4).chain(of(counts.1, 6))
+    }
+
     /// Names every register of this vCPU whose value has to be kept to continue it elsewhere: X0–X30, PC,
     /// STATUS, V0–V31 (128 bits), system registers, identification, the CPU interface. Call
     /// [`before_observe`](Guest::before_observe) first. The interrupt controller's frames belong to the VM.
@@ -75,7 +89,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         [RegId::PC, RegId::STATUS].into_iter().for_each(&mut found);
         crate::identity::listed().map(system).for_each(&mut found);
         // What the guest's model has not, `get` does not show.
-        let system = SYSTEM.iter().map(|id| system(*id));
+        let system = SYSTEM.iter().copied().chain(self.debug_registers()).map(system);
         let interrupt = INTERRUPT.iter().map(|id| RegId::interrupt(id.into_bits()));
         for id in system.chain(interrupt) {
             if crate::sysreg::optional(self.get(registers, id))?.is_some() {

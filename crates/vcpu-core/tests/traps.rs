@@ -461,6 +461,16 @@ fn uapi_everything_that_is_listed_reads_and_writes_back() {
     for id in [RegId::PC, system(names::CSSELR_EL1), system(names::SPSR_EL1), RegId::vector(31)] {
         assert!(list.contains(&id), "{id:?}");
     }
+    // The guest is told of six breakpoints and four watchpoints; the host has some of them, and others.
+    for (id, want) in [
+        (names::DBGBVR0_EL1, true),
+        (names::DBGBCR5_EL1, true),
+        (names::DBGBCR6_EL1, false),
+        (names::DBGWVR3_EL1, true),
+        (names::DBGWCR4_EL1, false),
+    ] {
+        assert_eq!(list.contains(&system(id)), want, "{id}");
+    }
     assert!(!list.contains(&system(names::AMAIR_EL1)), "the host does not have it");
     assert!(!list.contains(&system(names::OSLSR_EL1)), "read-only");
 }
