@@ -65,8 +65,6 @@ pub fn stage1<C: Codec>(codec: &mut C, own: &mut Stage1Registers) {
 /// The switches of an implementation. New ones go to the end, so that old inputs keep their meaning.
 fn switches(implementation: &mut Implementation) -> [&mut bool; 38] {
     let Implementation {
-        pa_bits: _,
-        hafdbs: _,
         el2,
         el3,
         granule_4k,
@@ -105,6 +103,7 @@ fn switches(implementation: &mut Implementation) -> [&mut bool; 38] {
         ats1a,
         mte2,
         mte_canonical_tags,
+        ..
     } = implementation;
     [
         el2,
@@ -269,13 +268,9 @@ impl Asked {
         let unprivileged = flag(0) && regime.has_unprivileged();
         let tags =
             pick(&[Tags::Unchecked, Tags::Checked, Tags::Transferred, Tags::Unchecked], self.flags >> 4 & 3);
-        Access {
-            kind: pick(&KINDS, self.kind),
-            privilege: if unprivileged { Privilege::Unprivileged } else { Privilege::Privileged },
-            pan: flag(1),
-            aligned: !flag(2),
-            non_fault: flag(3),
-            tags,
-        }
+        let privilege = if unprivileged { Privilege::Unprivileged } else { Privilege::Privileged };
+        let access = Access::new(pick(&KINDS, self.kind), privilege).with_pan(flag(1)).with_tags(tags);
+        let access = if flag(2) { access.unaligned() } else { access };
+        if flag(3) { access.non_fault() } else { access }
     }
 }

@@ -508,7 +508,8 @@ impl Question<'_> {
 
     /// Another address of the same leaf.
     fn neighbour(&self, view: &View<'_>, mapping: &Mapping<Located>, offset: u64) {
-        let within = mask(mapping.size_log2.into());
+        // A block may be larger than the output size, which is 32 bits at least.
+        let within = mask(u32::from(mapping.size_log2).min(32));
         let moved = |address: u64| address & !within | offset & within;
         let other = self.memory.view();
         let mut listener = Listener::new(&other);

@@ -1,5 +1,6 @@
-//! First inputs: the vectors that the project carries, told as the targets read them.
+//! First inputs: the vectors and tables that the project carries, told as the targets read them.
 
+mod arch;
 mod dat;
 mod vmsa;
 
@@ -14,11 +15,20 @@ pub type Seeds = Vec<Vec<u8>>;
 ///
 /// What is wrong with a file of vectors.
 pub fn of(target: &str) -> Result<Seeds, String> {
-    match target {
-        "dat_walk" => dat::walks(),
-        "vmsa_walk" => vmsa::walks(),
-        _ => Ok(Vec::new()),
-    }
+    Ok(match target {
+        "vmsa_walk" => vmsa::walks()?,
+        "dat_walk" => dat::walks()?,
+        "combined_walk" => vmsa::over_a_host()?,
+        "at" => vmsa::instructions()?,
+        "tlbi" => vmsa::maintenance()?,
+        "esr" => arch::syndromes(),
+        "a64_decode" => arch::instructions(),
+        "sysreg_access" => arch::accesses(),
+        "id_write" => arch::models(),
+        "icc" => arch::patterns(320),
+        "exception_entry_return" => arch::patterns(106),
+        other => return Err(format!("{other} is no target")),
+    })
 }
 
 /// Returns a file of the walkers' vectors.
