@@ -285,65 +285,66 @@ fn storage_by_reference_has_the_keys_of_the_storage() {
 fn load_real_address_tells_the_entry_or_the_code_or_is_interrupted() {
     use LoadRealAddress as L;
     const INVALID: u64 = 0x20;
-    let cases: &[(&str, u64, u64, &[(u64, u64)], L, Option<u8>, Option<u64>)] = &[
-        ("page", 0x13_0003, 0x5123, TABLES, L::Translated(0x234_6123), Some(0), Some(0x234_6123)),
-        (
-            "segment invalid",
-            0x13_0003,
-            0x10_0000,
-            &[(0x13_0008, INVALID)],
-            L::SegmentInvalid(Absolute::new(0x13_0008)),
-            Some(1),
-            Some(0x13_0008),
-        ),
-        (
-            "page invalid",
-            0x13_0003,
-            0x6000,
-            &[(0x13_0000, 0x14_0000), (0x14_0030, 0x400)],
-            L::PageInvalid(Absolute::new(0x14_0030)),
-            Some(2),
-            Some(0x14_0030),
-        ),
-        (
+    struct Case {
+        name: &'static str,
+        asce: u64,
+        at: u64,
+        words: &'static [(u64, u64)],
+        want: LoadRealAddress,
+        code: Option<u8>,
+        register: Option<u64>,
+    }
+    let done = |name, asce, at, words, want, code, register| Case {
+        name,
+        asce,
+        at,
+        words,
+        want,
+        code: Some(code),
+        register: Some(register),
+    };
+    let interrupted = |name, asce, at, words, exception| Case {
+        name,
+        asce,
+        at,
+        words,
+        want: L::Interrupted(exception),
+        code: None,
+        register: None,
+    };
+    let page_invalid: &[(u64, u64)] = &[(0x13_0000, 0x14_0000), (0x14_0030, 0x400)];
+    let segment = L::SegmentInvalid(Absolute::new(0x13_0008));
+    let page = L::PageInvalid(Absolute::new(0x14_0030));
+    let exception = |code| L::Exception(ProgramCode(code));
+    let cases = [
+        done("page", 0x13_0003, 0x5123, TABLES, L::Translated(0x234_6123), 0, 0x234_6123),
+        done("segment invalid", 0x13_0003, 0x10_0000, &[(0x13_0008, INVALID)], segment, 1, 0x13_0008),
+        done("page invalid", 0x13_0003, 0x6000, page_invalid, page, 2, 0x14_0030),
+        done(
             "region invalid",
             0x13_0007,
             0x8000_0000,
             &[(0x13_0008, INVALID)],
-            L::Exception(ProgramCode(0x3b)),
-            Some(3),
-            Some(0x8000_003b),
+            exception(0x3b),
+            3,
+            0x8000_003b,
         ),
-        (
-            "table too short",
-            0x13_0000,
-            0x2000_0000,
-            &[],
-            L::Exception(ProgramCode(0x10)),
-            Some(3),
-            Some(0x8000_0010),
-        ),
-        ("type", 0x13_0003, 0x8000_0000, &[], L::Exception(ProgramCode(0x38)), Some(3), Some(0x8000_0038)),
-        (
+        done("table too short", 0x13_0000, 0x2000_0000, &[], exception(0x10), 3, 0x8000_0010),
+        done("type", 0x13_0003, 0x8000_0000, &[], exception(0x38), 3, 0x8000_0038),
+        interrupted(
             "translation specification",
             0x13_0003,
             0x10_0000,
             &[(0x13_0008, 0x4)],
-            L::Interrupted(AccessException::TranslationSpecification),
-            None,
-            None,
+            AccessException::TranslationSpecification,
         ),
-        ("addressing", 0xf_ffff_f000_0003, 0, &[], L::Interrupted(AccessException::Addressing), None, None),
+        interrupted("addressing", 0xf_ffff_f000_0003, 0, &[], AccessException::Addressing),
     ];
-    for (name, asce, at, words, want, code, register) in cases {
-        let got = load_real_address(
-            Asce::from_bits(*asce),
-            Virtual::from_bits(*at),
-            Features::ALL,
-            &Storage::of(words),
-        );
-        assert_eq!(got, Ok(*want), "{name}");
-        assert_eq!((want.condition_code(), want.register()), (*code, *register), "{name}");
+    for Case { name, asce, at, words, want, code, register } in cases {
+        let (asce, at) = (Asce::from_bits(asce), Virtual::from_bits(at));
+        let got = load_real_address(asce, at, Features::ALL, &Storage::of(words));
+        assert_eq!(got, Ok(want), "{name}");
+        assert_eq!((want.condition_code(), want.register()), (code, register), "{name}");
     }
 }
 
@@ -383,6 +384,29 @@ fn a_fault_hands_over_the_entry_that_decided() {
         let fault = got.fault().unwrap();
         assert_eq!(fault.entry.map(|entry| (entry.at.bits(), entry.bits)), entry, "{at:#x}");
         assert_eq!(fault.exception, exception, "{at:#x}");
+    }
+}
+
+#[test]
+fn a_mapping_hands_over_the_entry_that_made_it() {
+    // A page below three tables, and a segment frame (FC, bit 53).
+    let storage = Storage::of(&[
+        (0x12_0000, 0x13_0007),
+        (0x13_0000, 0x14_0000),
+        (0x14_0028, 0x234_6000),
+        (0x13_0008, 0x230_0400),
+    ]);
+    for (at, entry, target) in
+        [(0x5123, (0x14_0028, 0x234_6000), 0x234_6123), (0x10_0456, (0x13_0008, 0x230_0400), 0x230_0456)]
+    {
+        let asce = Asce::from_bits(0x12_0007);
+        let alone = walk_asce(asce, Virtual::from_bits(at), Access::Fetch, Features::ALL, &storage).unwrap();
+        let of_cpu = params(0x0080_0000, Facilities::ALL).in_space(asce, AddressSpace::Primary);
+        let of_cpu = mapped(&of_cpu, &request(at, 1, Access::Fetch, 0), &storage);
+        for mapping in [alone.mapped().unwrap(), of_cpu] {
+            assert_eq!(mapping.entry.map(|entry| (entry.at.bits(), entry.bits)), Some(entry), "{at:#x}");
+            assert_eq!((mapping.target.bits(), mapping.absolute.bits()), (target, target), "{at:#x}");
+        }
     }
 }
 
