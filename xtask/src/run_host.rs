@@ -181,46 +181,64 @@ fn vmm(words: &[&str]) -> Result<(), String> {
         Some(text) => text.parse::<u64>().map_err(|e| format!("{name} {text}: {e}")),
         None => Ok(or),
     };
-    let kernel = PathBuf::from(value("--kernel").ok_or("--kernel FILE is missing")?);
-    let initrd = PathBuf::from(value("--initrd").ok_or("--initrd FILE is missing")?);
-    let (cpus, memory) = (number("--cpus", 1)?, number("--memory", 512)?);
+    let cpus = number("--cpus", 1)?;
+    let boot = Boot {
+        kernel: value("--kernel").ok_or("--kernel FILE is missing")?.into(),
+        initrd: value("--initrd").ok_or("--initrd FILE is missing")?.into(),
+        cmdline: value("--cmdline").unwrap_or(demo::CMDLINE),
+        cpus,
+        memory: number("--memory", 512)? * MIB,
+    };
     let hypervisor = build_arm64()?;
-    // The device tree is the VMM's: the guest's machine is the same, whoever plays it.
-    let tree = directory().join("guest.dtb");
     let Machine::Ours(program) = Machine::ours()? else { return Err("no VMM".into()) };
-    let mut dump = Command::new(program);
-    dump.arg("--kernel").arg(&kernel).arg("--initrd").arg(&initrd).arg("--dump-dtb").arg(&tree);
-    dump.args(["--cpus", &cpus.to_string(), "--memory", &memory.to_string()]);
-    shell::run(dump.args(["--cmdline", value("--cmdline").unwrap_or(demo::CMDLINE)]))?;
-    let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
-    let blob = read(&tree)?;
-    let property = |name| property(&blob, name).ok_or_else(|| format!("the device tree has no {name}"));
-    let (start, end) = (property("linux,initrd-start")?, property("linux,initrd-end")?);
-    let header = read(&kernel)?;
-    let offset = header.get(8..16).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
-    let entry = GUEST_RAM + offset.ok_or("the kernel is too short")?;
-    let device_tree = end.next_multiple_of(2 * MIB);
-    let first = Guest {
-        memory: (HOST_ROOM, memory * MIB),
-        files: vec![(kernel, entry), (initrd, start), (tree, device_tree)],
-        entry,
-        device_tree,
-        vcpus: cpus,
-        first_cpu: 0,
-    };
-    // Beside it, on the CPU of its last vCPU, the guest that the hypervisor carries.
-    let second = Guest {
-        memory: (HOST_ROOM + memory * MIB, 64 * MIB),
-        files: Vec::new(),
-        entry: 0,
-        device_tree: 0,
-        vcpus: 1,
-        first_cpu: cpus - 1,
-    };
-    let cpu = value("--host-cpu").unwrap_or("max");
-    let mut qemu = machine(&hypervisor, cpu, &[first, second])?;
+    let mut guests = vec![boot.guest(&program, HOST_ROOM, 0)?];
+    let end = HOST_ROOM + boot.memory;
+    if let Some(cmdline) = value("--beside") {
+        // The same kernel once more, on the CPU of the first one's last vCPU; and the guest that the hypervisor carries.
+        let second = Boot { cmdline, cpus: 1, ..boot };
+        guests.push(second.guest(&program, end, cpus - 1)?);
+        let memory = (end + second.memory, 64 * MIB);
+        guests.push(Guest { memory, files: Vec::new(), entry: 0, device_tree: 0, vcpus: 1, first_cpu: 0 });
+    }
+    let mut qemu = machine(&hypervisor, value("--host-cpu").unwrap_or("max"), &guests)?;
     println!("$ {}", shell::line(&qemu));
     Err(format!("{QEMU}: {}", qemu.exec()))
+}
+
+/// A kernel to boot.
+struct Boot<'a> {
+    kernel: PathBuf,
+    initrd: PathBuf,
+    cmdline: &'a str,
+    cpus: u64,
+    memory: u64,
+}
+
+impl Boot<'_> {
+    /// Returns the guest that boots it. The device tree is the VMM's: the guest's machine is the same, whoever plays it.
+    fn guest(&self, vmm: &Path, start: u64, first_cpu: u64) -> Result<Guest, String> {
+        let tree = directory().join(format!("guest-{start:x}.dtb"));
+        let mut dump = Command::new(vmm);
+        dump.arg("--kernel").arg(&self.kernel).arg("--initrd").arg(&self.initrd);
+        dump.args(["--cpus", &self.cpus.to_string(), "--memory", &(self.memory / MIB).to_string()]);
+        shell::run(dump.args(["--cmdline", self.cmdline]).arg("--dump-dtb").arg(&tree))?;
+        let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
+        let blob = read(&tree)?;
+        let property = |name| property(&blob, name).ok_or_else(|| format!("the device tree has no {name}"));
+        let (initrd, end) = (property("linux,initrd-start")?, property("linux,initrd-end")?);
+        let header = read(&self.kernel)?;
+        let offset = header.get(8..16).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+        let entry = GUEST_RAM + offset.ok_or("the kernel is too short")?;
+        let device_tree = end.next_multiple_of(2 * MIB);
+        Ok(Guest {
+            memory: (start, self.memory),
+            files: vec![(self.kernel.clone(), entry), (self.initrd.clone(), initrd), (tree, device_tree)],
+            entry,
+            device_tree,
+            vcpus: self.cpus,
+            first_cpu,
+        })
+    }
 }
 
 /// Returns a property of 64 bits of a device tree. Devicetree Specification ch. 5, "Flattened Devicetree Format".
@@ -252,17 +270,22 @@ fn property(blob: &[u8], name: &str) -> Option<u64> {
     }
 }
 
-/// Debian's kernel on two vCPUs, checked as the demo's smoke boot is, and a second guest beside it.
+/// Debian's kernel on two vCPUs, checked as the demo's smoke boot is. Beside it, sharing its CPUs, the same kernel with
+/// one vCPU, which turns itself off at the end of its boot, and the guest that the hypervisor carries.
 fn linux() -> Result<(), String> {
-    let options = demo::Options { rest: vec!["--cpus".into(), "2".into()], ..Default::default() };
-    let images = options.images()?;
     let own = std::env::current_exe().map_err(|e| e.to_string())?;
     for (cpu, _) in CPUS {
         let line = format!("{} run-host bare-metal-arm64 vmm --host-cpu {cpu}", own.display());
-        demo::smoke(&Machine::Other(line), &images, &options, true)?;
+        let rest = ["--cpus", "2", "--beside", BESIDE].map(String::from).into();
+        let options = demo::Options { rest, ..Default::default() };
+        // The exit status of the hypervisor says that every guest turned itself off.
+        demo::smoke(&Machine::Other(line), &options.images()?, &options, true)?;
     }
     Ok(())
 }
+
+/// Command line of the kernel beside the first one.
+const BESIDE: &str = "console=ttyAMA0 panic=-1 rdinit=/sbin/poweroff -- -f";
 
 /// Kernels that compute; the others are exits.
 const COMPUTE: [&str; 9] =

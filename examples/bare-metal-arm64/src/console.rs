@@ -1,7 +1,10 @@
-//! The host's serial port, shared by guests: the first one's bytes go out as they are, others' by lines that say whose they are.
+//! The host's serial port, shared by guests: the first one's bytes go out as they are, others' by lines
+//! that say whose they are.
 
 use crate::hw::UART;
+use alloc::string::String;
 use core::fmt::Write;
+use core::sync::atomic::{AtomicBool, Ordering};
 use spin::Mutex;
 
 const DR: usize = 0x000;
@@ -72,31 +75,53 @@ impl Write for Port {
     }
 }
 
-/// What a guest beside the first one says, by lines.
+/// The first guest has ended: the port is for the others.
+pub static FIRST_IS_OVER: AtomicBool = AtomicBool::new(false);
+
+/// What is kept of a guest while the first one owns the port; more of it goes out at once.
+const KEPT: usize = 64 << 10;
+
+/// What a guest beside the first one says, by lines. They are kept until the first guest has ended, so that they do not
+/// end up in the middle of what someone reads there.
 #[derive(Debug)]
 pub struct Lines {
-    bytes: [u8; 240],
-    length: usize,
+    guest: usize,
+    line: String,
+    kept: String,
 }
 
 impl Lines {
-    /// Nothing said yet.
-    pub const EMPTY: Self = Self { bytes: [0; 240], length: 0 };
+    /// Nothing said yet by guest `guest`.
+    pub fn new(guest: usize) -> Self {
+        let kept = if guest == 0 { 0 } else { KEPT };
+        Self { guest, line: String::with_capacity(240), kept: String::with_capacity(kept) }
+    }
 
-    /// Takes a byte; a whole line goes out, with the guest's number.
-    pub fn put(&mut self, guest: usize, byte: u8) {
-        if byte != b'\n' && byte != b'\r' {
-            if let Some(place) = self.bytes.get_mut(self.length) {
-                *place = byte;
-                self.length += 1;
-                return;
-            }
+    /// Takes a byte.
+    pub fn put(&mut self, byte: u8) {
+        let ends = byte == b'\n' || self.line.len() == 240;
+        if byte != b'\n' && byte != b'\r' && !ends {
+            self.line.push(char::from(byte & 0x7f));
         }
-        if self.length > 0 {
-            let said = self.bytes.get(..self.length).unwrap_or_default();
-            let text = core::str::from_utf8(said).unwrap_or("(not text)");
-            PORT.lock().line(format_args!("[{guest}] {text}"));
-            self.length = 0;
+        if !ends || self.line.is_empty() {
+            return;
         }
+        if self.kept.len() + self.line.len() >= KEPT || FIRST_IS_OVER.load(Ordering::SeqCst) {
+            self.flush();
+        }
+        self.kept.push_str(&self.line);
+        self.kept.push('\n');
+        self.line.clear();
+        if FIRST_IS_OVER.load(Ordering::SeqCst) {
+            self.flush();
+        }
+    }
+
+    /// Says what was kept, each line with the guest's number.
+    pub fn flush(&mut self) {
+        for line in self.kept.lines() {
+            PORT.lock().line(format_args!("[{}] {line}", self.guest));
+        }
+        self.kept.clear();
     }
 }

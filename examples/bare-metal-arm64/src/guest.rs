@@ -1,8 +1,9 @@
 //! One guest: its VM on both sides of the contract, its devices, and how it ended.
 
+use crate::console::FIRST_IS_OVER;
 use crate::devices::Bus;
-use crate::layout::{self, GUEST_RAM, GUEST_UART_SPI};
-use crate::{hw, layout::KICK};
+use crate::hw;
+use crate::layout::{self, GUEST_RAM, GUEST_UART_SPI, KICK};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use arm_host::hw::{Control, Physical};
@@ -114,7 +115,15 @@ impl Guest {
     /// Ends the guest; the first reason stands.
     pub fn stop(&self, reason: StopReason) {
         self.end.lock().get_or_insert(reason);
+        if self.number == 0 {
+            FIRST_IS_OVER.store(true, Ordering::SeqCst);
+        }
         (0..self.description.vcpus).for_each(|vcpu| self.kick(VcpuIndex(vcpu)));
+    }
+
+    /// Says what the guest's console still keeps.
+    pub fn flush(&self) {
+        self.bus.lock().flush();
     }
 
     /// Returns how the guest ended, if it has.

@@ -111,6 +111,14 @@ pub fn has_vhe() -> bool {
     hcr >> 34 & 1 != 0
 }
 
+/// Returns the number of the CPU that this runs on.
+pub fn this_cpu() -> usize {
+    let mpidr: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, mpidr_el1", out(reg) mpidr) };
+    mpidr & 0xff
+}
+
 /// Waits until an interrupt is pending.
 pub fn wait() {
     // SAFETY: a hint.
