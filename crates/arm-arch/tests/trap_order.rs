@@ -461,3 +461,19 @@ fn el2_and_el3_reach_what_e2h_says() {
     machine.controls.cptr = 1 << 20;
     assert_eq!(machine.ask(TRCCONFIGR, Read, EL2), To::El2(0x18), "EL2 is subject to its own TTA");
 }
+
+#[test]
+fn an_outcome_reads_as_a_sentence() {
+    let mut machine = Machine::new();
+    machine.controls.hcr.set_tid3(true);
+    let read = |machine: &Machine, id, mode| {
+        let asked = SystemAccess { id, rt: 4, direction: Read };
+        access(asked, PState::from_bits(mode), &machine.controls, &machine.ext, &machine.features).to_string()
+    };
+    let trapped = read(&machine, ID_AA64PFR0_EL1, EL1);
+    assert!(trapped.starts_with("trapped to EL2: 0x62300089 trapped system access MRS X4, S3_0_C0_C4_0"));
+    assert_eq!(read(&machine, SCR_EL3, EL1), "undefined");
+    assert_eq!(read(&machine, TPIDR_EL1, EL1), "reaches S3_0_C13_C0_4");
+    machine.controls.hcr = HcrEl2::from_bits(machine.controls.hcr.into_bits() | 1 << 42 | 1 << 45);
+    assert_eq!(read(&machine, HCR_EL2, EL1), "reaches VNCR_EL2 + 0x78");
+}
