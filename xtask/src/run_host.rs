@@ -71,7 +71,7 @@ fn build_arm64() -> Result<PathBuf, String> {
     build.env("RUSTC", "/usr/bin/rustc").env("RUSTDOC", "/usr/bin/rustdoc").env("RUSTC_BOOTSTRAP", "1");
     build.env("CARGO_TARGET_DIR", directory());
     build.env("CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_LINKER", "aarch64-linux-gnu-ld");
-    build.args(["build", "--release", "--locked", "--target", TARGET, "--manifest-path"]);
+    build.args(["build", "--release", "--target", TARGET, "--manifest-path"]);
     build.arg(shell::root().join("examples/bare-metal-arm64/Cargo.toml"));
     build.args(["-Zbuild-std=core,alloc,compiler_builtins"]);
     build.arg("-Zbuild-std-features=compiler-builtins-mem");
