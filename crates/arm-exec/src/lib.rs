@@ -2,7 +2,8 @@
 //!
 //! Modelled: EL1 and EL0 of Armv8.0-A with FEAT_CRC32, FEAT_LSE, FEAT_RDM, FEAT_AES, FEAT_SHA1, FEAT_SHA256, FEAT_PMULL, FEAT_PAN,
 //! FEAT_UAO, FEAT_DPB, FEAT_LRCPC, FEAT_DotProd, FEAT_DIT, FEAT_FlagM, FEAT_SSBS; the generic timers'
-//! conditions and the virtual CPU interface of a GICv3. Not modelled: AArch32, EL2 and EL3 (the
+//! conditions and the virtual CPU interface of a GICv3; self-hosted debug: software step, two breakpoints, two
+//! watchpoints. [`MODEL`] says it in identification registers. Not modelled: AArch32, EL2 and EL3 (the
 //! caller plays EL2: exceptions to it end [`Pe::run`]), PMU, SVE.
 //!
 //! ```text
