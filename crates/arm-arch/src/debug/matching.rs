@@ -1,7 +1,8 @@
 //! Which breakpoint or watchpoint matches: state, context and address.
 //!
-//! Arm ARM D2.9 and D2.10. Modelled: address matches with masks, mismatches, all context types, linking. Not modelled:
-//! FEAT_BWE's address ranges of two breakpoints (BT2), banks of breakpoints beyond 16, Root and Realm state (SSCE).
+//! Arm ARM D2.8 and D2.9. Modelled: address matches with masks, mismatches, all context types, linking, also to
+//! addresses (BT2). Not modelled: mismatching watchpoints (FEAT_BWE2), banks of breakpoints beyond 16, Secure, Root
+//! and Realm state (SSCE).
 
 use super::DebugControls;
 use super::registers::{DbgbcrEl1, DbgwcrEl1};
@@ -33,14 +34,22 @@ pub struct Watched {
 pub struct DebugUnit {
     /// How many breakpoints match contexts: the highest-numbered ones. ID_AA64DFR0_EL1.CTX_CMPs, plus one.
     pub context_aware: usize,
-    /// Whether a mismatch breakpoint (BT = 010x) works in AArch64: FEAT_BWE and MDSCR_EL1.EMBWE; else it is reserved.
-    pub mismatch: bool,
+    /// Masks of breakpoints and mismatch breakpoints (BT = 010x) exist, else they are reserved. FEAT_BWE.
+    pub ranges: bool,
+    /// Watchpoints can link to addresses of breakpoints: BT2 exists. FEAT_ABLE.
+    pub linked_addresses: bool,
+    /// Breakpoints can compare with CONTEXTIDR_EL2 (BT = 011x, 11xx). FEAT_VHE or FEAT_Debugv8p2.
+    pub el2_contexts: bool,
+    /// EL0 can be AArch32: BAS says which halfword of an address a breakpoint is on.
+    pub aarch32_el0: bool,
     /// The highest bit of an address that counts: 48, with FEAT_LVA 52, with FEAT_LVA3 55.
     pub address_top: u32,
     /// EL2 is implemented.
     pub has_el2: bool,
     /// EL3 is implemented; the state asked about is Non-secure.
     pub has_el3: bool,
+    /// There is a Secure EL2, with which more combinations of HMC and SSC are allocated. FEAT_SEL2.
+    pub secure_el2: bool,
 }
 
 /// The context that context breakpoints compare with.
@@ -69,6 +78,43 @@ pub struct DataAccess {
     pub is_store: bool,
     /// LDTR and STTR: checked as if at EL0.
     pub is_unprivileged: bool,
+    /// The address of the instruction, with which a linked address breakpoint compares. FEAT_ABLE.
+    pub pc: u64,
+}
+
+/// What a breakpoint found.
+#[derive(Clone, Copy)]
+enum Comparison {
+    /// It is disabled or reserved, or has linking enabled where it is not linked to, or the reverse.
+    Inactive,
+    /// Whether the address is the one of an address breakpoint.
+    Match(bool),
+    /// Whether the address is the one of a mismatch breakpoint.
+    Mismatch(bool),
+    /// Whether the context is that of a context breakpoint.
+    Context(bool),
+}
+
+impl Comparison {
+    /// What it is for a breakpoint or watchpoint that links to it. Arm ARM, AArch64.StateMatch.
+    const fn as_link(self) -> bool {
+        match self {
+            Self::Inactive => false,
+            Self::Match(same) | Self::Context(same) => same,
+            Self::Mismatch(same) => !same,
+        }
+    }
+}
+
+/// Who asks a breakpoint.
+#[derive(Clone, Copy)]
+enum Asker {
+    /// The breakpoint itself, about an instruction.
+    Itself(u64),
+    /// A breakpoint that links to it.
+    Breakpoint,
+    /// A watchpoint that links to it, about an access by an instruction.
+    Watchpoint(u64),
 }
 
 /// The bits that say at which level and in which security state a match counts.
@@ -96,16 +142,40 @@ pub struct Matcher<'a> {
 }
 
 impl Matcher<'_> {
-    /// Returns the number of the first breakpoint that matches the instruction at `pc`, for which a breakpoint
-    /// exception is generated before it executes. Arm ARM, AArch64.BreakpointMatch.
+    /// Returns the number of the first breakpoint that takes part in a match of the instruction at `pc`, for which a
+    /// breakpoint exception is generated before it executes. Of address breakpoints one has to match and none of the
+    /// mismatching ones may have the address; a context breakpoint matches by itself. Arm ARM D2.8.1.
     #[must_use]
     pub fn breakpoint(&self, pc: u64) -> Option<usize> {
         if !self.is_enabled() {
             return None;
         }
-        (0..)
-            .zip(self.breakpoints)
-            .find_map(|(number, _)| self.breakpoint_matches(number, pc).then_some(number))
+        let (mut matched, mut mismatched, mut context) = (None, None, None);
+        let (mut has_match, mut is_excluded) = (false, false);
+        for (number, _) in (0..).zip(self.breakpoints) {
+            let first = |found: Option<usize>, hit: bool| found.or_else(|| hit.then_some(number));
+            match self.breakpoint_matches(number, pc) {
+                Comparison::Inactive => {}
+                Comparison::Match(same) => {
+                    has_match = true;
+                    matched = first(matched, same);
+                }
+                Comparison::Mismatch(same) => {
+                    is_excluded |= same;
+                    mismatched = first(mismatched, !same);
+                }
+                Comparison::Context(same) => context = first(context, same),
+            }
+        }
+        let address = match (is_excluded, has_match) {
+            (true, _) => None,
+            (false, true) => matched,
+            (false, false) => mismatched,
+        };
+        match (address, context) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 
     /// Returns the number of the first watchpoint that matches, and the address of the first byte it watches: what
@@ -121,7 +191,10 @@ impl Matcher<'_> {
             let state = StateControl { hmc: control.hmc(), ssc: control.ssc(), pxc: control.pac(), linked };
             let kind = bits::bit(u64::from(control.lsc()), 0) && access.is_load
                 || bits::bit(u64::from(control.lsc()), 1) && access.is_store;
-            if !control.e() || !kind || !self.state_matches(state, access.is_unprivileged) {
+            if !control.e()
+                || !kind
+                || !self.state_matches(state, access.is_unprivileged, Asker::Watchpoint(access.pc))
+            {
                 return None;
             }
             self.first_watched_byte(watched, access).map(|address| (number, address))
@@ -133,41 +206,87 @@ impl Matcher<'_> {
         self.controls.mdscr.mde() && self.controls.generates_from(self.pstate.el(), self.pstate)
     }
 
-    fn breakpoint_matches(&self, number: usize, pc: u64) -> bool {
-        let Some(Breakpoint { control, .. }) = self.breakpoints.get(number) else { return false };
-        let linked = (control.bt() & 0b1011 == 0b0001).then(|| usize::from(control.lbn()));
+    /// Arm ARM, AArch64.BreakpointMatch.
+    fn breakpoint_matches(&self, number: usize, pc: u64) -> Comparison {
+        let Some(Breakpoint { control, .. }) = self.breakpoints.get(number) else {
+            return Comparison::Inactive;
+        };
+        let linked = is_linked(*control).then(|| usize::from(control.lbn()));
         let state = StateControl { hmc: control.hmc(), ssc: control.ssc(), pxc: control.pmc(), linked };
-        control.e() && self.state_matches(state, false) && self.value_matches(number, Some(pc))
-    }
-
-    /// Compares address or context; `pc` is `None` for the breakpoint that another links to.
-    /// Arm ARM, AArch64.BreakpointValueMatch.
-    fn value_matches(&self, number: usize, pc: Option<u64>) -> bool {
-        let Some(Breakpoint { control, value }) = self.breakpoints.get(number) else { return false };
-        let is_context_aware = self.breakpoints.len().saturating_sub(number) <= self.unit.context_aware;
-        let is_address = control.bt() & 0b1010 == 0;
-        let is_linking = control.bt() & 1 == 1;
-        match pc {
-            Some(pc) if is_address => self.address_matches(*control, *value, pc),
-            // A linked context is a condition of another breakpoint, and an unlinked one is never one.
-            Some(_) => is_context_aware && !is_linking && self.context_matches(control.bt(), *value),
-            None => {
-                is_context_aware
-                    && control.e()
-                    && is_linking
-                    && !is_address
-                    && self.context_matches(control.bt(), *value)
-            }
+        if self.state_matches(state, false, Asker::Breakpoint) {
+            self.compare(number, Asker::Itself(pc))
+        } else {
+            Comparison::Inactive
         }
     }
 
-    fn address_matches(&self, control: DbgbcrEl1, value: u64, pc: u64) -> bool {
-        // MASK 1 and 2 are reserved. CHOICE: they count as 0, which is what they are without FEAT_ABLE.
-        let low = if control.mask() > 2 { u32::from(control.mask()) } else { 2 };
-        let same = self.same(pc, value, low);
+    /// Compares address or context. Arm ARM, AArch64.BreakpointValueMatch.
+    ///
+    /// CHOICE, where it is CONSTRAINED UNPREDICTABLE: reserved types are disabled; a breakpoint that links to an
+    /// address does not match; neither does a watchpoint that links to an address which links to an address.
+    fn compare(&self, number: usize, asker: Asker) -> Comparison {
+        let Some(Breakpoint { control, value }) = self.breakpoints.get(number) else {
+            return Comparison::Inactive;
+        };
+        let bt2 = self.unit.linked_addresses && control.bt2();
+        let is_address = control.bt() & 0b1010 == 0;
+        let is_for_links = bt2 || control.bt() & 0b0011 == 0b0011 || control.bt() & 0b1001 == 0b1001;
+        let is_asked_as_link = !matches!(asker, Asker::Itself(_));
+        if !control.e() || self.is_reserved_type(number, *control) || is_for_links != is_asked_as_link {
+            return Comparison::Inactive;
+        }
+        let pc = match asker {
+            Asker::Itself(pc) | Asker::Watchpoint(pc) => pc,
+            Asker::Breakpoint if is_address => return Comparison::Inactive,
+            Asker::Breakpoint => 0,
+        };
+        if !is_address {
+            return Comparison::Context(self.context_matches(control.bt(), *value));
+        }
+        // A linked address that a watchpoint links to is a link itself; that of a breakpoint is in its state match.
+        let further = !is_asked_as_link
+            || !is_linked(*control)
+            || self.link_matches(usize::from(control.lbn()), Asker::Breakpoint);
+        self.address_matches(*control, *value, pc, further)
+    }
+
+    /// Arm ARM, AArch64.ReservedBreakpointType.
+    fn is_reserved_type(&self, number: usize, control: DbgbcrEl1) -> bool {
+        let bt = control.bt();
+        let is_context = bt & 0b1010 != 0;
+        if self.unit.linked_addresses && control.bt2() {
+            return is_context;
+        }
+        is_context && !self.is_context_aware(number)
+            || bt & 0b1000 != 0 && !self.unit.has_el2
+            || (bt & 0b1110 == 0b0110 || bt & 0b1100 == 0b1100) && !self.unit.el2_contexts
+            || bt & 0b1110 == 0b0100 && !self.unit.ranges
+    }
+
+    /// The highest-numbered breakpoints are. Arm ARM, IsContextAwareBreakpoint.
+    fn is_context_aware(&self, number: usize) -> bool {
+        number < self.breakpoints.len()
+            && self.breakpoints.len().saturating_sub(number) <= self.unit.context_aware
+    }
+
+    /// Asks the breakpoint that another, or a watchpoint, links to. CHOICE: one that is not context-aware gives no
+    /// match.
+    fn link_matches(&self, number: usize, asker: Asker) -> bool {
+        self.is_context_aware(number) && self.compare(number, asker).as_link()
+    }
+
+    /// CHOICE, where it is CONSTRAINED UNPREDICTABLE: MASK 1 and 2 count as 0; masked bits of the value do not count.
+    fn address_matches(&self, control: DbgbcrEl1, value: u64, pc: u64, further: bool) -> Comparison {
+        let is_range = self.unit.ranges && control.mask() > 2;
+        let low = if is_range { u32::from(control.mask()) } else { 2 };
+        // A64 instructions are on the first halfword.
+        let halfword = !self.unit.aarch32_el0 || control.bas() & 1 == 1;
+        let same = self.same(pc, value, low) && halfword && further;
         match control.bt() & 0b0100 {
-            0 => same,
-            _ => self.unit.mismatch && !same,
+            0 => Comparison::Match(same),
+            // The mismatch of a single address alone does not exist.
+            _ if !is_range => Comparison::Inactive,
+            _ => Comparison::Mismatch(same),
         }
     }
 
@@ -199,7 +318,7 @@ impl Matcher<'_> {
     }
 
     /// Arm ARM, AArch64.StateMatch.
-    fn state_matches(&self, control: StateControl, is_unprivileged: bool) -> bool {
+    fn state_matches(&self, control: StateControl, is_unprivileged: bool, asker: Asker) -> bool {
         let StateControl { hmc, ssc, pxc, linked } = control;
         if self.is_reserved(hmc, ssc, pxc) {
             return false;
@@ -215,23 +334,27 @@ impl Matcher<'_> {
             ExceptionLevel::El2 => el2,
             ExceptionLevel::El3 => el3,
         };
-        // Only Non-secure state is modelled; SSC = 10 asks for Secure. EL3 is in neither.
-        let security = ssc != 0b10 || self.pstate.el() == ExceptionLevel::El3;
-        level && security && linked.is_none_or(|number| self.value_matches(number, None))
+        // Only Non-secure state is modelled, and EL3, which is in Secure state. SSC = 10, and 11 without HMC, ask for that.
+        let security = match ssc {
+            0b10 => self.pstate.el() == ExceptionLevel::El3,
+            0b11 => hmc || self.pstate.el() == ExceptionLevel::El3,
+            _ => true,
+        };
+        level && security && linked.is_none_or(|number| self.link_matches(number, asker))
     }
 
     /// Whether HMC, SSC and PxC together are reserved; CHOICE: such a breakpoint or watchpoint is disabled, the first
     /// of what CONSTRAINED UNPREDICTABLE allows. Arm ARM, CheckValidStateMatch.
     fn is_reserved(&self, hmc: bool, ssc: u8, pxc: u8) -> bool {
         let all = u8::from(hmc) << 4 | (ssc & 3) << 2 | pxc & 3;
-        let DebugUnit { has_el2, has_el3, .. } = self.unit;
+        let DebugUnit { has_el2, has_el3, secure_el2, .. } = self.unit;
         (!hmc && pxc == 0 && ssc != 0b11)
             || (!has_el3 && !has_el2 && (hmc || ssc != 0))
             || (!has_el3 && matches!(ssc, 0b01 | 0b10) && all != 0b1_01_00)
             || (!has_el3 && all == 0b1_10_00)
             || (!has_el2 && all == 0b1_11_00)
-            // Without Secure EL2.
-            || matches!(all, 0b0_11_00 | 0b1_01_00 | 0b0_11_01 | 0b0_11_11 | 0b1_11_01 | 0b1_11_11)
+            || !secure_el2
+                && matches!(all, 0b0_11_00 | 0b1_01_00 | 0b0_11_01 | 0b0_11_11 | 0b1_11_01 | 0b1_11_11)
             || matches!(all, 0b0_11_10 | 0b1_00_00 | 0b1_00_10 | 0b1_01_10 | 0b1_10_10 | 0b1_11_10)
     }
 
@@ -274,13 +397,27 @@ impl Matcher<'_> {
     }
 }
 
+/// Whether the type is that of a linked address: BT = 0x01.
+const fn is_linked(control: DbgbcrEl1) -> bool {
+    control.bt() & 0b1011 == 0b0001
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sysreg::MdscrEl1;
 
-    const UNIT: DebugUnit =
-        DebugUnit { context_aware: 2, mismatch: false, address_top: 48, has_el2: true, has_el3: true };
+    const UNIT: DebugUnit = DebugUnit {
+        context_aware: 2,
+        ranges: false,
+        linked_addresses: false,
+        el2_contexts: true,
+        aarch32_el0: false,
+        address_top: 48,
+        has_el2: true,
+        has_el3: true,
+        secure_el2: false,
+    };
     /// MDE and KDE; debug exceptions go to EL2, so that EL0 and EL1 generate them.
     const ON: DebugControls =
         DebugControls { mdscr: MdscrEl1::from_bits(0xa000), os_lock: false, route_to_el2: true };
@@ -341,7 +478,11 @@ mod tests {
                     pxc: bits::low8(*pmc),
                     linked: None,
                 };
-                assert_eq!(m.state_matches(state, false), *want, "{hmc} {ssc:#b} {pmc:#b} mode {mode:#x}");
+                assert_eq!(
+                    m.state_matches(state, false, Asker::Breakpoint),
+                    *want,
+                    "{hmc} {ssc:#b} {pmc:#b} mode {mode:#x}"
+                );
             }
         }
     }
@@ -357,9 +498,7 @@ mod tests {
             ("bits [1:0] do not count", KERNEL, PC | 3, EL1, PC, true),
             ("bits above the address do not count", KERNEL, PC ^ 0xff << 56, EL1, PC, true),
             ("bit 48 counts", KERNEL, PC ^ 1 << 48, EL1, PC, false),
-            ("masked: in range", KERNEL | 12 << 24, PC & !0xfff, EL1, PC, true),
-            ("masked: last of the range", KERNEL | 12 << 24, PC, EL1, PC | 0xffc, true),
-            ("masked: first beyond", KERNEL | 12 << 24, PC, EL1, (PC | 0xfff) + 1, false),
+            ("a mask without FEAT_BWE does not count", KERNEL | 12 << 24, PC & !0xfff, EL1, PC, false),
             ("mismatch is reserved", KERNEL | 4 << 20, PC, EL1, PC + 4, false),
         ];
         for (name, control, value, pstate, pc, want) in cases {
@@ -370,13 +509,159 @@ mod tests {
     }
 
     #[test]
-    fn a_mismatch_is_any_other_address_where_it_works() {
-        let breakpoints = [breakpoint(0x1e3 | 4 << 20, PC), breakpoint(0x1e3 | 12 << 24 | 4 << 20, PC)];
-        let mut m = matcher(&breakpoints[..1], EL1);
-        m.unit.mismatch = true;
-        assert_eq!((m.breakpoint(PC), m.breakpoint(PC + 4)), (None, Some(0)));
-        m.breakpoints = &breakpoints[1..];
-        assert_eq!((m.breakpoint(PC | 0xffc), m.breakpoint((PC | 0xfff) + 1)), (None, Some(0)), "a range");
+    fn ranges_match_and_mismatch() {
+        const LOW: u64 = PC & !0xfff;
+        const RANGE: u64 = 0x1e3 | 12 << 24;
+        const OTHER: u64 = 0x1e3 | 12 << 24 | 4 << 20;
+        const HOLE: u64 = 0x1e3 | 4 << 24 | 4 << 20;
+        // Arm ARM D2.8.1: matches are or-ed, mismatches and-ed, both and-ed; example D2-1.
+        let cases: &[(&str, &[(u64, u64)], &[(u64, Option<usize>)])] = &[
+            (
+                "a range",
+                &[(RANGE, LOW)],
+                &[(LOW - 4, None), (LOW, Some(0)), (LOW | 0xffc, Some(0)), (LOW + 0x1000, None)],
+            ),
+            ("masked bits of the value do not count", &[(RANGE, PC)], &[(LOW, Some(0))]),
+            ("MASK 2 is reserved", &[(0x1e3 | 2 << 24, PC)], &[(PC, Some(0)), (PC + 4, None)]),
+            (
+                "outside a range",
+                &[(OTHER, LOW)],
+                &[(LOW - 4, Some(0)), (LOW, None), (LOW | 0xffc, None), (LOW + 0x1000, Some(0))],
+            ),
+            (
+                "one address cannot be mismatched alone",
+                &[(0x1e3 | 4 << 20, PC)],
+                &[(PC, None), (PC + 4, None)],
+            ),
+            (
+                "outside two ranges",
+                &[(OTHER, LOW), (OTHER, LOW + 0x1000)],
+                &[(LOW, None), (LOW + 0x1000, None), (LOW + 0x2000, Some(0))],
+            ),
+            (
+                "in a range but for a hole",
+                &[(RANGE, LOW), (HOLE, LOW + 0x20)],
+                &[
+                    (LOW + 0x1c, Some(0)),
+                    (LOW + 0x20, None),
+                    (LOW + 0x2c, None),
+                    (LOW + 0x30, Some(0)),
+                    (LOW + 0x1000, None),
+                ],
+            ),
+            (
+                "either of two ranges",
+                &[(RANGE, LOW + 0x1000), (RANGE, LOW)],
+                &[(LOW, Some(1)), (LOW + 0x1000, Some(0))],
+            ),
+        ];
+        for (name, set, want) in cases {
+            let mut all = [breakpoint(0, 0); 2];
+            for (slot, (control, value)) in all.iter_mut().zip(*set) {
+                *slot = breakpoint(*control, *value);
+            }
+            let mut m = matcher(&all, EL1);
+            m.unit.ranges = true;
+            for (pc, want) in *want {
+                assert_eq!(m.breakpoint(*pc), *want, "{name}: {pc:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn bas_names_the_halfword_where_el0_can_be_aarch32() {
+        for (bas, want) in [(0xf, true), (0x3, true), (0xc, false), (0x0, false)] {
+            let breakpoints = [breakpoint(0x3 | bas << 5, PC)];
+            let mut m = matcher(&breakpoints, EL1);
+            assert_eq!(m.breakpoint(PC), Some(0), "without AArch32 BAS is RES1");
+            m.unit.aarch32_el0 = true;
+            assert_eq!(m.breakpoint(PC).is_some(), want, "{bas:#x}");
+        }
+    }
+
+    #[test]
+    fn a_secure_el2_allocates_more_states() {
+        // HMC, SSC, PMC: EL0, EL1, EL2 in Non-secure state. Arm ARM, CheckValidStateMatch.
+        const CASES: &[(u64, u64, u64, [bool; 3])] = &[
+            (0, 0b11, 0b00, [false, false, false]),
+            (0, 0b11, 0b01, [false, false, false]),
+            (0, 0b11, 0b11, [false, false, false]),
+            (1, 0b01, 0b00, [false, false, true]),
+            (1, 0b11, 0b00, [false, false, true]),
+            (1, 0b11, 0b01, [false, true, true]),
+            (1, 0b11, 0b11, [true, true, true]),
+            (0, 0b11, 0b10, [false; 3]),
+            (1, 0b00, 0b00, [false; 3]),
+            (1, 0b01, 0b10, [false; 3]),
+        ];
+        for (hmc, ssc, pmc, want) in CASES {
+            let breakpoints = [breakpoint(0x1e1 | pmc << 1 | hmc << 13 | ssc << 14, PC)];
+            for (mode, want) in [0x0, 0x5, 0x9].into_iter().zip(want) {
+                let mut m = matcher(&breakpoints, PState::from_bits(mode));
+                m.unit.secure_el2 = true;
+                assert_eq!(m.breakpoint(PC).is_some(), *want, "{hmc} {ssc:#b} {pmc:#b} mode {mode:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_type_is_allocated_where_the_manual_says() {
+        // Arm ARM, AArch64.ReservedBreakpointType, all 32 values of BT2 and BT: always, if context-aware with
+        // CONTEXTIDR_EL1 or VMID, if context-aware with CONTEXTIDR_EL2, with FEAT_BWE, with FEAT_ABLE, never.
+        const WANT: &[u8; 32] = b"aaccbbeecccceeeeaarraarrrrrrrrrr";
+        for (bits, want) in (0..32u64).zip(WANT) {
+            let breakpoints = [breakpoint(bits >> 4 << 3 | (bits & 15) << 20, 0)];
+            let reserved = |change: fn(&mut DebugUnit)| {
+                let mut m = matcher(&breakpoints, EL1);
+                m.unit = DebugUnit { context_aware: 1, ranges: true, linked_addresses: true, ..UNIT };
+                change(&mut m.unit);
+                m.is_reserved_type(0, breakpoint(bits >> 4 << 3 | (bits & 15) << 20, 0).control)
+            };
+            assert_eq!(reserved(|_| ()), *want == b'r', "{bits:#07b}, everything there");
+            let contexts = reserved(|unit| unit.context_aware = 0);
+            assert_eq!(contexts, matches!(want, b'c' | b'e' | b'r'), "{bits:#07b}, not context-aware");
+            let plain = reserved(|unit| unit.el2_contexts = false);
+            assert_eq!(plain, matches!(want, b'e' | b'r'), "{bits:#07b}, no CONTEXTIDR_EL2");
+            let single = reserved(|unit| unit.ranges = false);
+            assert_eq!(single, matches!(want, b'b' | b'r'), "{bits:#07b}, no FEAT_BWE");
+        }
+    }
+
+    #[test]
+    fn a_watchpoint_links_to_an_address_with_bt2() {
+        const RANGE: u64 = 0x1e1 | 1 << 3 | 12 << 24;
+        let watched =
+            [Watched { control: DbgwcrEl1::from_bits(0xf | 0xff << 5 | 1 << 20 | 1 << 16), value: 0x1000 }];
+        let context = breakpoint(0x1e1 | 0b0011 << 20, 0x1234);
+        let wrong = breakpoint(0x1e1 | 0b0011 << 20, 0x1235);
+        // Breakpoint 0, breakpoint 1 that the watchpoint links to, whether it matches in the range and beyond.
+        let cases: &[(&str, Breakpoint, Breakpoint, bool, bool)] = &[
+            ("in the range", context, breakpoint(RANGE, PC), true, false),
+            ("outside of it", context, breakpoint(RANGE | 4 << 20, PC), false, true),
+            ("linked in turn to a context", context, breakpoint(RANGE | 1 << 20, PC), true, false),
+            ("to another context", wrong, breakpoint(RANGE | 1 << 20, PC), false, false),
+            ("mismatch, linked to a context", context, breakpoint(RANGE | 5 << 20, PC), false, true),
+            ("an address without BT2", context, breakpoint(RANGE & !8, PC), false, false),
+            ("disabled", context, breakpoint(RANGE & !1, PC), false, false),
+            ("a context with BT2 is reserved", context, breakpoint(RANGE | 3 << 20, 0x1234), false, false),
+        ];
+        for (name, first, second, inside, outside) in cases {
+            let breakpoints = [*first, *second];
+            let mut m = matcher(&breakpoints, EL1);
+            m.unit = DebugUnit { ranges: true, linked_addresses: true, ..UNIT };
+            let hits = |pc| m.watchpoint(&watched, DataAccess { pc, ..load(0x1000, 8) }).is_some();
+            assert_eq!((hits(PC), hits(PC + 0x1000)), (*inside, *outside), "{name}");
+            assert_eq!(m.breakpoint(PC), None, "{name}: a breakpoint for links is none by itself");
+        }
+        // Without FEAT_ABLE BT2 does not count, and a breakpoint cannot link to an address.
+        let breakpoints = [context, breakpoint(RANGE, PC)];
+        let mut m = matcher(&breakpoints, EL1);
+        m.unit.ranges = true;
+        assert_eq!(m.watchpoint(&watched, DataAccess { pc: PC, ..load(0x1000, 8) }), None);
+        let breakpoints = [breakpoint(0x1e3 | 1 << 20 | 1 << 16, PC), breakpoint(RANGE, PC)];
+        let mut m = matcher(&breakpoints, EL1);
+        m.unit = DebugUnit { ranges: true, linked_addresses: true, ..UNIT };
+        assert_eq!(m.breakpoint(PC), None);
     }
 
     #[test]
@@ -458,7 +743,7 @@ mod tests {
     }
 
     const fn load(address: u64, bytes: u64) -> DataAccess {
-        DataAccess { address, bytes, is_load: true, is_store: false, is_unprivileged: false }
+        DataAccess { address, bytes, is_load: true, is_store: false, is_unprivileged: false, pc: PC }
     }
 
     #[test]

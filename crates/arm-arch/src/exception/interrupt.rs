@@ -4,7 +4,7 @@ use super::cause::Kind;
 use super::route::{InterruptRoute, Routing};
 use crate::el::{ExceptionLevel, StackPointer};
 use crate::pstate::PState;
-use crate::sysreg::{HcrEl2, SctlrEl1};
+use crate::sysreg::{HcrEl2, HcrxEl2, SctlrEl1};
 
 /// The lines that the virtual CPU interface drives; see [`crate::gic`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,6 +52,43 @@ pub fn virtual_interrupt(hcr: HcrEl2, lines: VirtualLines, pstate: PState) -> Op
     }
 }
 
+/// What virtual interrupts depend on with FEAT_NMI.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct VirtualPriority {
+    /// `HCRX_EL2`, whose VINMI and VFNMI give superpriority to what HCR_EL2.VI and VF make pending; 0 where it is not
+    /// in effect.
+    pub hcrx: HcrxEl2,
+    /// `SCTLR_EL1`: NMI and SPINTMASK.
+    pub sctlr: SctlrEl1,
+    /// The interrupt that the virtual CPU interface signals has superpriority.
+    pub line: bool,
+}
+
+/// Returns the virtual interrupt to take to EL1 as [`virtual_interrupt`] does, with superpriority. CHOICE: of several
+/// that are not masked the order is FIQ, IRQ, SError, with superpriority or without. FEAT_NMI.
+#[must_use]
+pub fn virtual_interrupt_by_priority(
+    hcr: HcrEl2,
+    lines: VirtualLines,
+    pstate: PState,
+    priority: VirtualPriority,
+) -> Option<Kind> {
+    if pstate.el() > ExceptionLevel::El1 {
+        return None;
+    }
+    let VirtualPriority { hcrx, sctlr, line } = priority;
+    let pending = pending(hcr, lines);
+    let candidates = [
+        (Kind::Fiq, pending.fiq, hcr.vf() && hcrx.vfnmi() || lines.fiq && line),
+        (Kind::Irq, pending.irq, hcr.vi() && hcrx.vinmi() || lines.irq && line),
+        (Kind::SError, pending.serror, false),
+    ];
+    candidates.into_iter().find_map(|(kind, pending, superpriority)| {
+        let masked = is_masked(kind, pstate, ExceptionLevel::El1, sctlr, superpriority);
+        (pending && !masked).then_some(kind)
+    })
+}
+
 /// Whether a virtual interrupt ends a WFI: pending is enough, PSTATE does not matter. Arm ARM, "Wait for Interrupt".
 #[must_use]
 pub fn wakes_from_wfi(hcr: HcrEl2, lines: VirtualLines) -> bool {
@@ -75,8 +112,9 @@ pub struct PhysicalLines {
 /// Whether PSTATE masks an interrupt to the current level or, from the host's EL0, to EL2; `sctlr` is that of the
 /// target. Arm ARM D1.3.6, "Asynchronous exception masking"; AArch64.AllIntMask.
 ///
-/// With SCTLR_ELx.NMI superpriority passes I and F, but neither ALLINT nor, at that level on its own stack pointer,
-/// SPINTMASK; these two also hold back interrupts without it. SErrors have A alone.
+/// With SCTLR_ELx.NMI superpriority passes I and F, but at the target's own level neither ALLINT nor, on its own stack
+/// pointer, SPINTMASK; these two also hold back interrupts without it. They do not count below that level (Arm ARM,
+/// ALLINT). SErrors have A alone.
 #[must_use]
 pub fn is_masked(
     kind: Kind,
@@ -94,8 +132,8 @@ pub fn is_masked(
     if !sctlr.nmi() {
         return own;
     }
-    let on_own_stack = pstate.el() == target && pstate.stack_pointer() == StackPointer::SpElx;
-    let all = pstate.allint() || sctlr.spintmask() && on_own_stack;
+    let on_own_stack = pstate.stack_pointer() == StackPointer::SpElx;
+    let all = pstate.el() == target && (pstate.allint() || sctlr.spintmask() && on_own_stack);
     all || own && !superpriority
 }
 
@@ -186,6 +224,9 @@ mod tests {
             (NMI | SPINTMASK, 0x4, false, false),
             (NMI | SPINTMASK, I | 0x4, true, false),
             (NMI | SPINTMASK, 0x0, false, false),
+            // At EL0, below the target, ALLINT does not count.
+            (NMI, ALLINT, false, false),
+            (NMI, ALLINT | I, true, false),
         ];
         for (sctlr, pstate, plain, superior) in CASES {
             let masked = |superpriority| {
@@ -200,6 +241,48 @@ mod tests {
         assert!(serror(0x105) && !serror(0x2005), "SErrors have A alone");
         assert!(is_masked(Kind::Fiq, PState::from_bits(0x45), ExceptionLevel::El1, SctlrEl1::new(), false));
         assert!(!is_masked(Kind::Fiq, PState::from_bits(0x85), ExceptionLevel::El1, SctlrEl1::new(), false));
+    }
+
+    #[test]
+    fn a_virtual_interrupt_with_superpriority_passes_i_and_f() {
+        const NMI: u64 = 1 << 61;
+        const SPINTMASK: u64 = 1 << 62;
+        const VI: u64 = 1 << 7;
+        const VF: u64 = 1 << 6;
+        const VINMI: u64 = 1 << 7;
+        const VFNMI: u64 = 1 << 8;
+        const ALLINT: u64 = 1 << 13;
+        // HCR, HCRX, SCTLR, PSTATE.
+        type Case = (&'static str, u64, u64, u64, u64, Option<Kind>);
+        const CASES: &[Case] = &[
+            ("I masks", ROUTED | VI, 0, NMI, 0x85, None),
+            ("VINMI passes I", ROUTED | VI, VINMI, NMI, 0x85, Some(Kind::Irq)),
+            ("VINMI without SCTLR.NMI", ROUTED | VI, VINMI, 0, 0x85, None),
+            ("VFNMI is not for IRQ", ROUTED | VI, VFNMI, NMI, 0x85, None),
+            ("VFNMI passes F", ROUTED | VF, VFNMI, NMI, 0x45, Some(Kind::Fiq)),
+            ("ALLINT masks", ROUTED | VI, VINMI, NMI, ALLINT | 0x5, None),
+            ("SPINTMASK masks on SP_EL1", ROUTED | VI, VINMI, NMI | SPINTMASK, 0x5, None),
+            ("but not on SP_EL0", ROUTED | VI, VINMI, NMI | SPINTMASK, 0x84, Some(Kind::Irq)),
+            ("nor at EL0", ROUTED | VI, VINMI, NMI | SPINTMASK, ALLINT | 0x80, Some(Kind::Irq)),
+            ("VINMI alone makes nothing pending", ROUTED, VINMI, NMI, 0x5, None),
+            ("SError has A alone", ROUTED | 0x100, 0, NMI, ALLINT | 0x5, Some(Kind::SError)),
+            ("TGE", ROUTED | VI | 1 << 27, VINMI, NMI, 0x0, None),
+            ("at EL2", ROUTED | VI, VINMI, NMI, 0x9, None),
+        ];
+        for (name, hcr, hcrx, sctlr, pstate, want) in CASES {
+            let priority = VirtualPriority {
+                hcrx: HcrxEl2::from_bits(*hcrx),
+                sctlr: SctlrEl1::from_bits(*sctlr),
+                line: false,
+            };
+            let (hcr, pstate) = (HcrEl2::from_bits(*hcr), PState::from_bits(*pstate));
+            assert_eq!(virtual_interrupt_by_priority(hcr, NONE, pstate, priority), *want, "{name}");
+        }
+        let line = VirtualPriority { line: true, sctlr: SctlrEl1::from_bits(NMI), ..Default::default() };
+        let masked = PState::from_bits(0xc5);
+        let routed = HcrEl2::from_bits(ROUTED);
+        assert_eq!(virtual_interrupt_by_priority(routed, IRQ, masked, line), Some(Kind::Irq));
+        assert_eq!(virtual_interrupt_by_priority(routed, FIQ, masked, line), Some(Kind::Fiq));
     }
 
     #[test]

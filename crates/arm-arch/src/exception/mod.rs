@@ -32,10 +32,11 @@ mod route;
 pub use cause::{Cause, Kind};
 pub use entry::{Entered, EntryState, ExceptionLock, enter, vector_offset};
 pub use interrupt::{
-    PhysicalLines, VirtualLines, is_masked, physical_interrupt, virtual_interrupt, wakes_from_wfi,
+    PhysicalLines, VirtualLines, VirtualPriority, is_masked, physical_interrupt, virtual_interrupt,
+    virtual_interrupt_by_priority, wakes_from_wfi,
 };
 pub use ret::{
-    ReturnLimits, ReturnState, Returned, branch_address, eret, eret_within, is_illegal_return,
-    is_pc_misaligned, is_sp_misaligned,
+    ReturnLimits, ReturnState, Returned, branch_address, branch_address_el2, eret, eret_within,
+    is_illegal_return, is_pc_misaligned, is_sp_misaligned,
 };
 pub use route::{InterruptRoute, Route, Routing, ScrEl3, Synchronous};

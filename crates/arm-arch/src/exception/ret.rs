@@ -148,6 +148,20 @@ pub const fn branch_address(target: u64, tcr: TcrEl1) -> u64 {
     if ignored { bits::sign_extend(target, 56) } else { target }
 }
 
+/// Returns the address that a branch or return to EL2 goes to: with HCR_EL2.E2H as for EL1, else TBI and TBID of
+/// `TCR_EL2` clear the top byte. [`eret`] leaves that to its caller. Arm ARM, AArch64.BranchAddr.
+#[must_use]
+pub const fn branch_address_el2(target: u64, tcr_el2: u64, hcr: HcrEl2) -> u64 {
+    let (tbi, tbid) = (bits::bit(tcr_el2, 20), bits::bit(tcr_el2, 29));
+    if hcr.e2h() {
+        branch_address(target, TcrEl1::from_bits(tcr_el2))
+    } else if tbi && !tbid {
+        target & bits::mask(56)
+    } else {
+        target
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,6 +247,23 @@ mod tests {
         for (name, tcr, elr, want) in CASES {
             let state = ReturnState { elr: *elr, tcr: TcrEl1::from_bits(*tcr), ..state(0x3c5, 0) };
             assert_eq!(eret(&state).pc, *want, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_top_byte_at_el2_is_of_one_range_or_of_two() {
+        const TAGGED: u64 = 0xab80_0000_0000_1000;
+        let e2h = HcrEl2::new().with_e2h(true);
+        let cases: &[(&str, u64, HcrEl2, u64)] = &[
+            ("TBI is 0", 0, HcrEl2::new(), TAGGED),
+            ("TBI", 1 << 20, HcrEl2::new(), 0x0080_0000_0000_1000),
+            ("TBI and TBID", 1 << 20 | 1 << 29, HcrEl2::new(), TAGGED),
+            ("E2H, TBI1", 1 << 38, e2h, 0xff80_0000_0000_1000),
+            ("E2H, TBI0", 1 << 37, e2h, TAGGED),
+            ("E2H has no TBI", 1 << 20, e2h, TAGGED),
+        ];
+        for (name, tcr, hcr, want) in cases {
+            assert_eq!(branch_address_el2(TAGGED, *tcr, *hcr), *want, "{name}");
         }
     }
 
