@@ -57,17 +57,20 @@ fn registers(nested: bool, first_ha: u64, second_ha: u64) -> Registers {
     }
 }
 
+/// A name, registers, and what is written where.
+type Case = (&'static str, Registers, &'static [(u64, u64)]);
+
 #[test]
 fn maintenance_sets_the_access_flag_only_where_hardware_manages_it() {
-    let first = (0x4000_0000, 0x741);
-    let second = (0x5000_0000, 0x7fd);
-    let cases: [(&str, Registers, &[(u64, u64)]); 6] = [
+    const FIRST: (u64, u64) = (0x4000_0000, 0x741);
+    const SECOND: (u64, u64) = (0x5000_0000, 0x7fd);
+    let cases: [Case; 6] = [
         ("stage 1, HA 0", registers(false, 0, 0), &[]),
-        ("stage 1, HA 1", registers(false, 1, 0), &[first]),
+        ("stage 1, HA 1", registers(false, 1, 0), &[FIRST]),
         ("both, HA 0", registers(true, 0, 0), &[]),
-        ("both, HA of stage 1", registers(true, 1, 0), &[first]),
-        ("both, HA of stage 2", registers(true, 0, 1), &[second]),
-        ("both, HA 1", registers(true, 1, 1), &[first, second]),
+        ("both, HA of stage 1", registers(true, 1, 0), &[FIRST]),
+        ("both, HA of stage 2", registers(true, 0, 1), &[SECOND]),
+        ("both, HA 1", registers(true, 1, 1), &[FIRST, SECOND]),
     ];
     for (name, registers, want) in cases {
         let translator = Translator::new(Regime::El1And0, &registers, &Implementation::ALL);
