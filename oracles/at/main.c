@@ -1,4 +1,4 @@
-// Translation oracle, C part: for each case loads the registers of the EL1 and EL2 regimes, stores descriptors, asks
+// Translation oracle, C part: for each case loads the registers of all regimes, stores descriptors, asks
 // its queries by AT, and clears the descriptors again. README.md has the formats.
 typedef unsigned long u64;
 #define IN_BASE     0x60000000UL
@@ -46,9 +46,21 @@ static u64 semihosting(u64 op, void *arg)
     X(24, S3_4_C2_C6_0)     /* VSTTBR_EL2 */ \
     X(25, S3_4_C10_C2_5)    /* S2PIR_EL2 */
 #define PAN_WORD 26
-#define REGISTER_WORDS 27
+#define SCTLR_EL3_WORD 27
+#define REGISTER_WORDS 33
 
-/* By position in AtOperation::ALL. Those of EL3 are not asked: the program itself runs there. */
+/* Those of the program's own regime, in which nothing is translated but while it asks. SCTLR_EL3 is not among them. */
+#define REGISTERS_EL3(X) \
+    X(28, S3_6_C2_C0_2)     /* TCR_EL3 */ \
+    X(29, S3_6_C2_C0_0)     /* TTBR0_EL3 */ \
+    X(30, S3_6_C10_C2_0)    /* MAIR_EL3 */ \
+    X(31, S3_6_C10_C1_1)    /* MAIR2_EL3 */ \
+    X(32, S3_6_C10_C2_3)    /* PIR_EL3 */
+
+/* start.S: AT with SCTLR_EL3 as given, and PAR_EL1 after it. */
+extern u64 at_s1e3r(u64 address, u64 sctlr), at_s1e3w(u64 address, u64 sctlr), at_s1e3a(u64 address, u64 sctlr);
+
+/* By position in AtOperation::ALL, those of EL3 aside. */
 #define OPERATIONS(X) \
     X(0, "#0, c7, c8, #0")      /* S1E1R */ \
     X(1, "#0, c7, c8, #1")      /* S1E1W */ \
@@ -69,6 +81,7 @@ static void set_registers(const u64 *values)
 {
 #define X(n, name) __asm__ volatile("msr " #name ", %0" :: "r"(values[n]) : "memory");
     REGISTERS(X)
+    REGISTERS_EL3(X)
 #undef X
     if (values[PAN_WORD])
         __asm__ volatile(".inst 0xd500419f");   /* msr pan, #1 */
@@ -76,10 +89,13 @@ static void set_registers(const u64 *values)
         __asm__ volatile(".inst 0xd500409f");   /* msr pan, #0 */
 }
 
-static u64 translate(u64 operation, u64 address)
+static u64 translate(u64 operation, u64 address, u64 sctlr_el3)
 {
     u64 par;
     switch (operation) {
+    case 10: return at_s1e3r(address, sctlr_el3);
+    case 11: return at_s1e3w(address, sctlr_el3);
+    case 12: return at_s1e3a(address, sctlr_el3);
 #define X(n, sys) case n: __asm__ volatile("sys " sys ", %0" :: "r"(address) : "memory"); break;
     OPERATIONS(X)
 #undef X
@@ -116,10 +132,10 @@ void main(void)
         for (u64 i = 0; i < writes; i++)
             *(volatile u64 *)memory[2 * i] = memory[2 * i + 1];
         set_registers(registers);
-        __asm__ volatile("dsb sy; isb; tlbi alle1; tlbi alle2; dsb sy; isb" ::: "memory");
+        __asm__ volatile("dsb sy; isb; tlbi alle1; tlbi alle2; tlbi alle3; dsb sy; isb" ::: "memory");
         for (; queries; queries--, p += 2) {
             syndrome = 0;
-            *o++ = translate(p[0], p[1]);
+            *o++ = translate(p[0], p[1], registers[SCTLR_EL3_WORD]);
             *o++ = syndrome;
         }
         for (u64 i = 0; i < writes; i++)

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use testkit::at::ask::{ask_case, describe, lines};
 use testkit::at::case::REGISTER_NAMES;
-use testkit::at::differences::{Explainer, Explanation, same};
-use testkit::at::generate::case;
+use testkit::at::differences::{Explainer, Explanation, same, tells_space};
+use testkit::at::generate::{World, case};
 use testkit::at::qemu::Qemu;
 use testkit::at::sample::Writer;
 use testkit::at::{Answer, Case, Query};
 
 const USAGE: &str = "\
 usage: cargo xtask oracle at [OPTIONS]
+  --world W      regimes of EL1 and EL2: non-secure (default) or secure; that of EL3: el3
   --cases N      queries, in all shards together (default 100000)
   --seed S       0x... or decimal (default 1)
   --shard I/N    only part I of N, from 1 (default 1/1)
@@ -29,18 +30,21 @@ const BATCH: u64 = 4000;
 const LISTED: &str = "listed differences";
 const UNEXPLAINED: &str = "unexplained differences";
 const ASTRAY: &str = "left out: walks to the program or a device";
+const WITHOUT_EL2: &str = "left out: Non-secure tables without Secure EL2 (B18)";
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let Some(options) = Options::read(arguments, USAGE)? else { return Ok(()) };
+    let (world, arguments) = world(arguments)?;
+    let Some(options) = Options::read(&arguments, USAGE)? else { return Ok(()) };
     let program = match &options.qemu {
         Some(program) => program.clone(),
         None => emulator::program("qemu-system-aarch64")?,
     };
     let version = emulator::version(&program)?;
-    println!("{version}; seed {:#x}, shard {}", options.seed, options.share);
+    let (name, world) = world;
+    println!("{version}; {name}, seed {:#x}, shard {}", options.seed, options.share);
     let scratch = shell::target().join(format!("oracle/at-{}", std::process::id()));
     let qemu = Qemu { program, monitor: monitor()?, scratch: scratch.clone() };
-    let mut progress = Progress::start(&options, "queries")?;
+    let mut progress = Progress::start(&options, &format!("{name} queries"))?;
     let mut writer = options.store.as_ref().map(|_| Writer::new(&version));
     let Share { part, of } = options.share;
     let mut batch = progress.next;
@@ -49,7 +53,8 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         let first = (batch * of + part - 1) * BATCH;
         // The last batch is as small as it can be: a case has fifteen queries.
         let rest = (options.share.of_total(options.cases) - progress.done).div_ceil(15);
-        let cases: Vec<Case> = (first..first + BATCH.min(rest)).map(|n| case(options.seed, n)).collect();
+        let cases: Vec<Case> =
+            (first..first + BATCH.min(rest)).map(|n| case(world, options.seed, n)).collect();
         let replies = qemu.run(&cases)?;
         let explainer = Explainer::new(replies.implementation);
         for (number, (case, answers)) in (first..).zip(cases.iter().zip(&replies.answers)) {
@@ -62,7 +67,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
                 };
                 progress.count(&format!("answer: {}", describe(ours)));
                 progress.count(&format!("asked: {} of {}", query.operation().0, regime(case, query)));
-                if same(ours, theirs, false) {
+                if same(ours, theirs, tells_space(case, query)) {
                     agreed.push((query, theirs));
                     continue;
                 }
@@ -72,6 +77,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
                         progress.count(LISTED);
                     }
                     Explanation::Astray => progress.count(ASTRAY),
+                    Explanation::WithoutEl2 => progress.count(WITHOUT_EL2),
                     Explanation::None => {
                         progress.count(UNEXPLAINED);
                         if progress.shown < options.show {
@@ -115,16 +121,32 @@ fn monitor() -> Result<PathBuf, String> {
 }
 
 /// Returns the regime that answers, by the controls alone.
-fn regime(case: &Case, query: Query) -> &'static str {
-    let hcr = case.registers[1];
+fn regime(case: &Case, query: Query) -> String {
+    if query.is_of_el3() {
+        return "EL3".into();
+    }
+    let hcr = case.hcr();
     let (e2h, tge) = (hcr >> 34 & 1 == 1, hcr >> 27 & 1 == 1);
     let (name, _) = query.operation();
-    match (name.starts_with("S1E2"), e2h, tge) {
+    let regime = match (name.starts_with("S1E2"), e2h, tge) {
         (true, false, _) => "EL2",
         (true, true, _) | (false, true, true) => "EL2&0",
         _ if hcr & 1 == 1 => "EL1&0 with stage 2",
         _ => "EL1&0",
-    }
+    };
+    format!("{}{regime}", if case.is_secure() { "Secure " } else { "" })
+}
+
+/// Takes the world out of the options.
+fn world(arguments: &[String]) -> Result<((&'static str, World), Vec<String>), String> {
+    let mut rest = arguments.to_vec();
+    let Some(at) = rest.iter().position(|argument| argument == "--world") else {
+        return Ok((World::ALL[0], rest));
+    };
+    rest.remove(at);
+    let name = if at < rest.len() { rest.remove(at) } else { String::new() };
+    let world = World::ALL.into_iter().find(|(known, _)| *known == name);
+    world.map(|world| (world, rest)).ok_or_else(|| format!("no such world: '{name}'\n{USAGE}"))
 }
 
 fn report(seed: u64, number: u64, case: &Case, query: Query, (ours, theirs): (Answer, Answer)) {

@@ -99,7 +99,7 @@ pub struct Progress {
     pub next: u64,
     pub shown: u64,
     counts: BTreeMap<String, u64>,
-    what: &'static str,
+    what: String,
     file: Option<PathBuf>,
     identity: String,
     total: u64,
@@ -110,15 +110,15 @@ pub struct Progress {
 
 impl Progress {
     /// Starts, or goes on from a file that an earlier run of the same seed and shard has left.
-    pub fn start(options: &Options, what: &'static str) -> Result<Self, String> {
+    pub fn start(options: &Options, what: &str) -> Result<Self, String> {
         let mut progress = Self {
             done: 0,
             next: 0,
             shown: 0,
             counts: BTreeMap::new(),
-            what,
+            what: what.into(),
             file: options.resume.clone(),
-            identity: format!("seed {:#x} shard {}", options.seed, options.share),
+            identity: format!("{what}: seed {:#x} shard {}", options.seed, options.share),
             total: options.share.of_total(options.cases),
             start: Instant::now(),
             before: 0,

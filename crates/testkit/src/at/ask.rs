@@ -4,7 +4,7 @@ use super::case::{Answer, Case, MEMORY_END, Query, STAGE_1_TABLES};
 use arm_arch::{ExceptionLevel, Pa, Va};
 use mmu_xlate::TableMemory;
 use mmu_xlate::vmsa::{
-    AtContext, AtOperation, AtOutcome, Fault, Implementation, Recorder, Registers, Step, at,
+    AtContext, AtExecution, AtOperation, Fault, Implementation, Recorder, Registers, Step, execute_at,
 };
 use std::collections::BTreeMap;
 
@@ -60,9 +60,11 @@ pub fn ask<M: TableMemory<Pa>>(
 ) -> Result<Answer, M::Error> {
     let context = AtContext { el: ExceptionLevel::El3, pan };
     let (_, operation): (_, AtOperation) = query.operation();
-    Ok(match at(operation, Va::new(query.va), context, machine, memory, trace)? {
-        AtOutcome::Par(par) => Answer::Par(par as u64),
-        AtOutcome::Abort(fault, _) => abort(&fault),
+    Ok(match execute_at((operation, 0), Va::new(query.va), context, machine, memory, trace)? {
+        AtExecution::Par(par) => Answer::Par(par as u64),
+        AtExecution::Abort { fault, .. } => abort(&fault),
+        AtExecution::Undefined { .. } => Answer::Exception(0, 0),
+        AtExecution::Trapped { .. } => Answer::Exception(0x18, 0),
     })
 }
 

@@ -4,7 +4,7 @@ use mmu_xlate::vmsa::{AtOperation, Registers, Stage1Registers};
 use std::collections::BTreeMap;
 
 /// Words of registers in a case.
-pub const REGISTER_WORDS: usize = 27;
+pub const REGISTER_WORDS: usize = 33;
 
 /// Positions in [`Case::registers`], as `oracles/at/README.md` has them.
 #[expect(missing_docs, reason = "the manual's names")]
@@ -36,6 +36,12 @@ pub mod register {
     pub const VSTTBR_EL2: usize = 24;
     pub const S2PIR_EL2: usize = 25;
     pub const PAN: usize = 26;
+    pub const SCTLR_EL3: usize = 27;
+    pub const TCR_EL3: usize = 28;
+    pub const TTBR0_EL3: usize = 29;
+    pub const MAIR_EL3: usize = 30;
+    pub const MAIR2_EL3: usize = 31;
+    pub const PIR_EL3: usize = 32;
 }
 
 /// Their names, in order.
@@ -67,12 +73,22 @@ pub const REGISTER_NAMES: [&str; REGISTER_WORDS] = [
     "VSTTBR_EL2",
     "S2PIR_EL2",
     "PAN",
+    "SCTLR_EL3",
+    "TCR_EL3",
+    "TTBR0_EL3",
+    "MAIR_EL3",
+    "MAIR2_EL3",
+    "PIR_EL3",
 ];
 
 /// Where descriptors of stage 1 lie, in physical memory.
 pub const STAGE_1_TABLES: u64 = 0xc000_0000;
 /// Where descriptors of stage 2 lie.
 pub const STAGE_2_TABLES: u64 = 0xe000_0000;
+/// Distance of those for Non-secure addresses, in Secure state.
+pub const NON_SECURE_TABLES: u64 = 0x1000_0000;
+/// Where the program's vectors and all of it that runs with the MMU on lie, in 4 KiB.
+pub const PROGRAM: u64 = 0x4020_0000;
 /// The end of memory: nothing lies from here on.
 pub const MEMORY_END: u64 = 0x1_0000_0000;
 
@@ -86,6 +102,12 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether it asks for the regime of EL3.
+    #[must_use]
+    pub const fn is_of_el3(self) -> bool {
+        matches!(self.operation, 10..=12)
+    }
+
     /// Returns the operation and its name.
     #[must_use]
     pub fn operation(self) -> (&'static str, AtOperation) {
@@ -133,9 +155,19 @@ impl Case {
             pire0: r(register::PIRE0_EL2),
             por: 0,
         };
+        let el3 = Stage1Registers {
+            sctlr: r(register::SCTLR_EL3),
+            tcr: r(register::TCR_EL3),
+            ttbr0: r(register::TTBR0_EL3).into(),
+            mair: r(register::MAIR_EL3),
+            mair2: r(register::MAIR2_EL3),
+            pir: r(register::PIR_EL3),
+            ..Stage1Registers::default()
+        };
         Registers {
             el1,
             el2,
+            el3,
             hcr_el2: r(register::HCR_EL2),
             hcrx_el2: r(register::HCRX_EL2),
             scr_el3: r(register::SCR_EL3),
@@ -146,6 +178,24 @@ impl Case {
             s2pir_el2: r(register::S2PIR_EL2),
             ..Registers::default()
         }
+    }
+
+    /// Whether EL2 and below are in Secure state.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.registers[register::SCR_EL3] & 1 == 0
+    }
+
+    /// Whether EL2 is enabled in that state.
+    #[must_use]
+    pub const fn has_el2(&self) -> bool {
+        !self.is_secure() || self.registers[register::SCR_EL3] >> 18 & 1 == 1
+    }
+
+    /// Returns `HCR_EL2`, 0 where EL2 is not enabled.
+    #[must_use]
+    pub const fn hcr(&self) -> u64 {
+        if self.has_el2() { self.registers[register::HCR_EL2] } else { 0 }
     }
 
     /// Whether `PSTATE.PAN` is set.

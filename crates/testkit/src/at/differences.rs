@@ -3,11 +3,13 @@
 
 use super::ask::{OutOfBounds, Trace, ask};
 use super::attributes::{Inputs, Second, attributes};
-use super::case::{Answer, Case, MEMORY_END, Query, STAGE_1_TABLES, STAGE_2_TABLES, register as r};
+use super::case::{
+    Answer, Case, MEMORY_END, NON_SECURE_TABLES, Query, STAGE_1_TABLES, STAGE_2_TABLES, register as r,
+};
 use super::geometry::{Geometry, ones};
 use arm_arch::Pa;
 use mmu_xlate::TableMemory;
-use mmu_xlate::vmsa::{AtOperation, DescriptorKind, Implementation, Registers, Stage, Step};
+use mmu_xlate::vmsa::{AtOperation, DescriptorKind, Implementation, Registers, Stage, Stage1Registers, Step};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -38,8 +40,6 @@ pub enum Difference {
     Transient,
     /// B11.
     Tge,
-    /// B13.
-    AddressOnly,
     /// B14.
     ShareabilityOfStage1,
     /// C1.
@@ -58,6 +58,8 @@ pub enum Difference {
     PtwAlone,
     /// B16.
     NestedPan,
+    /// B17.
+    SecureIndirect,
 }
 
 use Difference as D;
@@ -77,7 +79,6 @@ impl Difference {
         (D::PtwLevel, "B8"),
         (D::Transient, "B9"),
         (D::Tge, "B11"),
-        (D::AddressOnly, "B13"),
         (D::ShareabilityOfStage1, "B14"),
         (D::Contiguous, "C1"),
         (D::ReservedShareability, "C2"),
@@ -87,6 +88,7 @@ impl Difference {
         (D::ReservedIndirect, "C7"),
         (D::PtwAlone, "B15"),
         (D::NestedPan, "B16"),
+        (D::SecureIndirect, "B17"),
     ];
 }
 
@@ -99,12 +101,12 @@ const OF_WALK: [D; 13] = [
     D::Dirty,
     D::PtwLevel,
     D::Tge,
-    D::AddressOnly,
     D::Contiguous,
     D::LowBits,
     D::ReservedIndirect,
     D::PtwAlone,
     D::NestedPan,
+    D::SecureIndirect,
 ];
 /// What changes the attributes it ends with.
 const OF_ATTRIBUTES: [D; 9] = [
@@ -191,6 +193,12 @@ pub fn same(one: Answer, other: Answer, secure: bool) -> bool {
     }
 }
 
+/// Whether `PAR_EL1.NS` of a mapping has a meaning: in Secure state, in which EL3 is as well.
+#[must_use]
+pub const fn tells_space(case: &Case, query: Query) -> bool {
+    case.is_secure() || query.is_of_el3()
+}
+
 impl Explainer {
     /// Starts with what a machine has.
     #[must_use]
@@ -215,7 +223,8 @@ impl Explainer {
             };
             match (answer, theirs) {
                 (Answer::Par(ours), Answer::Par(par)) if (ours | par) & 1 == 0 => {
-                    if (ours ^ par) & 0x000f_ffff_ffff_f000 != 0 {
+                    let space = if tells_space(case, query) { 1 << 9 } else { 0 };
+                    if (ours ^ par) & (0x000f_ffff_ffff_f000 | space) != 0 {
                         continue;
                     }
                     let Some(inputs) = view.inputs(&trace, set) else { continue };
@@ -225,11 +234,15 @@ impl Explainer {
                         return Explanation::By(set.union(*more));
                     }
                 }
-                _ if same(answer, theirs, false) => return Explanation::By(set),
+                _ if same(answer, theirs, tells_space(case, query)) => return Explanation::By(set),
                 _ => {}
             }
         }
-        if astray { Explanation::Astray } else { Explanation::None }
+        match (astray, view.meets_tables_without_el2(trace)) {
+            (true, _) => Explanation::Astray,
+            (false, true) => Explanation::WithoutEl2,
+            (false, false) => Explanation::None,
+        }
     }
 
     /// Returns what the walker answers with each difference alone, to see why none explains an answer.
@@ -252,6 +265,8 @@ pub enum Explanation {
     By(Set),
     /// QEMU may have read what is not in the case: the program, or a device.
     Astray,
+    /// B18: the condition is met; what QEMU makes of it is not modelled.
+    WithoutEl2,
     /// There is none.
     None,
 }
@@ -264,6 +279,64 @@ struct Shape {
     pie: bool,
 }
 
+/// Whose stage 1 answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    El1,
+    El2,
+    El3,
+}
+
+impl Owner {
+    fn of(case: &Case, query: Query) -> Self {
+        let (_, operation) = query.operation();
+        let (e2h, tge) = (case.hcr() >> 34 & 1 == 1, case.hcr() >> 27 & 1 == 1);
+        match operation {
+            AtOperation::S1E3R | AtOperation::S1E3W | AtOperation::S1E3A => Self::El3,
+            AtOperation::S1E2R | AtOperation::S1E2W | AtOperation::S1E2A => Self::El2,
+            _ if e2h && tge => Self::El2,
+            _ => Self::El1,
+        }
+    }
+
+    const fn registers(self, all: &Registers) -> &Stage1Registers {
+        match self {
+            Self::El1 => &all.el1,
+            Self::El2 => &all.el2,
+            Self::El3 => &all.el3,
+        }
+    }
+
+    const fn registers_mut(self, all: &mut Registers) -> &mut Stage1Registers {
+        match self {
+            Self::El1 => &mut all.el1,
+            Self::El2 => &mut all.el2,
+            Self::El3 => &mut all.el3,
+        }
+    }
+
+    /// Whether TCR has the form with two ranges.
+    const fn has_two_ranges(self, case: &Case) -> bool {
+        match self {
+            Self::El1 => true,
+            Self::El2 => case.hcr() >> 34 & 1 == 1,
+            Self::El3 => false,
+        }
+    }
+
+    /// Returns PIE and AIE.
+    const fn extensions(self, case: &Case) -> (bool, bool) {
+        let r = &case.registers;
+        let (tcr2, pie, aie) = match self {
+            Self::El1 if r[r::HCRX_EL2] >> 14 & 1 == 0 && case.has_el2() => return (false, false),
+            Self::El1 => (r[r::TCR2_EL1], 1, 4),
+            Self::El2 => (r[r::TCR2_EL2], 1, 4),
+            Self::El3 => (r[r::TCR_EL3], 35, 37),
+        };
+        (tcr2 >> pie & 1 == 1, tcr2 >> aie & 1 == 1)
+    }
+}
+
 /// A query with what its explanation needs to know.
 #[derive(Debug)]
 struct View<'c> {
@@ -271,10 +344,10 @@ struct View<'c> {
     query: Query,
     registers: Registers,
     operation: AtOperation,
-    /// The regime of EL2 answers.
-    of_el2: bool,
+    owner: Owner,
     first: Shape,
-    second: Shape,
+    /// Of the state's own addresses, and of Non-secure ones in Secure state.
+    second: [Shape; 2],
     /// Where the walk read descriptors of stage 1, wherever they are.
     of_stage_1: HashSet<u64>,
 }
@@ -283,13 +356,10 @@ impl<'c> View<'c> {
     fn of(case: &'c Case, query: Query, implementation: &Implementation, trace: &Trace) -> Self {
         let registers = case.typed();
         let (_, operation) = query.operation();
-        let hcr = case.registers[r::HCR_EL2];
-        let (e2h, tge) = (hcr >> 34 & 1 == 1, hcr >> 27 & 1 == 1);
-        let names_el2 = matches!(operation, AtOperation::S1E2R | AtOperation::S1E2W | AtOperation::S1E2A);
-        let of_el2 = names_el2 || e2h && tge;
-        let own = if of_el2 { &registers.el2 } else { &registers.el1 };
+        let owner = Owner::of(case, query);
+        let own = owner.registers(&registers);
         let high = query.va >> 55 & 1 == 1;
-        let double = !of_el2 || e2h;
+        let double = owner.has_two_ranges(case);
         let tcr = own.tcr;
         let granule = match (double && high, if double && high { tcr >> 30 & 3 } else { tcr >> 14 & 3 }) {
             (false, 1) | (true, 3) => 16,
@@ -304,51 +374,76 @@ impl<'c> View<'c> {
             start: 0,
             output: [32, 36, 40, 42, 44, 48, 52, 52][ps as usize].min(u32::from(implementation.pa_bits)),
         };
-        let tcr2_counts = case.registers[r::HCRX_EL2] >> 14 & 1 == 1 || of_el2;
         let first = Shape {
             geometry: shape(granule, ps, ds),
             big_endian: own.sctlr >> 25 & 1 == 1,
-            pie: own.tcr2 >> 1 & 1 == 1 && tcr2_counts && implementation.s1pie,
+            pie: owner.extensions(case).0 && implementation.s1pie,
         };
         let vtcr = registers.vtcr_el2;
-        let granule = match vtcr >> 14 & 3 {
-            1 => 16,
-            2 => 14,
-            _ => 12,
+        let second = |own: u64| {
+            let granule = match own >> 14 & 3 {
+                1 => 16,
+                2 => 14,
+                _ => 12,
+            };
+            Shape {
+                geometry: shape(granule, vtcr >> 16 & 7, vtcr >> 32 & 1),
+                big_endian: registers.el2.sctlr >> 25 & 1 == 1,
+                pie: vtcr >> 36 & 1 == 1 && implementation.s2pie,
+            }
         };
-        let second = Shape {
-            geometry: shape(granule, vtcr >> 16 & 7, vtcr >> 32 & 1),
-            big_endian: registers.el2.sctlr >> 25 & 1 == 1,
-            pie: vtcr >> 36 & 1 == 1 && implementation.s2pie,
-        };
+        let second = [second(if case.is_secure() { registers.vstcr_el2 } else { vtcr }), second(vtcr)];
         let of_stage_1 = stage_1_descriptors(trace);
-        Self { case, query, registers, operation, of_el2, first, second, of_stage_1 }
+        Self { case, query, registers, operation, owner, first, second, of_stage_1 }
     }
 
     /// Whether the controls that a set of differences is about are as they must be.
     fn can_be(&self, set: Set) -> bool {
-        let hcr = self.case.registers[r::HCR_EL2];
+        let hcr = self.case.hcr();
+        let of_el1 = self.owner == Owner::El1;
         let writes = matches!(
             self.operation,
             AtOperation::S1E1W
                 | AtOperation::S1E0W
                 | AtOperation::S1E1WP
                 | AtOperation::S1E2W
+                | AtOperation::S1E3W
                 | AtOperation::S12E1W
                 | AtOperation::S12E0W
         );
         set.iter().all(|one| match one {
             D::Managed | D::Dirty => writes,
-            D::PtwLevel => hcr >> 2 & 1 == 1 && !self.of_el2,
-            D::PtwAlone => {
-                hcr >> 2 & 1 == 1 && hcr & (1 | 1 << 12) == 0 && !self.of_el2 && !self.is_two_stage()
+            D::PtwLevel => hcr >> 2 & 1 == 1 && of_el1,
+            D::PtwAlone => hcr >> 2 & 1 == 1 && hcr & (1 | 1 << 12) == 0 && of_el1 && !self.is_two_stage(),
+            D::NestedPan => {
+                hcr >> 42 & 3 == 3 && self.owner == Owner::El2 && self.case.pan() && self.honours_pan()
             }
-            D::NestedPan => hcr >> 42 & 3 == 3 && self.of_el2 && self.case.pan() && self.honours_pan(),
             D::ReservedIndirect => self.first.pie && self.case.pan() && self.honours_pan(),
             D::Tge => hcr >> 27 & 1 == 1 && hcr >> 34 & 1 == 0,
-            D::AddressOnly => matches!(self.operation, AtOperation::S1E1A | AtOperation::S1E2A),
+            D::SecureIndirect => self.case.is_secure() && of_el1 && self.second.iter().any(|s| s.pie),
             _ => true,
         })
+    }
+
+    /// Whether, in Secure state without Secure EL2, a table says that what follows is Non-secure while HCR_EL2 has VM or
+    /// DC: there QEMU asks stage 2 of Non-secure state.
+    fn meets_tables_without_el2(&self, trace: &Trace) -> bool {
+        let names_non_secure = |step: &Step| {
+            matches!(
+                step,
+                Step::Descriptor { stage: Stage::One, value, kind: DescriptorKind::Table, .. } if value >> 63 & 1 == 1
+            )
+        };
+        !self.case.has_el2()
+            && self.owner == Owner::El1
+            && self.case.registers[r::HCR_EL2] & (1 | 1 << 12) != 0
+            && trace.steps.iter().any(names_non_secure)
+    }
+
+    /// Returns the shape of the tables of stage 2 that an address lies in.
+    const fn second_at(&self, at: u64) -> &Shape {
+        let [own, non_secure] = &self.second;
+        if at & NON_SECURE_TABLES != 0 { non_secure } else { own }
     }
 
     const fn is_two_stage(&self) -> bool {
@@ -365,15 +460,15 @@ impl<'c> View<'c> {
     /// Asks with these differences; `None` where they do not apply.
     fn ask(&self, set: Set, implementation: &Implementation) -> Result<Option<(Answer, Trace)>, OutOfBounds> {
         let mut registers = self.registers;
-        let own = if self.of_el2 { &mut registers.el2 } else { &mut registers.el1 };
-        let double = !self.of_el2 || self.case.registers[r::HCR_EL2] >> 34 & 1 == 1;
+        let double = self.owner.has_two_ranges(self.case);
+        let own = self.owner.registers_mut(&mut registers);
         if set.has(D::Managed) {
             own.tcr &= !(1 << if double { 40 } else { 22 });
             registers.vtcr_el2 &= !(1 << 22);
         }
         if set.has(D::LargeLeaf) {
             // The descriptor's own field is checked by `seen`.
-            let own = if self.of_el2 { &mut registers.el2 } else { &mut registers.el1 };
+            let own = self.owner.registers_mut(&mut registers);
             widen(&mut own.tcr, if double { 32 } else { 16 });
         }
         if set.has(D::LargeLeaf2) {
@@ -384,26 +479,18 @@ impl<'c> View<'c> {
             registers.hcr_el2 &= !(1 << 27 | 1 << 2);
         }
         if set.has(D::ReservedIndirect) {
-            let own = if self.of_el2 { &mut registers.el2 } else { &mut registers.el1 };
+            let own = self.owner.registers_mut(&mut registers);
             own.pire0 = without_reserved(own.pire0);
         }
-        let mut query = self.query;
-        if set.has(D::AddressOnly) {
-            query.operation = match self.operation {
-                AtOperation::S1E1A => 0,
-                _ => 7,
-            };
+        if set.has(D::SecureIndirect) {
+            // Those of Non-secure addresses are made direct by `seen`.
+            registers.vtcr_el2 &= !(1 << 36);
         }
         let memory = Seen { view: self, set };
         let mut trace = Trace::default();
         let machine = (&registers, implementation);
         let pan = self.case.pan() && !set.has(D::NestedPan);
-        let answer = ask(query, pan, machine, &memory, &mut trace)?;
-        if set.has(D::AddressOnly)
-            && !matches!(answer, Answer::Par(par) if par & 1 == 1 && par >> 3 & 0xf == 2)
-        {
-            return Ok(None);
-        }
+        let answer = ask(self.query, pan, machine, &memory, &mut trace)?;
         if set.has(D::PtwAlone) {
             let reads = trace.steps.iter().any(|step| matches!(step, Step::Start { .. }));
             return Ok(reads.then_some((Answer::Par(PTW_PERMISSION), trace)));
@@ -418,7 +505,7 @@ impl<'c> View<'c> {
     fn without_level(&self, answer: Answer, trace: &Trace) -> Option<Answer> {
         let Answer::Par(par) = answer else { return None };
         let leaf = last(trace, Stage::Two)?;
-        let fwb = self.case.registers[r::HCR_EL2] >> 46 & 1 == 1;
+        let fwb = self.case.hcr() >> 46 & 1 == 1;
         let device = if fwb { leaf >> 4 & 1 == 0 } else { leaf >> 4 & 3 == 0 };
         let permission = par & 1 == 1 && par >> 3 & 0xf == 3 && par >> 8 & 3 == 3;
         (permission && device).then_some(Answer::Par(par & !(3 << 1)))
@@ -426,30 +513,26 @@ impl<'c> View<'c> {
 
     /// Returns what the attributes of a mapping follow from.
     fn inputs(&self, trace: &Trace, set: Set) -> Option<Inputs> {
-        let hcr = if set.has(D::Tge) {
-            self.case.registers[r::HCR_EL2] & !(1 << 27)
-        } else {
-            self.case.registers[r::HCR_EL2]
-        };
-        let own = if self.of_el2 { &self.registers.el2 } else { &self.registers.el1 };
-        let two_stage = self.is_two_stage() && !self.of_el2 && hcr & (1 | 1 << 12) != 0;
+        let hcr = if set.has(D::Tge) { self.case.hcr() & !(1 << 27) } else { self.case.hcr() };
+        let own = self.owner.registers(&self.registers);
+        let of_el1 = self.owner == Owner::El1;
+        let two_stage = self.is_two_stage() && of_el1 && hcr & (1 | 1 << 12) != 0;
         let (byte, sh, cached) = match last(trace, Stage::One) {
             Some(leaf) => {
                 let index = (leaf >> 2 & 7) as u32;
-                let tcr2_counts = self.case.registers[r::HCRX_EL2] >> 14 & 1 == 1 || self.of_el2;
-                let second_half = own.tcr2 >> 4 & 1 == 1 && tcr2_counts && leaf >> 59 & 1 == 1;
+                let second_half = self.owner.extensions(self.case).1 && leaf >> 59 & 1 == 1;
                 let mair = if second_half { own.mair2 } else { own.mair };
-                let high = self.query.va >> 55 & 1 == 1 && (!self.of_el2 || hcr >> 34 & 1 == 1);
+                let high = self.query.va >> 55 & 1 == 1 && self.owner.has_two_ranges(self.case);
                 let sh =
                     if self.first.geometry.ds { own.tcr >> if high { 28 } else { 12 } } else { leaf >> 8 };
                 ((mair >> (8 * index)) as u8, (sh & 3) as u8, own.sctlr >> 2 & 1 == 1)
             }
-            None if hcr >> 12 & 1 == 1 && !self.of_el2 => (0xff, 0, true),
+            None if hcr >> 12 & 1 == 1 && of_el1 => (0xff, 0, true),
             None => (0, 2, true),
         };
         let second = if two_stage {
-            let leaf = last(trace, Stage::Two)?;
-            let sh = if self.second.geometry.ds { self.registers.vtcr_el2 >> 12 } else { leaf >> 8 };
+            let (at, leaf) = last_entry(trace, Stage::Two)?;
+            let sh = if self.second_at(at).geometry.ds { self.registers.vtcr_el2 >> 12 } else { leaf >> 8 };
             Some(Second {
                 memory: (leaf >> 2 & 0xf) as u8,
                 sh: (sh & 3) as u8,
@@ -499,12 +582,15 @@ fn stage_1_descriptors(trace: &Trace) -> HashSet<u64> {
 
 /// Returns the last leaf that a stage read.
 fn last(trace: &Trace, stage: Stage) -> Option<u64> {
+    last_entry(trace, stage).map(|(_, leaf)| leaf)
+}
+
+/// Returns the last leaf that a stage read, after where it lies.
+fn last_entry(trace: &Trace, stage: Stage) -> Option<(u64, u64)> {
     trace.steps.iter().rev().find_map(|step| match step {
-        Step::Descriptor { stage: of, value, kind: DescriptorKind::Block | DescriptorKind::Page, .. }
-            if *of == stage =>
-        {
-            Some(*value as u64)
-        }
+        Step::Descriptor {
+            stage: of, at, value, kind: DescriptorKind::Block | DescriptorKind::Page, ..
+        } if *of == stage => Some((*at, *value as u64)),
         _ => None,
     })
 }
@@ -526,14 +612,33 @@ impl TableMemory<Pa> for Seen<'_, '_> {
             STAGE_1_TABLES..MEMORY_END => {}
         }
         let of_stage_2 = at >= STAGE_2_TABLES && !self.view.of_stage_1.contains(&at);
-        let shape = if of_stage_2 { &self.view.second } else { &self.view.first };
+        let shape = if of_stage_2 { self.view.second_at(at) } else { &self.view.first };
         let stored = self.view.case.memory.get(&at).copied().unwrap_or(0);
         let ordered = |value: u64| if shape.big_endian { value.swap_bytes() } else { value };
-        Ok(Some(ordered(self.entry(shape, of_stage_2, ordered(stored))).to_le_bytes()))
+        let mut entry = self.entry(shape, of_stage_2, ordered(stored));
+        if self.set.has(D::SecureIndirect) && of_stage_2 && at & NON_SECURE_TABLES != 0 {
+            entry = self.direct(entry);
+        }
+        Ok(Some(ordered(entry).to_le_bytes()))
     }
 }
 
 impl Seen<'_, '_> {
+    /// Returns a descriptor of stage 2 with S2AP as its indirect permissions have it; what is executed is not asked.
+    fn direct(&self, entry: u64) -> u64 {
+        let registers = &self.view.case.registers;
+        let managed = registers[r::VTCR_EL2] >> 21 & 3 == 3;
+        let index = (entry >> 53 & 3) << 2 | (entry >> 51 & 1) << 1 | entry >> 6 & 1;
+        let (read, write) = match registers[r::S2PIR_EL2] >> (4 * index) & 0xf {
+            0 | 1 | 5 => (false, false),
+            4 => (false, true),
+            12..=15 => (true, true),
+            _ => (true, false),
+        };
+        let clean = !managed && entry >> 7 & 1 == 0 && !self.set.has(D::Dirty);
+        entry & !(3 << 6 | 1 << 51) | u64::from(read) << 6 | u64::from(write && !clean) << 7
+    }
+
     fn entry(&self, shape: &Shape, of_stage_2: bool, entry: u64) -> u64 {
         let geometry = &shape.geometry;
         let mut entry = entry;

@@ -1,10 +1,30 @@
 //! Draws cases: a regime with its registers, tables along the paths of a few addresses, and queries for them.
 
-use super::case::{Case, Query, REGISTER_WORDS, register as r};
+use super::ask::{Memory, Trace};
+use super::case::{Case, NON_SECURE_TABLES, PROGRAM, Query, REGISTER_WORDS, STAGE_2_TABLES, register as r};
 use super::geometry::{Geometry, ones};
 use super::tables::{Builder, Purpose, SPREAD, Stage};
 use crate::rng::Rng;
+use arm_arch::Va;
+use mmu_xlate::vmsa::{Access, AccessKind, Implementation, Privilege, Regime, Translation, Translator};
 use std::collections::BTreeMap;
+
+/// Which regimes are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Those of EL1 and EL2 in Non-secure state.
+    NonSecure,
+    /// Those of EL1 and EL2 in Secure state, stage 2 of Secure and of Non-secure addresses among them.
+    Secure,
+    /// That of EL3.
+    El3,
+}
+
+impl World {
+    /// All of them, by name.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("non-secure", Self::NonSecure), ("secure", Self::Secure), ("el3", Self::El3)];
+}
 
 /// Which translation a case is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +44,7 @@ enum Kind {
 /// Positions in `AtOperation::ALL`.
 const EL1: &[u8] = &[0, 1, 2, 3, 4, 5, 6];
 const EL2: &[u8] = &[7, 8, 9];
+const EL3: &[u8] = &[10, 11, 12];
 const BOTH: &[u8] = &[13, 14, 15, 16];
 
 const MAIR: [u64; 24] = [
@@ -33,8 +54,11 @@ const MAIR: [u64; 24] = [
 
 /// Returns case `number` of a sequence, alike on every machine.
 #[must_use]
-pub fn case(seed: u64, number: u64) -> Case {
+pub fn case(world: World, seed: u64, number: u64) -> Case {
     let rng = &mut Rng::item(seed, number);
+    if world == World::El3 {
+        return el3(rng);
+    }
     let kind = match rng.below(100) {
         0..=20 => Kind::El1,
         21..=58 => Kind::TwoStage,
@@ -51,7 +75,11 @@ pub fn case(seed: u64, number: u64) -> Case {
     words[r::VTCR_EL2] = 1 << 31;
     words[r::PAN] = rng.below(2);
     let second = matches!(kind, Kind::TwoStage | Kind::Stage2).then(|| stage_2(rng, &mut words));
-    let mut builder = Builder { memory: BTreeMap::new(), first: None, second };
+    let mut builder =
+        Builder { memory: BTreeMap::new(), first: None, second, non_secure: None, spaces: false };
+    if world == World::Secure {
+        secure(rng, &mut words, &mut builder);
+    }
     let halves = match kind {
         Kind::Stage2 => {
             words[r::SCTLR_EL1] |= rng.word() & (1 << 2 | 1 << 12);
@@ -69,19 +97,97 @@ pub fn case(seed: u64, number: u64) -> Case {
         Kind::El2Host | Kind::El2 => EL2.to_vec(),
     };
     rare(rng, &mut words);
+    let queries = queries(rng, &mut builder, &halves, &operations);
+    Case { registers: words, memory: builder.memory, queries }
+}
+
+/// Draws queries, and builds what is on their way.
+fn queries(rng: &mut Rng, builder: &mut Builder, halves: &[Stage], operations: &[u8]) -> Vec<Query> {
+    let second = builder.second;
     let mut queries = Vec::new();
     let mut before: Option<u64> = None;
     for _ in 0..5 {
-        let (stage, va) = address(rng, &halves, second.as_ref(), before);
+        let (stage, va) = address(rng, halves, second.as_ref(), before);
         before = Some(va);
         builder.first = stage;
         builder.path(rng, va);
         for _ in 0..rng.below(3) + 2 {
             let page = if rng.percent(30) { rng.word() & 0xfff } else { 0 };
-            queries.push(Query { operation: *rng.pick(&operations), va: va ^ page });
+            queries.push(Query { operation: *rng.pick(operations), va: va ^ page });
         }
     }
-    Case { registers: words, memory: builder.memory, queries }
+    queries
+}
+
+/// Makes the state Secure, in which stage 2 has tables for either space.
+fn secure(rng: &mut Rng, words: &mut [u64; REGISTER_WORDS], builder: &mut Builder) {
+    words[r::SCR_EL3] &= !1;
+    if rng.percent(5) {
+        words[r::SCR_EL3] ^= 1 << 18;
+    }
+    builder.spaces = true;
+    let Some(mut non_secure) = builder.second else { return };
+    // NSW, NSA.
+    words[r::VTCR_EL2] |= flag(rng, 25, 29) | flag(rng, 30, 30);
+    let vtcr = words[r::VTCR_EL2];
+    non_secure.base |= NON_SECURE_TABLES;
+    words[r::VTTBR_EL2] |= NON_SECURE_TABLES;
+    let (ds, ps) = (vtcr >> 32 & 1 == 1, vtcr >> 16 & 7);
+    let granule = granule(rng);
+    let own = second_half(rng, granule, ds, non_secure.geometry.output);
+    let base = own.base(rng);
+    // SW, SA.
+    let vstcr = 1 << 31 | own.t0sz | own.sl0 << 6 | tg0(granule) << 14 | own.sl2 << 33;
+    words[r::VSTCR_EL2] = vstcr | flag(rng, 20, 29) | flag(rng, 25, 30);
+    let wide = own.shape.ds || granule == 16 && ps == 6;
+    words[r::VSTTBR_EL2] = ttbr(rng, &own.shape, base, wide) & ones(48);
+    let secure = Stage { geometry: own.shape, base, ..non_secure };
+    builder.second = Some(secure);
+    builder.non_secure = Some(non_secure);
+}
+
+/// Draws a case for the regime of EL3. The program runs there: its own page is mapped, and where that does not
+/// come out well, as when a register is not what was built for, the stage is off.
+fn el3(rng: &mut Rng) -> Case {
+    let mut words = [0; REGISTER_WORDS];
+    words[r::SCR_EL3] = 0x530 | 1 << 18 | 0x1ff << 38 | rng.below(2) | flag(rng, 50, 9);
+    words[r::HCR_EL2] = 1 << 31;
+    words[r::SCTLR_EL3] = 0x30c5_0830;
+    let mut builder =
+        Builder { memory: BTreeMap::new(), first: None, second: None, non_secure: None, spaces: true };
+    let mut drawn;
+    let halves = loop {
+        drawn = [0; REGISTER_WORDS];
+        let halves = one_range(rng, &mut drawn, &builder);
+        let input = halves.first().map_or(0, |stage| stage.geometry.input);
+        if input > 30 && drawn[r::TCR_EL2] & 0x3f == 64 - u64::from(input) {
+            break halves;
+        }
+    };
+    words[r::SCTLR_EL3] |= drawn[r::SCTLR_EL2];
+    // PIE and AIE stand in TCR_EL3 itself.
+    words[r::TCR_EL3] = drawn[r::TCR_EL2] | (drawn[r::TCR2_EL2] & 2) << 34 | (drawn[r::TCR2_EL2] & 16) << 33;
+    words[r::TTBR0_EL3] = drawn[r::TTBR0_EL2];
+    words[r::MAIR_EL3] = drawn[r::MAIR_EL2];
+    words[r::MAIR2_EL3] = drawn[r::MAIR2_EL2];
+    // The first permission is read and execute.
+    words[r::PIR_EL3] = drawn[r::PIR_EL2] & !0xf | 0b1010;
+    halves.iter().for_each(|stage| builder.map_program(rng, stage));
+    let queries = queries(rng, &mut builder, &halves, EL3);
+    let mut case = Case { registers: words, memory: builder.memory, queries };
+    if !runs_the_program(&case) {
+        case.registers[r::SCTLR_EL3] &= !1;
+    }
+    case
+}
+
+/// Whether the program's page is mapped to itself at EL3, and may be executed.
+fn runs_the_program(case: &Case) -> bool {
+    let translator = Translator::new(Regime::El3, &case.typed(), &Implementation::ALL);
+    let access = Access::new(AccessKind::Fetch, Privilege::Privileged);
+    let memory = Memory { words: &case.memory };
+    let found = translator.translate(Va::new(PROGRAM), access, &memory, &mut Trace::default());
+    matches!(found, Ok(Translation::Mapped(mapping)) if mapping.output.bits() == PROGRAM)
 }
 
 /// Controls that change the whole answer, seldom.
@@ -316,8 +422,45 @@ fn one_range(rng: &mut Rng, words: &mut [u64; REGISTER_WORDS], builder: &Builder
 fn stage_2(rng: &mut Rng, words: &mut [u64; REGISTER_WORDS]) -> Stage {
     let granule = granule(rng);
     let ds = rng.percent(45);
-    let shape_ds = ds && granule != 16;
     let (ps, output) = output_size(rng);
+    let own = second_half(rng, granule, ds, output);
+    let geometry = own.shape;
+    let mut vtcr =
+        1 << 31 | own.t0sz | own.sl0 << 6 | walk_attributes(rng) << 8 | tg0(granule) << 14 | ps << 16;
+    vtcr |= flag(rng, 35, 21) | flag(rng, 35, 22) | rng.below(2) << 19 | u64::from(ds) << 32 | own.sl2 << 33;
+    let pie = rng.percent(20);
+    vtcr |= u64::from(pie) << 36;
+    let base = own.base(rng);
+    words[r::VTCR_EL2] = vtcr;
+    words[r::VTTBR_EL2] = ttbr(rng, &geometry, base, geometry.ds || granule == 16 && ps == 6);
+    words[r::S2PIR_EL2] = indirection(rng, &[12, 13, 14, 15, 12, 15, 8, 2]);
+    let big_endian = rng.percent(10);
+    words[r::SCTLR_EL2] |= u64::from(big_endian) << 25;
+    let fwb = rng.percent(25);
+    // VM, PTW, FWB.
+    words[r::HCR_EL2] |= 1 | flag(rng, 10, 2) | u64::from(fwb) << 46;
+    Stage { geometry, base, big_endian, pie, fwb }
+}
+
+/// The fields that VTCR_EL2 and VSTCR_EL2 have each for themselves.
+struct SecondHalf {
+    shape: Geometry,
+    t0sz: u64,
+    sl0: u64,
+    sl2: u64,
+}
+
+impl SecondHalf {
+    /// Draws where the first table lies.
+    fn base(&self, rng: &mut Rng) -> u64 {
+        let align = self.shape.input.saturating_sub(self.shape.shift(self.shape.start)) + 3;
+        STAGE_2_TABLES | rng.word() & ones(SPREAD) & !ones(align.max(6))
+    }
+}
+
+/// Draws stage 2's size and start for one space.
+fn second_half(rng: &mut Rng, granule: u32, ds: bool, output: u32) -> SecondHalf {
+    let shape_ds = ds && granule != 16;
     let stride = granule - 3;
     let largest = if shape_ds || granule == 16 { 52 } else { 48 };
     let smallest = if granule == 16 { 17 } else { 16 };
@@ -340,20 +483,5 @@ fn stage_2(rng: &mut Rng, words: &mut [u64; REGISTER_WORDS]) -> Stage {
     };
     let t0sz = if rng.percent(1) { rng.below(64) } else { 64 - u64::from(input) };
     let sl0 = if rng.percent(1) { rng.below(4) } else { sl0 };
-    let mut vtcr = 1 << 31 | t0sz | sl0 << 6 | walk_attributes(rng) << 8 | tg0(granule) << 14 | ps << 16;
-    vtcr |= flag(rng, 35, 21) | flag(rng, 35, 22) | rng.below(2) << 19 | u64::from(ds) << 32 | sl2 << 33;
-    let pie = rng.percent(20);
-    vtcr |= u64::from(pie) << 36;
-    let geometry = Geometry { granule, ds: shape_ds, input, start, output };
-    let align = input.saturating_sub(geometry.shift(start)) + 3;
-    let base = super::case::STAGE_2_TABLES | rng.word() & ones(SPREAD) & !ones(align.max(6));
-    words[r::VTCR_EL2] = vtcr;
-    words[r::VTTBR_EL2] = ttbr(rng, &geometry, base, shape_ds || granule == 16 && ps == 6);
-    words[r::S2PIR_EL2] = indirection(rng, &[12, 13, 14, 15, 12, 15, 8, 2]);
-    let big_endian = rng.percent(10);
-    words[r::SCTLR_EL2] |= u64::from(big_endian) << 25;
-    let fwb = rng.percent(25);
-    // VM, PTW, FWB.
-    words[r::HCR_EL2] |= 1 | flag(rng, 10, 2) | u64::from(fwb) << 46;
-    Stage { geometry, base, big_endian, pie, fwb }
+    SecondHalf { shape: Geometry { granule, ds: shape_ds, input, start, output }, t0sz, sl0, sl2 }
 }

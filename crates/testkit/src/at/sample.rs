@@ -1,7 +1,7 @@
 //! Queries with their answers in a file, whole: registers, descriptors, operations, so that no generator is needed to read them.
 //!
-//! Little-endian, numbers as LEB128 unless said otherwise. The magic `XATSAMP1`, the length of a line of text and the line (who
-//! answered); then cases up to the end of the file: 27 registers; the number of descriptors, and of each its address less the
+//! Little-endian, numbers as LEB128 unless said otherwise. The magic `XATSAMP2`, the length of a line of text and the line (who
+//! answered); then cases up to the end of the file: 33 registers (27 of magic `XATSAMP1`); the number of descriptors, and of each its address less the
 //! one before it divided by 8, and its value in 8 bytes; the number of queries, and of each the operation (a position in
 //! `AtOperation::ALL`), the virtual address in 8 bytes, and the answer: 0 and PAR_EL1 in 8 bytes, or 1, the exception class,
 //! and S1PTW with the status code.
@@ -9,7 +9,7 @@
 use super::case::{Answer, Case, Query};
 use std::collections::BTreeMap;
 
-const MAGIC: &[u8; 8] = b"XATSAMP1";
+const MAGIC: &[u8; 8] = b"XATSAMP2";
 
 /// Writes a file's bytes.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Builds tables along the paths of the addresses that are asked, so that walks get somewhere.
 
-use super::case::{MEMORY_END, STAGE_1_TABLES, STAGE_2_TABLES};
+use super::case::{MEMORY_END, NON_SECURE_TABLES, PROGRAM, STAGE_1_TABLES, STAGE_2_TABLES};
 use super::geometry::{Geometry, ones};
 use crate::rng::Rng;
 use std::collections::BTreeMap;
@@ -66,30 +66,74 @@ pub struct Builder {
     pub first: Option<Stage>,
     /// Stage 2, where there is one.
     pub second: Option<Stage>,
+    /// In Secure state, stage 2 of Non-secure addresses; `second` is that of Secure ones.
+    pub non_secure: Option<Stage>,
+    /// Tables and leaves of stage 1 say in which space they lead.
+    pub spaces: bool,
 }
+
+/// Output address of a path, and whether it is Non-secure.
+type Output = (u64, bool);
 
 impl Builder {
     /// Makes sure that there is something on the way of an address.
     pub fn path(&mut self, rng: &mut Rng, va: u64) {
         let output = match self.first {
             Some(stage) => self.descend(rng, &stage, va, Purpose::First),
-            None => Some(va),
+            None => Some((va, false)),
         };
-        if let (Some(ipa), Some(stage)) = (output, self.second) {
+        let Some((ipa, non_secure)) = output else { return };
+        if let Some(stage) = self.stage_2(non_secure) {
             self.descend(rng, &stage, ipa, Purpose::Second);
         }
     }
 
+    /// Returns stage 2 for addresses of a space.
+    fn stage_2(&self, non_secure: bool) -> Option<Stage> {
+        if non_secure { self.non_secure } else { self.second }
+    }
+
+    /// Returns the bits of input that stage 2 takes of either space.
+    fn second_input(&self) -> Option<u32> {
+        let input = self.second?.geometry.input;
+        Some(self.non_secure.map_or(input, |other| other.geometry.input.min(input)))
+    }
+
+    /// Maps the page at [`PROGRAM`] to itself, for execution, with nothing that could be taken in two ways.
+    pub fn map_program(&mut self, rng: &mut Rng, stage: &Stage) {
+        let shape = &stage.geometry;
+        let blocks: Vec<i32> =
+            (shape.start..=3).filter(|&level| level == 3 || shape.has_block(level)).collect();
+        let end = *rng.pick(&blocks);
+        let mut table = stage.base;
+        for level in shape.start..=end {
+            let low = shape.shift(level);
+            let next = self.table(rng, stage, Purpose::First);
+            // Read-only, for a direct leaf; the first of the indirect permissions otherwise.
+            let read_only = if stage.pie { 0 } else { 1 << 7 };
+            let kind = if level == 3 { 3 } else { 1 };
+            let entry = if level == end {
+                shape.encode(PROGRAM & !ones(low)) | ACCESS_FLAG | read_only | kind
+            } else {
+                shape.encode(next) | 3
+            };
+            let ordered = if stage.big_endian { entry.swap_bytes() } else { entry };
+            self.memory.insert(table + shape.offset(level, PROGRAM), ordered);
+            table = next;
+        }
+    }
+
     /// Follows what is there, adds what is not; returns the output address where the path ends in a leaf.
-    fn descend(&mut self, rng: &mut Rng, stage: &Stage, input: u64, purpose: Purpose) -> Option<u64> {
+    fn descend(&mut self, rng: &mut Rng, stage: &Stage, input: u64, purpose: Purpose) -> Option<Output> {
         let shape = &stage.geometry;
         let input = input & ones(shape.input);
         let plan = plan(rng, shape, purpose);
         let mut table = stage.base;
+        let mut non_secure = false;
         for level in shape.start..=3 {
             let at = table + shape.offset(level, input);
-            let at = match (purpose, self.second) {
-                (Purpose::First, Some(second)) => self.descend(rng, &second, at, Purpose::OfTable)?,
+            let at = match (purpose, self.stage_2(non_secure)) {
+                (Purpose::First, Some(second)) => self.descend(rng, &second, at, Purpose::OfTable)?.0,
                 _ => at,
             };
             if !(STAGE_1_TABLES..MEMORY_END).contains(&at) || at % 8 != 0 {
@@ -104,11 +148,16 @@ impl Builder {
                     entry
                 }
             };
+            let spaces = self.spaces && purpose == Purpose::First;
             match entry & 3 {
-                3 if level < 3 => table = shape.decode(entry, shape.granule),
+                3 if level < 3 => {
+                    table = shape.decode(entry, shape.granule);
+                    non_secure |= spaces && entry >> 63 == 1;
+                }
                 3 | 1 if level == 3 || shape.has_block(level) => {
                     let low = shape.shift(level);
-                    return Some(shape.decode(entry, low) | input & ones(low));
+                    non_secure |= spaces && entry >> 5 & 1 == 1;
+                    return Some((shape.decode(entry, low) | input & ones(low), non_secure));
                 }
                 _ => return None,
             }
@@ -127,7 +176,7 @@ impl Builder {
     ) -> u64 {
         let shape = &stage.geometry;
         if level < plan.level {
-            return table_bits(rng, shape, purpose) | shape.encode(self.table(rng, shape, purpose)) | 3;
+            return self.table_bits(rng, shape, purpose) | shape.encode(self.table(rng, stage, purpose)) | 3;
         }
         let beyond = |rng: &mut Rng| {
             let top = if shape.granule == 16 || shape.ds { 52 } else { 48 };
@@ -153,11 +202,11 @@ impl Builder {
             }
             End::Nowhere if level < 3 => {
                 let address = (1 << 32 | rng.word()) & ones(shape.output.clamp(33, 48));
-                table_bits(rng, shape, purpose) | shape.encode(address | 1 << 32) | 3
+                self.table_bits(rng, shape, purpose) | shape.encode(address | 1 << 32) | 3
             }
             End::Out if level < 3 && (rng.percent(50) || !shape.has_block(level)) => {
-                let address = self.table(rng, shape, purpose) | beyond(rng);
-                table_bits(rng, shape, purpose) | shape.encode(address) | 3
+                let address = self.table(rng, stage, purpose) | beyond(rng);
+                self.table_bits(rng, shape, purpose) | shape.encode(address) | 3
             }
             End::Leaf | End::Out | End::Unaccessed | End::Nowhere => {
                 let mut address = self.output(rng, stage, level, purpose);
@@ -173,17 +222,18 @@ impl Builder {
     }
 
     /// Draws where the next table lies.
-    fn table(&self, rng: &mut Rng, shape: &Geometry, purpose: Purpose) -> u64 {
-        self.place(rng, shape.granule, shape.output, purpose)
+    fn table(&self, rng: &mut Rng, stage: &Stage, purpose: Purpose) -> u64 {
+        let place = self.place(rng, stage.geometry.granule, stage.geometry.output, purpose);
+        if purpose == Purpose::First { place } else { place | stage.base & NON_SECURE_TABLES }
     }
 
     /// Draws an aligned place for a table: for stage 2 in its part of memory, for stage 1 in the other one, or where
     /// stage 2 can lead there.
     pub fn place(&self, rng: &mut Rng, align: u32, limit: u32, purpose: Purpose) -> u64 {
         let within = rng.word() & ones(SPREAD) & !ones(align);
-        match (purpose, self.second) {
-            (Purpose::First, Some(second)) => {
-                let limit = second.geometry.input.min(limit).min(52);
+        match (purpose, self.second_input()) {
+            (Purpose::First, Some(input)) => {
+                let limit = input.min(limit).min(52);
                 if limit <= 32 {
                     return if limit == 32 { STAGE_1_TABLES | within } else { within & ones(limit) };
                 }
@@ -200,8 +250,8 @@ impl Builder {
     fn output(&self, rng: &mut Rng, stage: &Stage, level: i32, purpose: Purpose) -> u64 {
         let shape = &stage.geometry;
         let low = shape.shift(level);
-        let limit = match (purpose, self.second) {
-            (Purpose::First, Some(second)) if !rng.percent(2) => shape.output.min(second.geometry.input),
+        let limit = match (purpose, self.second_input()) {
+            (Purpose::First, Some(input)) if !rng.percent(2) => shape.output.min(input),
             _ => shape.output,
         };
         let address = match purpose {
@@ -224,7 +274,7 @@ impl Builder {
     ) -> u64 {
         let shape = &stage.geometry;
         let mut entry = if purpose == Purpose::First {
-            stage_1_attributes(rng, stage)
+            self.stage_1_attributes(rng, stage)
         } else {
             stage_2_attributes(rng, stage, purpose)
         };
@@ -247,6 +297,49 @@ impl Builder {
             }
         }
         entry | shape.encode(address)
+    }
+
+    /// What a table descriptor holds beside the address.
+    fn table_bits(&self, rng: &mut Rng, shape: &Geometry, purpose: Purpose) -> u64 {
+        let mut bits = 0;
+        if rng.percent(25) {
+            // Ignored.
+            bits |= rng.word() & 0x7f << 52;
+            let low = if shape.granule == 16 { 0xffc } else { ones(shape.granule) & !3 };
+            let address = if shape.ds && shape.granule != 16 { 0x300 } else { 0 };
+            bits |= rng.word() & low & !address;
+        }
+        if purpose == Purpose::First && rng.percent(15) {
+            bits |= rng.word() & 0xf << 59;
+        }
+        // NSTable, where there are spaces.
+        if rng.percent(if self.spaces && purpose == Purpose::First { 8 } else { 2 }) {
+            bits |= 1 << 63;
+        }
+        bits
+    }
+
+    fn stage_1_attributes(&self, rng: &mut Rng, stage: &Stage) -> u64 {
+        let mut entry = (rng.word() & 7) << 2;
+        if rng.percent(45) {
+            // Readable and writable for all.
+            entry |= 1 << 6;
+        } else {
+            entry |= rng.word() & 3 << 6;
+        }
+        if stage.pie && rng.percent(70) {
+            entry &= !(1 << 7);
+        }
+        // nG, GP, DBM, PXN and UXN, bit 59.
+        entry |= rng.word() & (1 << 11 | 1 << 50 | 1 << 51 | 3 << 53 | 1 << 59);
+        if rng.percent(10) {
+            entry |= rng.word() & 0xf << 60;
+        }
+        // NS, where there are spaces.
+        if rng.percent(if self.spaces { 35 } else { 5 }) {
+            entry |= 1 << 5;
+        }
+        entry
     }
 }
 
@@ -284,47 +377,6 @@ fn plan(rng: &mut Rng, shape: &Geometry, purpose: Purpose) -> Plan {
         _ => *rng.pick(&fits),
     };
     Plan { end, level }
-}
-
-/// What a table descriptor holds beside the address.
-fn table_bits(rng: &mut Rng, shape: &Geometry, purpose: Purpose) -> u64 {
-    let mut bits = 0;
-    if rng.percent(25) {
-        // Ignored.
-        bits |= rng.word() & 0x7f << 52;
-        let low = if shape.granule == 16 { 0xffc } else { ones(shape.granule) & !3 };
-        let address = if shape.ds && shape.granule != 16 { 0x300 } else { 0 };
-        bits |= rng.word() & low & !address;
-    }
-    if purpose == Purpose::First && rng.percent(15) {
-        bits |= rng.word() & 0xf << 59;
-    }
-    if rng.percent(2) {
-        bits |= 1 << 63;
-    }
-    bits
-}
-
-fn stage_1_attributes(rng: &mut Rng, stage: &Stage) -> u64 {
-    let mut entry = (rng.word() & 7) << 2;
-    if rng.percent(45) {
-        // Readable and writable for all.
-        entry |= 1 << 6;
-    } else {
-        entry |= rng.word() & 3 << 6;
-    }
-    if stage.pie && rng.percent(70) {
-        entry &= !(1 << 7);
-    }
-    // nG, GP, DBM, PXN and UXN, bit 59.
-    entry |= rng.word() & (1 << 11 | 1 << 50 | 1 << 51 | 3 << 53 | 1 << 59);
-    if rng.percent(10) {
-        entry |= rng.word() & 0xf << 60;
-    }
-    if rng.percent(5) {
-        entry |= 1 << 5;
-    }
-    entry
 }
 
 fn stage_2_attributes(rng: &mut Rng, stage: &Stage, purpose: Purpose) -> u64 {
