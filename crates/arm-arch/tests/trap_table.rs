@@ -478,7 +478,7 @@ fn nested_virtualization_traps_what_the_v85_model_traps() {
 }
 
 /// Offsets that the v9.4 model does not have, from the registers' access pseudocode in the Arm ARM, `NVMem[...]`; that
-/// of HDFGWTR2_EL2 from the table of the offsets.
+/// of HDFGWTR2_EL2 as Linux for arm64 has it.
 const LATER_OFFSETS: &[(&str, u16)] = &[
     ("ACTLRMASK_EL1", 0x340),
     ("AMAIR2_EL1", 0x288),
