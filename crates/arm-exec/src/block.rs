@@ -252,15 +252,16 @@ impl<'m> Store<'m> {
         self.used_ops
     }
 
-    fn bucket(&self, page: u64, va: u64) -> &'m Cell<Block> {
+    fn bucket(&self, page: u64, va: u64) -> Option<&'m Cell<Block>> {
         let number = (page >> 12).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let number = (number as usize & !(SPREAD - 1)) + ((va >> 8) as usize & (SPREAD - 1));
-        &self.blocks.get()[number % self.blocks.get().len()]
+        let blocks = self.blocks.get();
+        blocks.get(number.checked_rem(blocks.len())?)
     }
 
     /// Returns the first operation of the block decoded from `page` for `va` in `context`.
     pub(crate) fn find(&self, page: u64, va: u64, context: u32) -> Option<u32> {
-        let mut at = self.bucket(page, va).get().bucket;
+        let mut at = self.bucket(page, va)?.get().bucket;
         while let Some(block) = self.blocks.get().get(at as usize) {
             let block = block.get();
             if block.va == va && block.page == page && block.context == context {
@@ -274,9 +275,8 @@ impl<'m> Store<'m> {
     /// Adds the block whose operations lie from `free` to `end`.
     pub(crate) fn add(&mut self, page: u64, va: u64, context: u32, end: usize) -> u32 {
         let start = (self.used_ops + 1) as u32;
-        let bucket = self.bucket(page, va);
         let number = self.used_blocks;
-        if let Some(block) = self.blocks.get().get(number) {
+        if let (Some(bucket), Some(block)) = (self.bucket(page, va), self.blocks.get().get(number)) {
             let next = bucket.get().bucket;
             block.set(Block { va, page, next, start, context, ..block.get() });
             bucket.set(Block { bucket: number as u32, ..bucket.get() });
@@ -291,7 +291,7 @@ impl<'m> Store<'m> {
     pub(crate) fn remove_page(&mut self, page: u64) -> bool {
         let mut found = false;
         for spread in 0..SPREAD {
-            let bucket = self.bucket(page, (spread as u64) << 8);
+            let Some(bucket) = self.bucket(page, (spread as u64) << 8) else { break };
             let mut before = None::<&Cell<Block>>;
             let mut at = bucket.get().bucket;
             while let Some(block) = self.blocks.get().get(at as usize) {

@@ -258,10 +258,10 @@ fn joined(last: Operation, condition: u32) -> Option<Code> {
     const TEST: [[Code; 2]; 4] =
         [[AndsI64Eq, AndsI64Ne], [AndsI32Eq, AndsI32Ne], [AndsR64Eq, AndsR64Ne], [AndsR32Eq, AndsR32Ne]];
     match last.code {
-        SubsI64 => Some(SUBTRACT[0][position]),
-        SubsI32 => Some(SUBTRACT[1][position]),
-        SubsR64 => Some(SUBTRACT[2][position]),
-        SubsR32 => Some(SUBTRACT[3][position]),
+        SubsI64 => Some(*SUBTRACT[0].get(position)?),
+        SubsI32 => Some(*SUBTRACT[1].get(position)?),
+        SubsR64 => Some(*SUBTRACT[2].get(position)?),
+        SubsR32 => Some(*SUBTRACT[3].get(position)?),
         // Masks that are not their own low half, sign-extended, do not fit beside the link.
         AndsI64 if last.imm as i32 as u64 == last.imm => Some(*TEST[0].get(position)?),
         AndsI32 => Some(*TEST[1].get(position)?),

@@ -131,8 +131,8 @@ impl<'a, 'f> Decoder<'a, 'f> {
             }
         }
         for n in 0..self.branch_count {
-            let (at, target) = self.branches[n];
-            let branch = &self.ops[usize::from(at)];
+            let Some(&(at, target)) = self.branches.get(n) else { break };
+            let Some(branch) = self.ops.get(usize::from(at)) else { break };
             let op = branch.get();
             let same_page = (target ^ start) & !0xfff == 0;
             let link = match known(target) {
@@ -148,8 +148,10 @@ impl<'a, 'f> Decoder<'a, 'f> {
                         b: u8::from(same_page),
                         ..Operation::default()
                     };
-                    self.ops[self.used].set(stub);
-                    self.used += 1;
+                    if let Some(op) = self.ops.get(self.used) {
+                        op.set(stub);
+                        self.used += 1;
+                    }
                     first + self.used as u32 - 2
                 }
             };
@@ -167,14 +169,19 @@ impl<'a, 'f> Decoder<'a, 'f> {
 
     /// Emits a branch whose low half of the immediate becomes the link.
     fn branch(&mut self, code: Code, target: u64, op: Operation) {
-        self.branches[self.branch_count.min(MAX_INSTRUCTIONS)] = (self.used as u16, target);
-        self.branch_count = (self.branch_count + 1).min(MAX_INSTRUCTIONS + 1);
+        if let Some(branch) = self.branches.get_mut(self.branch_count) {
+            *branch = (self.used as u16, target);
+            self.branch_count += 1;
+        }
         self.emit(Operation { code, d: self.instructions, e: self.accesses, ..op });
     }
 
     /// The last operation, if the next may be joined with it.
     fn last(&self) -> Option<Operation> {
-        (self.used > self.fence).then(|| self.ops[self.used - 1].get())
+        if self.used <= self.fence {
+            return None;
+        }
+        self.ops.get(self.used - 1).map(Op::get)
     }
 
     /// Replaces the last operation.

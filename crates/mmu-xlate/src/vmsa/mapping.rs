@@ -136,10 +136,8 @@ impl<A: OutputAddress> Mapping<A> {
     /// ATTR, SH, and bit 11 RES1. CHOICE: NS reads 0, UNKNOWN outside Secure state.
     #[must_use]
     pub fn par(&self) -> u64 {
-        let par = ParSuccess::new()
-            .with_attr(self.attributes.byte())
-            .with_sh(self.attributes.shareability().encode())
-            .with_nse(true);
+        let par = ParSuccess::new().with_attr(self.attributes.byte()).with_nse(true);
+        let par = par.with_sh_checked(self.attributes.shareability().encode()).unwrap_or(par);
         self.output.number() & mask(52) & !mask(12) | par.into_bits()
     }
 
