@@ -24,8 +24,17 @@ use mmu_xlate::vmsa::{Access, AccessKind, Privilege};
 const MDE: u64 = 1 << 15;
 
 /// What is announced: one context-aware breakpoint (`ID_AA64DFR0_EL1.CTX_CMPs`), addresses of 48 bits, no EL2, no EL3.
-const UNIT: DebugUnit =
-    DebugUnit { context_aware: 1, mismatch: false, address_top: 48, has_el2: false, has_el3: false };
+const UNIT: DebugUnit = DebugUnit {
+    context_aware: 1,
+    ranges: false,
+    linked_addresses: false,
+    el2_contexts: true,
+    aarch32_el0: false,
+    address_top: 48,
+    has_el2: false,
+    has_el3: false,
+    secure_el2: false,
+};
 
 /// Which debug exceptions may come in the current context, and the last step.
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +159,7 @@ fn watchpoint(state: &State, va: u64, bytes: usize, access: Access) -> Option<(u
     let is_unprivileged =
         access.privilege == Privilege::Unprivileged && pstate(state).el() != ExceptionLevel::El0;
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    let access = DataAccess { address: va, bytes, is_load, is_store, is_unprivileged };
+    let access = DataAccess { address: va, bytes, is_load, is_store, is_unprivileged, pc: state.pc };
     let (far, reads) = with_matcher(state, |matcher| {
         let (_, far) = matcher.watchpoint(&watched, access)?;
         let reads =
@@ -194,7 +203,7 @@ mod tests {
         assert_eq!((features.breakpoints(), features.watchpoints()), (2, 2));
         assert_eq!(UNIT.context_aware, usize::from(MODEL.ids().dfr0().ctx_cmps()) + 1);
         assert_eq!((MODEL.ids().pfr0().el2(), MODEL.ids().pfr0().el3()), (0, 0));
-        assert_eq!((UNIT.has_el2, UNIT.has_el3, UNIT.mismatch), (false, false, false));
+        assert_eq!((UNIT.has_el2, UNIT.has_el3, UNIT.ranges), (false, false, false));
     }
 
     #[test]
