@@ -25,13 +25,13 @@ const STACK_LIMIT: u64 = 4096;
 /// Those that make objects build them by value before they are put into their place; those that run pass the
 /// engine's decoder and the walk of stage 1, or fold list registers.
 const OVER: &[(&str, &str, u64)] = &[
-    ("x86_64", "vcpu_create", 20_480),
-    ("x86_64", "backend_create", 12_288),
-    ("x86_64", "vcpu_run", 10_240),
-    ("x86_64", "vcpu_list_registers", 6_144),
-    ("x86_64", "vcpu_set_register", 6_144),
-    ("x86_64", "vcpu_get_register", 6_144),
-    ("x86_64", "vcpu_reset", 6_144),
+    ("x86_64", "vcpu_create", 22_528),
+    ("x86_64", "backend_create", 14_336),
+    ("x86_64", "vcpu_run", 12_288),
+    ("x86_64", "vcpu_list_registers", 8_192),
+    ("x86_64", "vcpu_set_register", 8_192),
+    ("x86_64", "vcpu_get_register", 8_192),
+    ("x86_64", "vcpu_reset", 8_192),
 ];
 
 /// What must not be there. `core::panicking` is where every panic of Rust's own begins.

@@ -268,3 +268,15 @@ fn c_lays_everything_out_as_rust_does() {
         support::run(command.arg("-I").arg(support::package().join("../../include")).arg(source));
     }
 }
+
+#[test]
+fn the_header_names_no_architecture() {
+    const NAMES: &[&str] = &[
+        "arm", "arm64", "aarch64", "s390", "s390x", "z", "sae", "sie", "esr", "gic", "psci", "x86", "riscv",
+    ];
+    let named: Vec<&str> = HEADER
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| NAMES.contains(&word.to_ascii_lowercase().as_str()))
+        .collect();
+    assert!(named.is_empty(), "{named:?}");
+}

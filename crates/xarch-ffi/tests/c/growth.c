@@ -213,6 +213,7 @@ int main(int argc, char **argv)
 	uint64_t features, value[2];
 	const uint64_t arguments[4] = { 0 };
 	unsigned int interrupted = 0;
+	unsigned long long bytes[3];
 
 	CHECK(api && (api->abi > XARCH_ABI) == core_is_new);
 	CHECK(!!(api->features & NEXT_FEATURE_PREEMPTED) == core_is_new);
@@ -223,6 +224,7 @@ int main(int argc, char **argv)
 	base->device = device;
 	/* A longer table is no mistake: what the library does not know, it does not call. */
 	CHECK(api->backend_layout(&backend_config, &layout) == XARCH_OK);
+	bytes[0] = layout.size;
 	CHECK(api->backend_create(&backend_config, memory(&layout), layout.size, &backend) == XARCH_OK);
 
 	vm_config->size = sizeof(config);
@@ -238,6 +240,7 @@ int main(int argc, char **argv)
 	}
 #endif
 	CHECK(api->vm_layout(vm_config, &layout) == XARCH_OK);
+	bytes[1] = layout.size;
 	CHECK(api->vm_create(backend, vm_config, memory(&layout), layout.size, &vm) == XARCH_OK);
 	CHECK(api->vm_features(vm, &features) == XARCH_OK);
 	CHECK(features == (both ? known : XARCH_FEATURE_DEVICE_LATER));
@@ -245,6 +248,7 @@ int main(int argc, char **argv)
 	cpu.rude = rude;
 
 	CHECK(api->vcpu_layout(vm, &layout) == XARCH_OK);
+	bytes[2] = layout.size;
 	CHECK(api->vcpu_create(vm, 0, &cpu, memory(&layout), layout.size, &vcpu) == XARCH_OK);
 	/* What the hardware offers: ID_AA64PFR0_EL1 with EL0 and EL1 in AArch64 only. */
 	reg(&cpu, XARCH_REG(XARCH_BANK_HOST_LIMIT, 0xc020))[0] = 0x11;
@@ -281,5 +285,6 @@ int main(int argc, char **argv)
 	CHECK(api->backend_destroy(backend) == XARCH_OK);
 	printf("%s host, %s core: guest ended, %u of %u losses told\n", HOST_IS_NEW ? "new" : "old",
 	       argv[1], cpu.called, cpu.lost);
+	printf("bytes: back end %llu, VM %llu, vCPU %llu\n", bytes[0], bytes[1], bytes[2]);
 	return 0;
 }

@@ -156,7 +156,7 @@ int main(void)
 	struct xarch_vcpu *vcpu, *twin;
 	void *vcpu_memory, *vm_memory, *backend_memory;
 	unsigned char *storage;
-	uint64_t value[2], features, dirty[2] = { 0, 0 };
+	uint64_t value[2], features, bytes[3], dirty[2] = { 0, 0 };
 	static uint64_t ids[512];
 	uint32_t count;
 
@@ -202,6 +202,7 @@ int main(void)
 		};
 
 		CHECK(api->backend_layout(&config, &layout) == XARCH_OK);
+		bytes[0] = layout.size;
 		backend_memory = memory(&layout);
 		CHECK(api->backend_create(&config, backend_memory, layout.size - 1, &host.backend) ==
 		      XARCH_E_NOMEM);
@@ -234,6 +235,7 @@ int main(void)
 		};
 
 		CHECK(api->vm_layout(&config, &layout) == XARCH_OK);
+		bytes[1] = layout.size;
 		vm_memory = memory(&layout);
 		CHECK(api->vm_create(host.backend, &config, vm_memory, layout.size, &vm) == XARCH_OK);
 		CHECK(api->vm_create(host.backend, &config, vm_memory, layout.size, &second) ==
@@ -243,6 +245,7 @@ int main(void)
 	CHECK(features == XARCH_FEATURE_DEVICE_LATER);
 
 	CHECK(api->vcpu_layout(vm, &layout) == XARCH_OK);
+	bytes[2] = layout.size;
 	vcpu_memory = memory(&layout);
 	CHECK(api->vcpu_create(vm, 1, NULL, vcpu_memory, layout.size, &vcpu) == XARCH_E_NOENT);
 	CHECK(api->vcpu_create(vm, 0, NULL, vcpu_memory, layout.size, &vcpu) == XARCH_OK);
@@ -324,6 +327,8 @@ int main(void)
 	CHECK(api->vm_destroy(vm) == XARCH_OK && api->backend_destroy(host.backend) == XARCH_OK);
 
 	printf("guest ended: device got \"%s\", %u exits\n", host.written, host.exits);
+	printf("bytes: back end %llu, VM %llu, vCPU %llu\n", (unsigned long long)bytes[0],
+	       (unsigned long long)bytes[1], (unsigned long long)bytes[2]);
 	free(vcpu_memory);
 	free(vm_memory);
 	free(backend_memory);
