@@ -389,23 +389,25 @@ fn a_fault_hands_over_the_entry_that_decided() {
 
 #[test]
 fn a_mapping_hands_over_the_entry_that_made_it() {
-    // A page below three tables, and a segment frame (FC, bit 53).
-    let storage = Storage::of(&[
-        (0x12_0000, 0x13_0007),
-        (0x13_0000, 0x14_0000),
-        (0x14_0028, 0x234_6000),
-        (0x13_0008, 0x230_0400),
-    ]);
-    for (at, entry, target) in
-        [(0x5123, (0x14_0028, 0x234_6000), 0x234_6123), (0x10_0456, (0x13_0008, 0x230_0400), 0x230_0456)]
-    {
-        let asce = Asce::from_bits(0x12_0007);
-        let alone = walk_asce(asce, Virtual::from_bits(at), Access::Fetch, Features::ALL, &storage).unwrap();
-        let of_cpu = params(0x0080_0000, Facilities::ALL).in_space(asce, AddressSpace::Primary);
-        let of_cpu = mapped(&of_cpu, &request(at, 1, Access::Fetch, 0), &storage);
-        for mapping in [alone.mapped().unwrap(), of_cpu] {
-            assert_eq!(mapping.entry.map(|entry| (entry.at.bits(), entry.bits)), Some(entry), "{at:#x}");
-            assert_eq!((mapping.target.bits(), mapping.absolute.bits()), (target, target), "{at:#x}");
+    // A page below three tables, and a segment frame (FC, bit 53). A shorter segment table is out of the ordinary.
+    for region in [0x13_0007, 0x13_0006] {
+        let storage = Storage::of(&[
+            (0x12_0000, region),
+            (0x13_0000, 0x14_0000),
+            (0x14_0028, 0x234_6000),
+            (0x13_0008, 0x230_0400),
+        ]);
+        for (at, entry, target) in
+            [(0x5123, (0x14_0028, 0x234_6000), 0x234_6123), (0x10_0456, (0x13_0008, 0x230_0400), 0x230_0456)]
+        {
+            let (asce, address) = (Asce::from_bits(0x12_0007), Virtual::from_bits(at));
+            let alone = walk_asce(asce, address, Access::Fetch, Features::ALL, &storage).unwrap();
+            let of_cpu = params(0x0080_0000, Facilities::ALL).in_space(asce, AddressSpace::Primary);
+            let of_cpu = mapped(&of_cpu, &request(at, 1, Access::Fetch, 0), &storage);
+            for mapping in [alone.mapped().unwrap(), of_cpu] {
+                assert_eq!(mapping.entry.map(|entry| (entry.at.bits(), entry.bits)), Some(entry), "{at:#x}");
+                assert_eq!((mapping.target.bits(), mapping.absolute.bits()), (target, target), "{at:#x}");
+            }
         }
     }
 }
