@@ -17,6 +17,7 @@ mod msrv;
 mod oracle;
 mod oracle_a64;
 mod oracle_at;
+mod oracle_exception;
 mod oracle_gic;
 mod oracle_id;
 mod oracle_lra;
@@ -48,6 +49,8 @@ usage: cargo xtask COMMAND
   oracle insn   compare single instructions with QEMU (--help for options)
   oracle at     compare Arm address translation with QEMU (--help for options)
   oracle lra    compare z/Architecture address translation with QEMU (--help for options)
+  oracle exception
+                compare exception entry, return, routing and debug exceptions with QEMU (--help for options)
   oracle gic    compare the interrupt controller's CPU interface with QEMU (--help for options)
   oracle a64    compare the decoder with objdump and LLVM (--help for options)
   oracle id     read identification registers of QEMU's CPUs (--check: compare with data/)
@@ -71,14 +74,15 @@ fn main() -> ExitCode {
         "lint" => test::lint(),
         "doc" => test::doc(),
         "rules" => test::rules(),
-        "fuzz" => fuzz::run(rest),
         "check" if rest.first().is_some_and(|what| what == "header") => abi::run(&rest[1..]),
         "check" if rest.first().is_some_and(|what| what == "panic-free") => panic_free::run(&rest[1..]),
+        "fuzz" => fuzz::run(rest),
         "generate" => generate::run(rest),
         "oracle" if rest.first().is_some_and(|kind| kind == "a64") => oracle_a64::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "id") => oracle_id::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "gic") => oracle_gic::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "at") => oracle_at::run(&rest[1..]),
+        "oracle" if rest.first().is_some_and(|kind| kind == "exception") => oracle_exception::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "lra") => oracle_lra::run(&rest[1..]),
         "oracle" => oracle::run(rest),
         "run-host" => run_host::run(rest),

@@ -5,6 +5,7 @@
 //! * [`rng`]: seeded random numbers
 //! * `vectors` (feature of that name): files of test vectors, read and compared with the walkers
 //! * `gic`: the virtual interrupt interface and the timers, compared between `arm_arch` and QEMU (feature `gic`)
+//! * `exception`: exceptions and debug exceptions, compared between `arm_arch` and QEMU (feature `exception`)
 //! * `at`: address translation of Arm, compared between the walker and QEMU (feature `translate`)
 //! * `lra`: address translation of z/Architecture, likewise
 //! * [`insn`]: single A64 instructions, compared between an engine, QEMU and stored results
@@ -22,6 +23,8 @@
 
 #[cfg(feature = "translate")]
 pub mod at;
+#[cfg(feature = "exception")]
+pub mod exception;
 #[cfg(feature = "gic")]
 pub mod gic;
 pub mod insn;
