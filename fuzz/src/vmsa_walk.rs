@@ -188,7 +188,7 @@ impl Case {
             }
             Translation::Fault(fault) => question.fault(&fault, &listener.steps),
         }
-        question.takes_away(found);
+        question.takes_away();
         question.first_stage(found);
         question.missing(found);
     }
@@ -601,7 +601,7 @@ impl Question<'_> {
     }
 
     /// PAN and WXN.
-    fn takes_away(&self, found: Translation<Located>) {
+    fn takes_away(&self) {
         let without = self.ask(self.va, self.access.with_pan(false));
         let with = self.ask(self.va, self.access.with_pan(true));
         match (without, with) {
@@ -634,7 +634,6 @@ impl Question<'_> {
             }
             (_, Translation::Fault(_)) => {}
         }
-        let _ = found;
     }
 
     /// Stage 1 by itself, where there are two.
