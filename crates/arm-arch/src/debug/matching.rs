@@ -515,7 +515,8 @@ mod tests {
         const OTHER: u64 = 0x1e3 | 12 << 24 | 4 << 20;
         const HOLE: u64 = 0x1e3 | 4 << 24 | 4 << 20;
         // Arm ARM D2.8.1: matches are or-ed, mismatches and-ed, both and-ed; example D2-1.
-        let cases: &[(&str, &[(u64, u64)], &[(u64, Option<usize>)])] = &[
+        type Case = (&'static str, &'static [(u64, u64)], &'static [(u64, Option<usize>)]);
+        let cases: &[Case] = &[
             (
                 "a range",
                 &[(RANGE, LOW)],
