@@ -219,7 +219,7 @@ impl Maker<'_> {
 
     fn saved(&mut self, level: u64) -> u64 {
         let mode = self.saved_mode(level);
-        let noise = if self.rng.percent(20) { self.rng.word() & 0xc_0f_8000 } else { 0 };
+        let noise = if self.rng.percent(20) { self.rng.word() & 0x0c0f_8000 } else { 0 };
         self.flags() | mode | noise | self.flag(20, 20) | self.flag(30, 21)
     }
 
