@@ -5,8 +5,17 @@ use crate::shell;
 use std::path::{Path, PathBuf};
 
 /// The published crates.
-pub const PUBLISHED: [&str; 8] =
-    ["xarch-abi", "arm-arch", "s390-arch", "mmu-xlate", "vcpu-core", "s390-host", "arm-exec", "sae-model"];
+pub const PUBLISHED: [&str; 9] = [
+    "xarch-abi",
+    "arm-arch",
+    "s390-arch",
+    "mmu-xlate",
+    "vcpu-core",
+    "s390-host",
+    "arm-host",
+    "arm-exec",
+    "sae-model",
+];
 
 /// Files, or directories ending in `/`, that may hold unsafe code.
 const UNSAFE: &[&str] = &[

@@ -104,31 +104,6 @@ pub fn build_bare() -> Result<(), String> {
         build.args(["-Zbuild-std=core,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"]);
         packages(&mut build);
         shell::run(&mut build)?;
-        report_panics(target);
     }
     Ok(())
-}
-
-/// Prints which crates' own code still refers to a panic. Generic and inlined code is not seen here;
-/// a report, until there is a static library to check whole.
-fn report_panics(target: &str) {
-    let directory = shell::target().join("cross").join(target).join("release");
-    let nm = if target.starts_with("s390x") { "s390x-linux-gnu-nm" } else { "aarch64-linux-gnu-nm" };
-    if !shell::has(nm) {
-        println!("panic report skipped: {nm} is not installed");
-        return;
-    }
-    for package in PUBLISHED {
-        let library = directory.join(format!("lib{}.rlib", package.replace('-', "_")));
-        match shell::output(Command::new(nm).args(["--undefined-only", "--demangle"]).arg(&library)) {
-            Ok(symbols) => {
-                let mut panics: Vec<&str> =
-                    symbols.lines().filter(|l| l.contains("panic")).map(|l| l.trim()).collect();
-                panics.sort_unstable();
-                panics.dedup();
-                println!("{target}: {package}: {} references to panics {panics:?}", panics.len());
-            }
-            Err(message) => println!("{target}: {package}: {message}"),
-        }
-    }
 }

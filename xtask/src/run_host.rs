@@ -51,7 +51,7 @@ fn bare_metal_arm64(words: &[&str]) -> Result<(), String> {
 }
 
 /// Returns what keeps the Arm hypervisor from running here.
-fn arm64_missing() -> Option<String> {
+pub fn arm64_missing() -> Option<String> {
     cross::compiler_missing().or_else(|| {
         let needs = [("aarch64-linux-gnu-ld", "gcc-aarch64-linux-gnu"), (QEMU, "qemu-system-arm")];
         let missing: Vec<&str> =

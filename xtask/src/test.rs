@@ -2,7 +2,7 @@
 
 use crate::demo::{self, Machine, Options};
 use crate::steps::Steps;
-use crate::{checks, cross, fuzz, generate, msrv, shell};
+use crate::{abi, checks, cross, fuzz, generate, msrv, panic_free, run_host, shell};
 
 const USAGE: &str = "\
 usage: cargo xtask test [--quick | --only WORD | --target s390x]
@@ -65,6 +65,13 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
     steps.step_if("vectors by the oracle", only_full(), cross::check_vectors);
     let no_s390x = only_full().or_else(cross::s390x_missing);
     steps.step_if("vectors by the oracle on s390x", no_s390x, cross::check_vectors_s390x);
+    steps.step_or_skip("C header", abi::check);
+    steps.step_if("panic-free library, x86-64", only_full().or_else(not_x86_64), || {
+        panic_free::run(&["--target", "x86_64"].map(String::from))
+    });
+    steps.step_if("hypervisor on bare Arm", only_full().or_else(run_host::arm64_missing), || {
+        run_host::run(&["bare-metal-arm64".into()])
+    });
     steps.step_if("fuzzing, 10 s each", only_full().or_else(fuzz::missing), fuzz::step);
     steps.step("smoke boot", || smoke(&[]));
     steps.step_if("smoke boot, 4 CPUs", only_full(), || smoke(&["--cpus", "4"]));
@@ -76,6 +83,10 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
         crate::oracle_gic::run(&["--cases", "50000"].map(String::from))
     });
     steps.finish()
+}
+
+fn not_x86_64() -> Option<String> {
+    (!cfg!(target_arch = "x86_64")).then(|| "measured on x86-64 only".into())
 }
 
 fn oracle_missing() -> Option<String> {
