@@ -958,6 +958,8 @@ mod access {
         match exact.class() {
             // Extensions are of words and doublewords.
             "ldst_regoff" => exact.bits(14, 1) == 0,
+            // CPYP, SETP, SETGOP: sz is 00.
+            "memcms" | "memset_go" => exact.bits(30, 2) != 0,
             // Interleaved elements fill more than one lane.
             "asisdlse" | "asisdlsep" => {
                 exact.bits(30, 1) == 0 && exact.bits(10, 2) == 3 && matches!(exact.bits(12, 4), 0 | 4 | 8)

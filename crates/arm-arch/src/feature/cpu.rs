@@ -87,6 +87,9 @@ impl CpuModel {
 
     /// Returns the model with reserved bits as they read, and without features that lack one they need: of those, the
     /// field is lowered until it no longer announces them. Nothing is ever raised.
+    ///
+    /// A need that the absence of another feature would meet stays ([`unmet`](Self::unmet) tells it): lowering could
+    /// then not be the greatest model below this one.
     #[must_use]
     pub fn sanitised(&self) -> Self {
         let mut ids = IdRegisters { space: [0; 32], aarch32: [0; 24], ..self.ids };

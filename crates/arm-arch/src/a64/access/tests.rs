@@ -85,6 +85,17 @@ fn every_form_is_what_the_assembler_wrote() {
 }
 
 #[test]
+fn sizes_that_memory_copies_do_not_have_are_unallocated() {
+    // CPYFP and SETP are 0x19010440 and 0x19c00441: sz, [31:30], is 00.
+    for word in [0x1901_0440, 0x19c0_0441] {
+        assert!(decode(word).is_some(), "{word:#010x}");
+        for size in 1..4 {
+            assert_eq!(decode(word | size << 30), None, "{word:#010x}, size {size}");
+        }
+    }
+}
+
+#[test]
 fn what_no_device_takes_is_refused_by_name() {
     const CASES: &[(u32, &str, Refusal)] = &[
         (0xf83f_d060, "ld64b x0, [x3]", Refusal::Bytes64),
