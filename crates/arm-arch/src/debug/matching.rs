@@ -225,29 +225,33 @@ impl Matcher<'_> {
     /// CHOICE, where it is CONSTRAINED UNPREDICTABLE: reserved types are disabled; a breakpoint that links to an
     /// address does not match; neither does a watchpoint that links to an address which links to an address.
     fn compare(&self, number: usize, asker: Asker) -> Comparison {
-        let Some(Breakpoint { control, value }) = self.breakpoints.get(number) else {
-            return Comparison::Inactive;
-        };
-        let bt2 = self.unit.linked_addresses && control.bt2();
-        let is_address = control.bt() & 0b1010 == 0;
-        let is_for_links = bt2 || control.bt() & 0b0011 == 0b0011 || control.bt() & 0b1001 == 0b1001;
         let is_asked_as_link = !matches!(asker, Asker::Itself(_));
-        if !control.e() || self.is_reserved_type(number, *control) || is_for_links != is_asked_as_link {
+        let Some(Breakpoint { control, value }) = self.active(number, is_asked_as_link) else {
             return Comparison::Inactive;
-        }
-        let pc = match asker {
-            Asker::Itself(pc) | Asker::Watchpoint(pc) => pc,
-            Asker::Breakpoint if is_address => return Comparison::Inactive,
-            Asker::Breakpoint => 0,
         };
-        if !is_address {
-            return Comparison::Context(self.context_matches(control.bt(), *value));
+        if !is_address(control) {
+            return Comparison::Context(self.context_matches(control.bt(), value));
         }
-        // A linked address that a watchpoint links to is a link itself; that of a breakpoint is in its state match.
-        let further = !is_asked_as_link
-            || !is_linked(*control)
-            || self.link_matches(usize::from(control.lbn()), Asker::Breakpoint);
-        self.address_matches(*control, *value, pc, further)
+        match asker {
+            Asker::Breakpoint => Comparison::Inactive,
+            // That of a breakpoint's own link is in its state match.
+            Asker::Itself(pc) => self.address_matches(control, value, pc, true),
+            // A linked address that a watchpoint links to is a link itself.
+            Asker::Watchpoint(pc) => {
+                let further = !is_linked(control) || self.context_link_matches(usize::from(control.lbn()));
+                self.address_matches(control, value, pc, further)
+            }
+        }
+    }
+
+    /// Returns a breakpoint that is enabled, of a type that is not reserved, and for links or not as it is asked.
+    fn active(&self, number: usize, as_link: bool) -> Option<Breakpoint> {
+        let breakpoint = *self.breakpoints.get(number)?;
+        let (control, bt) = (breakpoint.control, breakpoint.control.bt());
+        let bt2 = self.unit.linked_addresses && control.bt2();
+        let is_for_links = bt2 || bt & 0b0011 == 0b0011 || bt & 0b1001 == 0b1001;
+        let is_active = control.e() && !self.is_reserved_type(number, control) && is_for_links == as_link;
+        is_active.then_some(breakpoint)
     }
 
     /// Arm ARM, AArch64.ReservedBreakpointType.
@@ -273,6 +277,13 @@ impl Matcher<'_> {
     /// match.
     fn link_matches(&self, number: usize, asker: Asker) -> bool {
         self.is_context_aware(number) && self.compare(number, asker).as_link()
+    }
+
+    /// Asks the breakpoint that a link links to: a context, as links end there.
+    fn context_link_matches(&self, number: usize) -> bool {
+        let linked = self.active(number, true).filter(|linked| !is_address(linked.control));
+        self.is_context_aware(number)
+            && linked.is_some_and(|linked| self.context_matches(linked.control.bt(), linked.value))
     }
 
     /// CHOICE, where it is CONSTRAINED UNPREDICTABLE: MASK 1 and 2 count as 0; masked bits of the value do not count.
@@ -395,6 +406,11 @@ impl Matcher<'_> {
     fn same(&self, a: u64, b: u64, low: u32) -> bool {
         bits::field(a ^ b, self.unit.address_top, low) == 0
     }
+}
+
+/// Whether the type compares an address: BT = 0x0x.
+const fn is_address(control: DbgbcrEl1) -> bool {
+    control.bt() & 0b1010 == 0
 }
 
 /// Whether the type is that of a linked address: BT = 0x01.
