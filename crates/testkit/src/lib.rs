@@ -30,7 +30,6 @@ pub mod gic;
 pub mod insn;
 #[cfg(feature = "translate")]
 pub mod lra;
-#[cfg(feature = "translate")]
 mod process;
 pub mod rng;
 #[cfg(feature = "vectors")]

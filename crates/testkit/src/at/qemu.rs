@@ -5,11 +5,15 @@ use crate::process;
 use mmu_xlate::vmsa::{HardwareUpdates, Implementation};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 const MAGIC_IN: u64 = 0x314e_4954_4158;
 const MAGIC_OUT: u64 = 0x0031_5455_4f54_4158;
 const INPUT: u64 = 0x6000_0000;
 const ID_WORDS: usize = 9;
+
+/// A run that takes longer is taken to hang.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The reference machine.
 #[derive(Clone, Debug)]
@@ -51,7 +55,7 @@ impl Qemu {
         let monitor = std::path::absolute(&self.monitor).unwrap_or_else(|_| self.monitor.clone());
         command.args(["-device", &format!("loader,file={},cpu-num=0", monitor.display())]);
         command.args(["-device", &format!("loader,file=input.bin,addr={INPUT:#x},force-raw=on")]);
-        process::run(&mut command, &[0])?;
+        process::run(&mut command, &[0], LIMIT)?;
         let bytes = std::fs::read(&results).map_err(|e| format!("{}: {e}", results.display()))?;
         output(&bytes, cases)
     }

@@ -2,9 +2,10 @@
 
 use super::case::{Case, RECORD_WORDS, Record};
 use super::machine::{MACHINE_WORDS, Machine};
+use crate::process;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 const MAGIC_IN: u64 = 0x314e_4943_5845;
 const MAGIC_OUT: u64 = 0x3154_554f_5845;
@@ -44,7 +45,7 @@ impl Qemu {
 
     fn start(&self) -> Result<(), String> {
         let mut command = Command::new(&self.program);
-        command.current_dir(&self.scratch).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.current_dir(&self.scratch);
         // Tags need memory for them, or TCO does not exist.
         let tags = if self.cpu.starts_with("max") { ",mte=on" } else { "" };
         let machine = format!("virt,secure=on,virtualization=on,gic-version=3{tags}");
@@ -54,27 +55,7 @@ impl Qemu {
         let monitor = std::path::absolute(&self.monitor).unwrap_or_else(|_| self.monitor.clone());
         command.args(["-device", &format!("loader,file={},cpu-num=0", monitor.display())]);
         command.args(["-device", &format!("loader,file=input.bin,addr={INPUT:#x},force-raw=on")]);
-        let name = self.program.display();
-        let mut child = command.spawn().map_err(|e| format!("{name}: {e} (package qemu-system-arm)"))?;
-        let start = Instant::now();
-        loop {
-            match child.try_wait().map_err(|e| format!("{name}: {e}"))? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => {
-                    let mut text = String::new();
-                    if let Some(mut stderr) = child.stderr.take() {
-                        let _ = std::io::Read::read_to_string(&mut stderr, &mut text);
-                    }
-                    return Err(format!("{name}: {status}: {}", text.trim()));
-                }
-                None if start.elapsed() > LIMIT => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(format!("{name}: no end after {} s", LIMIT.as_secs()));
-                }
-                None => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
+        process::run(&mut command, &[0], LIMIT)
     }
 }
 

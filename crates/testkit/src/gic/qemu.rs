@@ -1,9 +1,10 @@
 //! Running cases under `qemu-system-aarch64` with the program of `oracles/vgic`.
 
 use super::{Case, RECORD_WORDS, Record, model};
+use crate::process;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 const MAGIC_IN: u64 = 0x314e_4943_4756;
 const MAGIC_OUT: u64 = 0x3154_554f_4756;
@@ -41,7 +42,7 @@ impl Qemu {
 
     fn start(&self) -> Result<(), String> {
         let mut command = Command::new(&self.program);
-        command.current_dir(&self.scratch).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.current_dir(&self.scratch);
         command.args(["-M", "virt,virtualization=on,gic-version=3", "-cpu", "max", "-m", "2G"]);
         // Instructions are time: a run gives the same counts again, and timers fire on their count.
         command.args(["-icount", "shift=4,sleep=off"]);
@@ -50,27 +51,7 @@ impl Qemu {
         let monitor = std::path::absolute(&self.monitor).unwrap_or_else(|_| self.monitor.clone());
         command.args(["-device", &format!("loader,file={},cpu-num=0", monitor.display())]);
         command.args(["-device", &format!("loader,file=input.bin,addr={INPUT:#x},force-raw=on")]);
-        let name = self.program.display();
-        let mut child = command.spawn().map_err(|e| format!("{name}: {e} (package qemu-system-arm)"))?;
-        let start = Instant::now();
-        loop {
-            match child.try_wait().map_err(|e| format!("{name}: {e}"))? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => {
-                    let mut text = String::new();
-                    if let Some(mut stderr) = child.stderr.take() {
-                        let _ = std::io::Read::read_to_string(&mut stderr, &mut text);
-                    }
-                    return Err(format!("{name}: {status}: {}", text.trim()));
-                }
-                None if start.elapsed() > LIMIT => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(format!("{name}: no end after {} s", LIMIT.as_secs()));
-                }
-                None => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
+        process::run(&mut command, &[0], LIMIT)
     }
 }
 

@@ -2,15 +2,16 @@
 
 use super::case::{CODE_WORDS, Case, Peer, Raw, STATE_WORDS, State, Stop, WINDOW_WORDS, word};
 use super::env;
+use crate::process;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 const MAGIC_IN: u64 = 0x314e_4953_584e;
 const MAGIC_OUT: u64 = 0x3154_554f_584e;
 const INPUT: u64 = 0x6000_0000;
 const RESULT_WORDS: usize = STATE_WORDS + WINDOW_WORDS + 2;
-/// Seconds after which a run of at most 20,000 cases is taken to hang.
+/// A run of at most 20,000 cases that takes longer is taken to hang.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// The reference machine.
@@ -56,7 +57,7 @@ impl Qemu {
 
     fn start(&self, cpu: &str) -> Result<(), String> {
         let mut command = Command::new(&self.program);
-        command.current_dir(&self.scratch).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.current_dir(&self.scratch);
         command.args(["-M", "virt,secure=on,virtualization=on,gic-version=3", "-cpu", cpu, "-m", "3G"]);
         command.args(["-display", "none", "-serial", "none", "-monitor", "none", "-net", "none"]);
         command.args(["-semihosting-config", "enable=on,target=native"]);
@@ -64,31 +65,8 @@ impl Qemu {
         command.args(["-device", &format!("loader,file={monitor},cpu-num=0")]);
         command.args(["-device", &format!("loader,file=input.bin,addr={INPUT:#x},force-raw=on")]);
         command.args(["-device", &format!("loader,file=image.bin,addr={:#x},force-raw=on", env::IMAGE)]);
-        let name = self.program.display();
-        let mut child = command.spawn().map_err(|e| format!("{name}: {e} (package qemu-system-arm)"))?;
-        let start = Instant::now();
-        loop {
-            match child.try_wait().map_err(|e| format!("{name}: {e}"))? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => {
-                    let mut text = String::new();
-                    if let Some(mut stderr) = child.stderr.take() {
-                        let _ = std::io::Read::read_to_string(&mut stderr, &mut text);
-                    }
-                    return Err(format!("{name}: {status}: {}", text.trim()));
-                }
-                None if start.elapsed() > LIMIT => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(format!(
-                        "{name}: no end after {} s; input in {}",
-                        LIMIT.as_secs(),
-                        self.scratch.display()
-                    ));
-                }
-                None => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
+        process::run(&mut command, &[0], LIMIT)
+            .map_err(|e| format!("{e}; input in {}", self.scratch.display()))
     }
 }
 

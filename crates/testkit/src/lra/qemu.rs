@@ -7,12 +7,16 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 const MAGIC_IN: u64 = 0x4c52_4149_4e00_0000;
 const MAGIC_OUT: u64 = 0x4c52_414f_5554_0000;
 const INPUT: u64 = 0x1000_0000;
 const OUTPUT: u64 = 0x3000_0000;
 const HEADER_WORDS: usize = 6;
+
+/// A run that takes longer is taken to hang.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The reference machine.
 #[derive(Clone, Debug)]
@@ -64,7 +68,7 @@ impl Qemu {
         command
             .args(["-display", "none", "-no-reboot", "-action", "panic=exit-failure", "-kernel"])
             .arg(monitor);
-        process::run(&mut command, &[0])?;
+        process::run(&mut command, &[0], LIMIT)?;
         let queries: usize = cases.iter().map(|case| case.queries.len()).sum();
         let mut bytes = vec![0; (HEADER_WORDS + 2 * queries) * 8];
         storage.read_exact_at(&mut bytes, OUTPUT).map_err(io)?;
