@@ -1,358 +1,44 @@
 //! `cargo xtask run-host`: the hosts that are no programs of an operating system, built and run under QEMU.
 
-use crate::bench;
-use crate::console::Console;
-use crate::demo::{self, Machine};
-use crate::{cross, shell};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+mod arm64;
 
-const USAGE: &str = "\
-usage: cargo xtask run-host bare-metal-arm64 [linux | bench | vmm OPTIONS]
-  bare-metal-arm64   a hypervisor at EL2: runs the guest that it carries, without FEAT_VHE and with it
-    linux            Debian's arm64 kernel on two vCPUs to a shell, unattended, and a second guest beside it
-    bench            the kernels of bench/guest inside it against the same ones outside, in instructions
-    vmm OPTIONS      boots a kernel, with options of the VMM: --kernel, --initrd, --cmdline, --cpus, --memory
-";
+/// A host: its name, what keeps it from running here, and what it can be asked to do.
+struct Host {
+    name: &'static str,
+    missing: fn() -> Option<String>,
+    run: fn(&[&str]) -> Result<(), String>,
+}
 
-/// Longest silence of a machine that is at work.
-const PATIENCE: Duration = Duration::from_secs(120);
-const QEMU: &str = "qemu-system-aarch64";
-const TARGET: &str = "aarch64-unknown-none-softfloat";
-/// CPUs of QEMU, and whether they have FEAT_VHE.
-const CPUS: [(&str, bool); 2] = [("cortex-a57", false), ("max", true)];
+const HOSTS: [Host; 1] = [Host { name: "bare-metal-arm64", missing: arm64::missing, run: arm64::run }];
 
+/// Runs the host that `arguments` begin with. What is not installed here is skipped, and said.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let usage = || {
+        let names: Vec<&str> = HOSTS.iter().map(|host| host.name).collect();
+        format!("usage: cargo xtask run-host {} [--help | OPTIONS]", names.join(" | "))
+    };
     match words.split_first() {
-        Some((&"bare-metal-arm64", rest)) => bare_metal_arm64(rest),
         Some((&("--help" | "-h"), _)) => {
-            print!("{USAGE}");
+            println!("{}", usage());
             Ok(())
         }
-        _ => Err(format!("which host?\n{USAGE}")),
-    }
-}
-
-fn bare_metal_arm64(words: &[&str]) -> Result<(), String> {
-    if let Some(missing) = arm64_missing() {
-        println!("run-host bare-metal-arm64 skipped: {missing}");
-        return Ok(());
-    }
-    match words.split_first() {
-        None => own_guest(),
-        Some((&"linux", [])) => linux(),
-        Some((&"bench", [])) => arm64_bench(),
-        Some((&"vmm", rest)) => vmm(rest),
-        Some(_) => Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
-    }
-}
-
-/// Returns what keeps the Arm hypervisor from running here.
-pub fn arm64_missing() -> Option<String> {
-    cross::compiler_missing().or_else(|| {
-        let needs = [("aarch64-linux-gnu-ld", "gcc-aarch64-linux-gnu"), (QEMU, "qemu-system-arm")];
-        let missing: Vec<&str> =
-            needs.iter().filter(|(program, _)| !shell::has(program)).map(|&(_, p)| p).collect();
-        (!missing.is_empty()).then(|| format!("not installed: {} (scripts/setup-cross)", missing.join(", ")))
-    })
-}
-
-fn directory() -> PathBuf {
-    shell::target().join("bare-metal-arm64")
-}
-
-/// Builds the hypervisor.
-fn build_arm64() -> Result<PathBuf, String> {
-    let mut build = shell::cargo();
-    // The distribution's compiler, which has the sources of `core` and `alloc` beside it.
-    build.env("RUSTC", "/usr/bin/rustc").env("RUSTDOC", "/usr/bin/rustdoc").env("RUSTC_BOOTSTRAP", "1");
-    build.env("CARGO_TARGET_DIR", directory());
-    build.env("CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_LINKER", "aarch64-linux-gnu-ld");
-    build.args(["build", "--release", "--target", TARGET, "--manifest-path"]);
-    build.arg(shell::root().join("examples/bare-metal-arm64/Cargo.toml"));
-    build.args(["-Zbuild-std=core,alloc,compiler_builtins"]);
-    build.arg("-Zbuild-std-features=compiler-builtins-mem");
-    shell::run(&mut build)?;
-    Ok(directory().join(TARGET).join("release/bare-metal-arm64"))
-}
-
-/// One guest, as the hypervisor's manifest describes it.
-struct Guest {
-    /// Where its memory lies on the machine, and how much it has.
-    memory: (u64, u64),
-    /// Files in its memory: guest-physical address.
-    files: Vec<(PathBuf, u64)>,
-    /// 0 is the guest that the hypervisor carries.
-    entry: u64,
-    device_tree: u64,
-    vcpus: u64,
-    first_cpu: u64,
-}
-
-/// Where a guest sees its memory.
-const GUEST_RAM: u64 = 0x4000_0000;
-/// Where the machine has room for the memory of guests.
-const HOST_ROOM: u64 = 0x5000_0000;
-/// Where the hypervisor looks for the manifest.
-const MANIFEST: u64 = 0x4700_0000;
-const MIB: u64 = 1 << 20;
-
-/// Returns the machine with the hypervisor on it, and these guests.
-fn machine(hypervisor: &Path, cpu: &str, guests: &[Guest]) -> Result<Command, String> {
-    let mut qemu = Command::new(QEMU);
-    qemu.args(["-M", "virt,virtualization=on,gic-version=3", "-cpu", cpu, "-nographic", "-nic", "none"]);
-    qemu.args(["-no-reboot", "-semihosting-config", "enable=on,target=native"]);
-    let cpus = guests.iter().map(|guest| guest.first_cpu + guest.vcpus).max().unwrap_or(1);
-    let end = guests.iter().map(|guest| guest.memory.0 + guest.memory.1).max().unwrap_or(HOST_ROOM);
-    qemu.args(["-smp", &cpus.to_string(), "-m", &((end - GUEST_RAM).div_ceil(MIB)).to_string()]);
-    qemu.arg("-kernel").arg(hypervisor);
-    if guests.is_empty() {
-        return Ok(qemu);
-    }
-    let mut words = vec![u64::from_le_bytes(*b"XARCHGST"), guests.len() as u64];
-    for guest in guests {
-        let Guest { memory: (start, bytes), entry, device_tree, vcpus, first_cpu, .. } = *guest;
-        words.extend([start, bytes, entry, device_tree, vcpus, first_cpu]);
-        for (file, address) in &guest.files {
-            loader(&mut qemu, file, start + (address - GUEST_RAM));
-        }
-    }
-    let manifest = directory().join(format!("manifest-{cpu}-{}", guests.len()));
-    let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
-    std::fs::write(&manifest, bytes).map_err(|e| format!("{}: {e}", manifest.display()))?;
-    loader(&mut qemu, &manifest, MANIFEST);
-    Ok(qemu)
-}
-
-fn loader(qemu: &mut Command, file: &Path, address: u64) {
-    let file = file.display();
-    qemu.args(["-device", &format!("loader,file={file},addr={address:#x},force-raw=on")]);
-}
-
-/// What the guest that the hypervisor carries says when all is well.
-const CLAIMS: [&str; 8] = [
-    "guest: here",
-    "guest: firmware is there",
-    "guest: there is no EL2",
-    "guest: a device keeps its register",
-    "guest: where nothing is, an abort",
-    "guest: 16 MiB of memory",
-    "guest: ten timer interrupts",
-    "guest: floating point survives",
-];
-
-fn own_guest() -> Result<(), String> {
-    let hypervisor = build_arm64()?;
-    for (cpu, vhe) in CPUS {
-        let mut console = Console::start(&mut machine(&hypervisor, cpu, &[])?, PATIENCE, true)?;
-        let form = format!("EL2 {} FEAT_VHE", if vhe { "with" } else { "without" });
-        for claim in [form.as_str()].into_iter().chain(CLAIMS) {
-            console.expect(claim, |text| text.find(claim).map(|at| at + claim.len()))?;
-        }
-        ended(&mut console, 1)?;
-    }
-    Ok(())
-}
-
-/// Waits for the machine's end; each guest has to have turned itself off.
-fn ended(console: &mut Console, guests: usize) -> Result<(), String> {
-    let status = console.end(PATIENCE)?;
-    if !status.success() {
-        return Err(console.failure(&format!("the hypervisor's exit status: {status}")));
-    }
-    let ends = console.text().matches("ended: Some(PowerOff)").count();
-    if ends == guests {
-        Ok(())
-    } else {
-        Err(console.failure(&format!("{ends} of {guests} guests turned off")))
-    }
-}
-
-/// Boots a kernel under the hypervisor with options of the VMM; does not come back where it succeeds.
-fn vmm(words: &[&str]) -> Result<(), String> {
-    let value = |name: &str| {
-        let at = words.iter().position(|word| *word == name)?;
-        words.get(at + 1).copied()
-    };
-    let number = |name: &str, or: u64| match value(name) {
-        Some(text) => text.parse::<u64>().map_err(|e| format!("{name} {text}: {e}")),
-        None => Ok(or),
-    };
-    let cpus = number("--cpus", 1)?;
-    let boot = Boot {
-        kernel: value("--kernel").ok_or("--kernel FILE is missing")?.into(),
-        initrd: value("--initrd").ok_or("--initrd FILE is missing")?.into(),
-        cmdline: value("--cmdline").unwrap_or(demo::CMDLINE),
-        cpus,
-        memory: number("--memory", 512)? * MIB,
-    };
-    let hypervisor = build_arm64()?;
-    let Machine::Ours(program) = Machine::ours()? else { return Err("no VMM".into()) };
-    let mut guests = vec![boot.guest(&program, HOST_ROOM, 0)?];
-    let end = HOST_ROOM + boot.memory;
-    if let Some(cmdline) = value("--beside") {
-        // The same kernel once more, on the CPU of the first one's last vCPU; and the guest that the hypervisor carries.
-        let second = Boot { cmdline, cpus: 1, ..boot };
-        guests.push(second.guest(&program, end, cpus - 1)?);
-        let memory = (end + second.memory, 64 * MIB);
-        guests.push(Guest { memory, files: Vec::new(), entry: 0, device_tree: 0, vcpus: 1, first_cpu: 0 });
-    }
-    let mut qemu = machine(&hypervisor, value("--host-cpu").unwrap_or("max"), &guests)?;
-    println!("$ {}", shell::line(&qemu));
-    Err(format!("{QEMU}: {}", qemu.exec()))
-}
-
-/// A kernel to boot.
-struct Boot<'a> {
-    kernel: PathBuf,
-    initrd: PathBuf,
-    cmdline: &'a str,
-    cpus: u64,
-    memory: u64,
-}
-
-impl Boot<'_> {
-    /// Returns the guest that boots it. The device tree is the VMM's: the guest's machine is the same, whoever plays it.
-    fn guest(&self, vmm: &Path, start: u64, first_cpu: u64) -> Result<Guest, String> {
-        let tree = directory().join(format!("guest-{start:x}.dtb"));
-        let mut dump = Command::new(vmm);
-        dump.arg("--kernel").arg(&self.kernel).arg("--initrd").arg(&self.initrd);
-        dump.args(["--cpus", &self.cpus.to_string(), "--memory", &(self.memory / MIB).to_string()]);
-        shell::run(dump.args(["--cmdline", self.cmdline]).arg("--dump-dtb").arg(&tree))?;
-        let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
-        let blob = read(&tree)?;
-        let property = |name| property(&blob, name).ok_or_else(|| format!("the device tree has no {name}"));
-        let (initrd, end) = (property("linux,initrd-start")?, property("linux,initrd-end")?);
-        let header = read(&self.kernel)?;
-        let offset = header.get(8..16).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
-        let entry = GUEST_RAM + offset.ok_or("the kernel is too short")?;
-        let device_tree = end.next_multiple_of(2 * MIB);
-        Ok(Guest {
-            memory: (start, self.memory),
-            files: vec![(self.kernel.clone(), entry), (self.initrd.clone(), initrd), (tree, device_tree)],
-            entry,
-            device_tree,
-            vcpus: self.cpus,
-            first_cpu,
-        })
-    }
-}
-
-/// Returns a property of 64 bits of a device tree. Devicetree Specification ch. 5, "Flattened Devicetree Format".
-fn property(blob: &[u8], name: &str) -> Option<u64> {
-    let word = |at: usize| Some(u32::from_be_bytes(blob.get(at..at + 4)?.try_into().ok()?) as usize);
-    let (structure, strings) = (word(8)?, word(12)?);
-    let mut at = structure;
-    loop {
-        match word(at)? {
-            // FDT_BEGIN_NODE: a name, padded.
-            1 => {
-                let length = blob.get(at + 4..)?.iter().position(|byte| *byte == 0)?;
-                at += (4 + length + 1).next_multiple_of(4);
+        Some((name, rest)) => {
+            let host = HOSTS
+                .iter()
+                .find(|host| host.name == *name)
+                .ok_or_else(|| format!("no host is called {name}\n{}", usage()))?;
+            match (host.missing)() {
+                Some(missing) => println!("run-host {name} skipped: {missing}"),
+                None => return (host.run)(rest),
             }
-            // FDT_PROP: length, offset of the name, value, padded.
-            3 => {
-                let (length, called) = (word(at + 4)?, strings + word(at + 8)?);
-                let value = blob.get(at + 12..at + 12 + length)?;
-                let rest = blob.get(called..)?;
-                if rest.starts_with(name.as_bytes()) && rest.get(name.len()) == Some(&0) {
-                    return Some(u64::from_be_bytes(value.try_into().ok()?));
-                }
-                at += (12 + length).next_multiple_of(4);
-            }
-            // FDT_END_NODE, FDT_NOP.
-            2 | 4 => at += 4,
-            _ => return None,
+            Ok(())
         }
+        None => Err(format!("which host?\n{}", usage())),
     }
 }
 
-/// Debian's kernel on two vCPUs, checked as the demo's smoke boot is. Beside it, sharing its CPUs, the same kernel with
-/// one vCPU, which turns itself off at the end of its boot, and the guest that the hypervisor carries.
-fn linux() -> Result<(), String> {
-    let own = std::env::current_exe().map_err(|e| e.to_string())?;
-    for (cpu, _) in CPUS {
-        let line = format!("{} run-host bare-metal-arm64 vmm --host-cpu {cpu}", own.display());
-        let rest = ["--cpus", "2", "--beside", BESIDE].map(String::from).into();
-        let options = demo::Options { rest, ..Default::default() };
-        // The exit status of the hypervisor says that every guest turned itself off.
-        demo::smoke(&Machine::Other(line), &options.images()?, &options, true)?;
-    }
-    Ok(())
-}
-
-/// Command line of the kernel beside the first one.
-const BESIDE: &str = "console=ttyAMA0 panic=-1 rdinit=/sbin/poweroff -- -f";
-
-/// Kernels that compute; the others are exits.
-const COMPUTE: [&str; 9] =
-    ["xorshift", "sieve", "sha256", "matmul", "fp", "stream", "chase", "icall", "branchy"];
-/// What a kernel may cost at most inside: "near native".
-const NEAR_NATIVE: f64 = 0.97;
-/// Time is instructions.
-const COUNTED: [&str; 2] = ["-icount", "shift=0,align=off,sleep=off"];
-
-fn arm64_bench() -> Result<(), String> {
-    let hypervisor = build_arm64()?;
-    let guest = bench::Guest::build("count", &["-DSAMPLES=1"])?;
-    let entry = GUEST_RAM + 0x8_0000;
-    let outside = bench::measure(&mut guest.qemu(&COUNTED))?;
-    let mut slow = Vec::new();
-    for (cpu, vhe) in CPUS {
-        let inside = Guest {
-            memory: (HOST_ROOM, 128 * MIB),
-            files: vec![(guest.image().into(), entry)],
-            entry,
-            device_tree: 0,
-            vcpus: 1,
-            first_cpu: 0,
-        };
-        let inside = bench::measure(machine(&hypervisor, cpu, &[inside])?.args(COUNTED))?;
-        println!(
-            "bare-metal-arm64 {} FEAT_VHE, guest time under -icount, outside : inside",
-            if vhe { "with" } else { "without" }
-        );
-        for (name, native) in &outside {
-            let ours = inside.get(name).ok_or_else(|| format!("{name} did not run inside"))?;
-            let computes = COMPUTE.contains(&name.as_str());
-            if computes && ours.sum != native.sum {
-                return Err(format!("{name}: checksum {} inside, {} outside", ours.sum, native.sum));
-            }
-            let ratio = native.microseconds / ours.microseconds;
-            println!(
-                "{name:>12} {:>12.0} us {:>12.0} us {ratio:>8.4}",
-                native.microseconds, ours.microseconds
-            );
-            if computes && ratio < NEAR_NATIVE {
-                slow.push(format!("{name} {ratio:.4}"));
-            }
-        }
-    }
-    if slow.is_empty() { Ok(()) } else { Err(format!("below {NEAR_NATIVE}: {}", slow.join(", "))) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::property;
-
-    #[test]
-    fn a_property_is_found_by_its_name() {
-        let word = |word: u32| word.to_be_bytes();
-        let mut blob = Vec::new();
-        for value in [0xd00d_feed_u32, 0, 16, 16 + 48] {
-            blob.extend(word(value));
-        }
-        // Node "ab", property "x" of 64 bits, end; then the strings.
-        blob.extend(word(1));
-        blob.extend(*b"ab\0\0");
-        blob.extend([word(3), word(8), word(2)].concat());
-        blob.extend(5_u64.to_be_bytes());
-        blob.extend([word(4), word(2), word(9), word(0), word(0)].concat());
-        blob.extend(*b"y\0x\0");
-        assert_eq!(property(&blob, "x"), Some(5));
-        assert_eq!(property(&blob, "y"), None);
-    }
+/// Returns what keeps `host` from running here.
+pub fn missing(host: &str) -> Option<String> {
+    HOSTS.iter().find(|known| known.name == host).and_then(|known| (known.missing)())
 }

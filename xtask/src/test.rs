@@ -69,9 +69,11 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
     steps.step_if("panic-free library, x86-64", only_full().or_else(not_x86_64), || {
         panic_free::run(&["--target", "x86_64"].map(String::from))
     });
-    steps.step_if("hypervisor on bare Arm", only_full().or_else(run_host::arm64_missing), || {
-        run_host::run(&["bare-metal-arm64".into()])
-    });
+    steps.step_if(
+        "hypervisor on bare Arm",
+        only_full().or_else(|| run_host::missing("bare-metal-arm64")),
+        || run_host::run(&["bare-metal-arm64".into()]),
+    );
     steps.step_if("fuzzing, 10 s each", only_full().or_else(fuzz::missing), fuzz::step);
     steps.step("smoke boot", || smoke(&[]));
     steps.step_if("smoke boot, 4 CPUs", only_full(), || smoke(&["--cpus", "4"]));
