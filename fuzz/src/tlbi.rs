@@ -216,7 +216,10 @@ impl Named {
         let number = |level: Level| i64::from(level.number());
         if self.range {
             let Some((granule, shift)) = granule else { return false };
-            let hint = (operand >> 37 & 3) as i64;
+            let hint = match (operand >> 37 & 3) as i64 {
+                1 if granule == Granule::Size16K && !context.ds => 0,
+                hint => hint,
+            };
             if entry.granule != granule || hint != 0 && !is_table && number(entry.level) != hint {
                 return false;
             }
@@ -234,8 +237,11 @@ impl Named {
         }
         let hint = (operand >> 44 & 3) as i64;
         if let (Some((granule, _)), false) = (granule, is_table) {
-            // A level 0 is one of 4 KiB only.
-            let told = hint != 0 || granule == Granule::Size4K;
+            // Level 0 has leaves of 4 KiB alone, and those, and of 16 KiB at level 1, with DS.
+            let told = match (hint, granule) {
+                (0, Granule::Size4K) | (1, Granule::Size16K) => context.ds,
+                _ => hint != 0,
+            };
             if told && (entry.granule != granule || number(entry.level) != hint) {
                 return false;
             }

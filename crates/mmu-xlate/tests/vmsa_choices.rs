@@ -294,6 +294,35 @@ fn ttl_reserved() {
     }
 }
 
+/// A level that the granule has leaves at with FEAT_LPA2 only is no hint without it. Arm ARM, TLBI VAE1, TTL.
+#[test]
+fn a_level_that_needs_lpa2_is_no_hint_without_it() {
+    // TTL, bits 47:44: 4 KiB level 0, 16 KiB level 1; with DS they name such leaves, of which the entry is none.
+    for (ttl, ds, gone) in [
+        (0b0100, false, true),
+        (0b0100, true, false),
+        (0b1001, false, true),
+        (0b1001, true, false),
+        (0b0101, false, false),
+        (0b1101, false, false),
+        (0b0111, false, true),
+    ] {
+        let context = TlbiContext { ds, ..CONTEXT };
+        let tlbi = Tlbi::decode(ins::TLBI_VAAE1, ttl << 44 | 1, &context).expect("a TLBI");
+        assert_eq!(tlbi.removes(&ENTRY, &context), gone, "TTL {ttl:#b}, DS {ds}");
+    }
+    // TTL of a range, bits 38:37, of 16 KiB (TG 2): level 1; level 3 is the entry's.
+    let entry = CachedEntry { start: 0x4000, size_log2: 14, granule: Granule::Size16K, ..ENTRY };
+    for (ttl, ds, gone) in
+        [(1, false, true), (1, true, false), (2, false, false), (3, false, true), (0, true, true)]
+    {
+        let context = TlbiContext { ds, ..CONTEXT };
+        let base = if ds { 0 } else { 1 };
+        let tlbi = Tlbi::decode(ins::TLBI_RVAAE1, 2 << 46 | 1 << 39 | ttl << 37 | base, &context);
+        assert_eq!(tlbi.expect("a TLBI").removes(&entry, &context), gone, "TTL {ttl}, DS {ds}");
+    }
+}
+
 fn tlbi_rpa() {
     let tlbi = Tlbi::decode(ins::TLBI_RPAOS, 1, &CONTEXT).expect("a TLBI");
     for start in [0x1000, 0x8000_0000] {

@@ -164,9 +164,9 @@ impl Tlbi {
         let (extent, hint) = if !by_address {
             (Extent::All, None)
         } else if range {
-            (range_of(scope, operand, base, context), range_hint(operand))
+            (range_of(scope, operand, base, context), range_hint(operand, context.ds))
         } else {
-            (Extent::Page { address: address << 12 }, page_hint(operand))
+            (Extent::Page { address: address << 12 }, page_hint(operand, context.ds))
         };
         let asid = low16(field(operand, 63, 48));
         Some(Self {
@@ -344,8 +344,10 @@ fn range_of(scope: Scope, operand: u64, base: u64, context: &TlbiContext) -> Ext
     Extent::Range { start: base.wrapping_shl(shift), bytes: granules.wrapping_shl(bits), granule }
 }
 
-/// Returns the level that TTL of a page names; `None` without a hint.
-fn page_hint(operand: u64) -> Option<(Option<Granule>, Level)> {
+/// Returns the level that TTL of a page names; `None` without a hint. Level 0 with 4 KiB and level 1 with 16 KiB have
+/// leaves with FEAT_LPA2 only; without it they are no hint. `ds` says whether the regime uses that. Arm ARM, TLBI VAE1,
+/// TTL.
+fn page_hint(operand: u64, ds: bool) -> Option<(Option<Granule>, Level)> {
     let granule = match field(operand, 47, 46) {
         1 => Granule::Size4K,
         2 => Granule::Size16K,
@@ -353,8 +355,9 @@ fn page_hint(operand: u64) -> Option<(Option<Granule>, Level)> {
         _ => return None,
     };
     let level = match (field(operand, 45, 44), granule) {
-        (0, Granule::Size4K) => Level::L0,
-        (1, _) => Level::L1,
+        (0, Granule::Size4K) if ds => Level::L0,
+        (1, Granule::Size4K | Granule::Size64K) => Level::L1,
+        (1, Granule::Size16K) if ds => Level::L1,
         (2, _) => Level::L2,
         (3, _) => Level::L3,
         // CHOICE: reserved, no hint.
@@ -363,9 +366,11 @@ fn page_hint(operand: u64) -> Option<(Option<Granule>, Level)> {
     Some((Some(granule), level))
 }
 
-/// Returns the level that TTL of a range names; `None` without a hint.
-fn range_hint(operand: u64) -> Option<(Option<Granule>, Level)> {
+/// Returns the level that TTL of a range names; `None` without a hint. TG, \[47:46\], 16 KiB has leaves of level 1 with
+/// FEAT_LPA2 only.
+fn range_hint(operand: u64, ds: bool) -> Option<(Option<Granule>, Level)> {
     let level = match field(operand, 38, 37) {
+        1 if field(operand, 47, 46) == 2 && !ds => return None,
         1 => Level::L1,
         2 => Level::L2,
         3 => Level::L3,
