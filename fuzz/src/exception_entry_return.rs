@@ -15,7 +15,7 @@
 use crate::bits::{bit, pick};
 use crate::codec::{Codec, Input, arbitrary_input};
 use arbitrary::{Arbitrary, Unstructured};
-use arm_arch::debug::DebugControls;
+use arm_arch::debug::{DebugControls, Security};
 use arm_arch::exception::{
     Cause, EntryState, ExceptionLock, InterruptRoute, Kind, PhysicalLines, ReturnLimits, ReturnState, Route,
     Routing, ScrEl3, Synchronous, VirtualLines, enter, eret, eret_within, is_illegal_return,
@@ -104,7 +104,13 @@ impl Case {
 
     fn debug(&self) -> DebugControls {
         let flag = |at| bit(self.lines.into(), at);
-        DebugControls { mdscr: MdscrEl1::from_bits(self.words[10]), os_lock: flag(4), route_to_el2: flag(5) }
+        let security = match (bit(self.words[10], 60), bit(self.words[10], 61)) {
+            (false, _) => Security::NonSecure,
+            (true, false) => Security::Secure,
+            (true, true) => Security::SecureClosed,
+        };
+        let mdscr = MdscrEl1::from_bits(self.words[10]);
+        DebugControls { mdscr, os_lock: flag(4), route_to_el2: flag(5), security }
     }
 
     fn back(&self, pstate: PState, spsr: PState, elr: u64) -> ReturnState {

@@ -6,11 +6,36 @@ mod matching;
 mod registers;
 
 pub use matching::{Breakpoint, Context, DataAccess, DebugUnit, Matcher, Watched};
-pub use registers::{DbgbcrEl1, DbgwcrEl1};
+pub use registers::{DbgbcrEl1, DbgwcrEl1, MdcrEl3};
 
 use crate::el::ExceptionLevel;
+use crate::exception::ScrEl3;
 use crate::pstate::PState;
 use crate::sysreg::MdscrEl1;
+
+/// The Security state below EL3, as far as debug depends on it. Realm state is not modelled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Security {
+    /// Non-secure.
+    #[default]
+    NonSecure,
+    /// Secure, and it may be debugged.
+    Secure,
+    /// Secure, and MDCR_EL3.SDD is 1: no debug exception is generated below EL3.
+    SecureClosed,
+}
+
+impl Security {
+    /// Returns the state that EL3 has chosen. Arm ARM, SCR_EL3.NS, MDCR_EL3.SDD.
+    #[must_use]
+    pub const fn below(scr: ScrEl3, mdcr: MdcrEl3) -> Self {
+        match (scr.ns(), mdcr.sdd()) {
+            (true, _) => Self::NonSecure,
+            (false, false) => Self::Secure,
+            (false, true) => Self::SecureClosed,
+        }
+    }
+}
 
 /// What decides whether a debug exception can be generated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,11 +46,14 @@ pub struct DebugControls {
     pub os_lock: bool,
     /// `MDCR_EL2.TDE` or `HCR_EL2.TGE`, where there is an EL2: debug exceptions go there.
     pub route_to_el2: bool,
+    /// The Security state, with what MDCR_EL3 says about debugging it.
+    pub security: Security,
 }
 
 impl DebugControls {
     /// Nothing is enabled, as after a reset.
-    pub const OFF: Self = Self { mdscr: MdscrEl1::new(), os_lock: true, route_to_el2: false };
+    pub const OFF: Self =
+        Self { mdscr: MdscrEl1::new(), os_lock: true, route_to_el2: false, security: Security::NonSecure };
 
     /// Returns the level that takes debug exceptions. Arm ARM, DebugTarget.
     #[must_use]
@@ -37,7 +65,7 @@ impl DebugControls {
     /// Arm ARM, AArch64.GenerateDebugExceptionsFrom.
     #[must_use]
     pub fn generates_from(self, el: ExceptionLevel, pstate: PState) -> bool {
-        if self.os_lock {
+        if self.os_lock || matches!(self.security, Security::SecureClosed) {
             return false;
         }
         let target = self.target();
@@ -87,7 +115,7 @@ mod tests {
     const SS: u64 = 1 << 21;
 
     fn controls(mdscr: u64) -> DebugControls {
-        DebugControls { mdscr: MdscrEl1::from_bits(mdscr), os_lock: false, route_to_el2: false }
+        DebugControls { mdscr: MdscrEl1::from_bits(mdscr), os_lock: false, ..DebugControls::OFF }
     }
 
     #[test]
@@ -105,6 +133,35 @@ mod tests {
         assert!(!locked.generates_from(ExceptionLevel::El0, EL0), "OS lock");
         let routed = DebugControls { route_to_el2: true, ..controls(0) };
         assert!(routed.generates_from(ExceptionLevel::El1, EL1_MASKED), "EL1 is below EL2");
+    }
+
+    #[test]
+    fn secure_state_is_debugged_unless_mdcr_el3_sdd_says_no() {
+        const SDD: u64 = 1 << 16;
+        // SCR_EL3, MDCR_EL3, the state, whether EL0 and EL1 generate debug exceptions with KDE.
+        const CASES: &[(u64, u64, Security, bool)] = &[
+            (1, 0, Security::NonSecure, true),
+            (1, SDD, Security::NonSecure, true),
+            (0, 0, Security::Secure, true),
+            (0, SDD, Security::SecureClosed, false),
+        ];
+        for (scr, mdcr, want, generates) in CASES {
+            let security = Security::below(ScrEl3::from_bits(*scr), MdcrEl3::from_bits(*mdcr));
+            assert_eq!(security, *want, "SCR {scr:#x}, MDCR {mdcr:#x}");
+            let controls = DebugControls { security, ..controls(0x2001) };
+            for pstate in [EL0, EL1] {
+                assert_eq!(
+                    controls.generates_from(pstate.el(), pstate),
+                    *generates,
+                    "{security:?} {pstate:?}"
+                );
+                assert_eq!(controls.step_state(pstate) != StepState::Inactive, *generates, "{security:?}");
+            }
+            let el3 = PState::from_bits(0xd);
+            assert!(!controls.generates_from(el3.el(), el3), "{security:?}: never from EL3");
+            let armed = controls.return_ss(el3, ExceptionLevel::El0, PState::from_bits(SS));
+            assert_eq!(armed, *generates, "{security:?}: a return from EL3");
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Which breakpoint or watchpoint matches: state, context and address.
 //!
 //! Arm ARM D2.8 and D2.9. Modelled: address matches with masks, mismatches, all context types, linking, also to
-//! addresses (BT2). Not modelled: mismatching watchpoints (FEAT_BWE2), banks of breakpoints beyond 16, Secure, Root
-//! and Realm state (SSCE).
+//! addresses (BT2), Non-secure and Secure state. Not modelled: mismatching watchpoints (FEAT_BWE2), banks of breakpoints
+//! beyond 16, Root and Realm state (SSCE).
 
-use super::DebugControls;
 use super::registers::{DbgbcrEl1, DbgwcrEl1};
+use super::{DebugControls, Security};
 use crate::bits;
 use crate::el::ExceptionLevel;
 use crate::pstate::PState;
@@ -46,9 +46,10 @@ pub struct DebugUnit {
     pub address_top: u32,
     /// EL2 is implemented.
     pub has_el2: bool,
-    /// EL3 is implemented; the state asked about is Non-secure.
+    /// EL3 is implemented.
     pub has_el3: bool,
-    /// There is a Secure EL2, with which more combinations of HMC and SSC are allocated. FEAT_SEL2.
+    /// There is a Secure EL2, with which more combinations of HMC and SSC are allocated; in Secure state it is enabled.
+    /// FEAT_SEL2.
     pub secure_el2: bool,
 }
 
@@ -206,6 +207,20 @@ impl Matcher<'_> {
         self.controls.mdscr.mde() && self.controls.generates_from(self.pstate.el(), self.pstate)
     }
 
+    /// Whether the element is in Secure state; EL3 always is, without FEAT_RME. Arm ARM, SecurityStateAtEL.
+    fn is_secure(&self) -> bool {
+        self.pstate.el() == ExceptionLevel::El3
+            || match self.controls.security {
+                Security::NonSecure => false,
+                Security::Secure | Security::SecureClosed => true,
+            }
+    }
+
+    /// Arm ARM, EL2Enabled.
+    fn is_el2_enabled(&self) -> bool {
+        self.unit.has_el2 && (!self.is_secure() || self.unit.secure_el2)
+    }
+
     /// Arm ARM, AArch64.BreakpointMatch.
     fn breakpoint_matches(&self, number: usize, pc: u64) -> Comparison {
         let Some(Breakpoint { control, .. }) = self.breakpoints.get(number) else {
@@ -311,8 +326,8 @@ impl Matcher<'_> {
         let id = bits::trunc32(value);
         let high = bits::high32(value);
         let id1 = is_guest && !in_host && context.contextidr_el1 == id;
-        let id2 = el != ExceptionLevel::El3 && self.unit.has_el2 && context.contextidr_el2 == high;
-        let vmid = self.unit.has_el2
+        let id2 = el != ExceptionLevel::El3 && self.is_el2_enabled() && context.contextidr_el2 == high;
+        let vmid = self.is_el2_enabled()
             && is_guest
             && !in_host
             && u64::from(context.vmid) == bits::field(value, 47, 32);
@@ -345,10 +360,10 @@ impl Matcher<'_> {
             ExceptionLevel::El2 => el2,
             ExceptionLevel::El3 => el3,
         };
-        // Only Non-secure state is modelled, and EL3, which is in Secure state. SSC = 10, and 11 without HMC, ask for that.
         let security = match ssc {
-            0b10 => self.pstate.el() == ExceptionLevel::El3,
-            0b11 => hmc || self.pstate.el() == ExceptionLevel::El3,
+            0b01 => !self.is_secure(),
+            0b10 => self.is_secure(),
+            0b11 => hmc || self.is_secure(),
             _ => true,
         };
         level && security && linked.is_none_or(|number| self.link_matches(number, asker))
@@ -435,8 +450,12 @@ mod tests {
         secure_el2: false,
     };
     /// MDE and KDE; debug exceptions go to EL2, so that EL0 and EL1 generate them.
-    const ON: DebugControls =
-        DebugControls { mdscr: MdscrEl1::from_bits(0xa000), os_lock: false, route_to_el2: true };
+    const ON: DebugControls = DebugControls {
+        mdscr: MdscrEl1::from_bits(0xa000),
+        os_lock: false,
+        route_to_el2: true,
+        ..DebugControls::OFF
+    };
     const EL0: PState = PState::from_bits(0);
     const EL1: PState = PState::from_bits(5);
     const EL2: PState = PState::from_bits(9);
@@ -622,6 +641,59 @@ mod tests {
     }
 
     #[test]
+    fn ssc_chooses_the_security_state() {
+        // HMC, SSC, PMC 11; EL1 in Non-secure and in Secure state, without and with a Secure EL2, at which EL0 to EL2
+        // then generate. Arm ARM, AArch64.StateMatch.
+        const CASES: &[(u64, u64, bool, bool)] = &[
+            (0, 0b00, true, true),
+            (1, 0b00, true, true),
+            (0, 0b01, true, false),
+            (1, 0b01, true, false),
+            (0, 0b10, false, true),
+            (1, 0b10, false, true),
+        ];
+        let closed = DebugControls { security: Security::SecureClosed, ..ON };
+        for (hmc, ssc, non_secure, secure) in CASES {
+            let breakpoints = [breakpoint(0x1e7 | hmc << 13 | ssc << 14, PC)];
+            for secure_el2 in [false, true] {
+                let mut m = matcher(&breakpoints, EL1);
+                m.unit.secure_el2 = secure_el2;
+                assert_eq!(m.breakpoint(PC).is_some(), *non_secure, "{hmc} {ssc:#b}, Non-secure");
+                m.controls.security = Security::Secure;
+                assert_eq!(m.breakpoint(PC).is_some(), *secure, "{hmc} {ssc:#b}, Secure");
+                assert_eq!(Matcher { controls: closed, ..m }.breakpoint(PC), None, "SDD is 1");
+            }
+        }
+        // SSC 11 with HMC 0 is Secure state alone, and has to be allocated by FEAT_SEL2.
+        let breakpoints = [breakpoint(0x1e7 | 0b11 << 14, PC)];
+        let mut m = matcher(&breakpoints, EL1);
+        m.unit.secure_el2 = true;
+        assert_eq!(m.breakpoint(PC), None);
+        m.controls.security = Security::Secure;
+        assert_eq!(m.breakpoint(PC), Some(0));
+        m.unit.secure_el2 = false;
+        assert_eq!(m.breakpoint(PC), None, "reserved");
+    }
+
+    #[test]
+    fn secure_contexts_of_el2_need_a_secure_el2() {
+        // Unlinked, CONTEXTIDR_EL2 (BT 1100) and VMID (BT 1000).
+        for (bt, value) in [(0b1100, 0x5678 << 32), (0b1000, 9 << 32)] {
+            let breakpoints = [breakpoint(0x1e7 | bt << 20, value)];
+            for (security, secure_el2, want) in [
+                (Security::NonSecure, false, true),
+                (Security::Secure, false, false),
+                (Security::Secure, true, true),
+            ] {
+                let mut m = matcher(&breakpoints, EL1);
+                m.unit.secure_el2 = secure_el2;
+                m.controls.security = security;
+                assert_eq!(m.breakpoint(PC).is_some(), want, "BT {bt:#b}, {security:?}");
+            }
+        }
+    }
+
+    #[test]
     fn every_type_is_allocated_where_the_manual_says() {
         // Arm ARM, AArch64.ReservedBreakpointType, all 32 values of BT2 and BT: always, if context-aware with
         // CONTEXTIDR_EL1 or VMID, if context-aware with CONTEXTIDR_EL2, with FEAT_BWE, with FEAT_ABLE, never.
@@ -690,7 +762,7 @@ mod tests {
             ("OS lock", 0x8000, true, None),
         ] {
             let mut m = matcher(&breakpoints, EL1);
-            m.controls = DebugControls { mdscr: MdscrEl1::from_bits(mdscr), os_lock, route_to_el2: true };
+            m.controls = DebugControls { mdscr: MdscrEl1::from_bits(mdscr), os_lock, ..ON };
             assert_eq!(m.breakpoint(PC), want, "{name}");
         }
         let mut m = matcher(&breakpoints, EL1);

@@ -1,4 +1,4 @@
-//! `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1`.
+//! `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1`, and what of `MDCR_EL3` debug and profiling depend on.
 
 use bitfield_struct::bitfield;
 
@@ -80,9 +80,37 @@ pub struct DbgwcrEl1 {
 }
 const _: () = assert!(DbgwcrEl1::WT_OFFSET == 20 && DbgwcrEl1::LBNX_OFFSET == 30);
 
+/// `MDCR_EL3`, Monitor Debug Configuration Register (EL3): what decides about debug exceptions and profiling
+/// exceptions. The traps it asks for are `trap::TrapEl3`'s. Arm ARM, MDCR_EL3.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct MdcrEl3 {
+    __: u16,
+    /// SDD, \[16\]: no debug exceptions in Secure state below EL3.
+    pub sdd: bool,
+    #[bits(23)]
+    __: u32,
+    /// PMEE, \[41:40\]: PMU exceptions. FEAT_EBEP.
+    #[bits(2)]
+    pub pmee: u8,
+    #[bits(22)]
+    __: u32,
+}
+const _: () = assert!(MdcrEl3::SDD_OFFSET == 16 && MdcrEl3::PMEE_OFFSET == 40);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mdcr_el3_is_laid_out_as_the_manual_numbers_it() {
+        let mdcr = MdcrEl3::from_bits(1 << 16 | 3 << 40);
+        assert_eq!((mdcr.sdd(), mdcr.pmee()), (true, 3));
+        assert_eq!(
+            (MdcrEl3::from_bits(!(1 << 16 | 3 << 40)).sdd(), mdcr.with_pmee(2).into_bits() >> 40),
+            (false, 2)
+        );
+    }
 
     #[test]
     fn literals_decode_as_the_manual_numbers_them() {

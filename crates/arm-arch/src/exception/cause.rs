@@ -4,7 +4,7 @@ use crate::el::ExceptionLevel;
 use crate::esr::{EsrEl, ExceptionClass};
 use crate::fault::DEBUG_STATUS;
 use crate::iss::{DataAbort, Immediate, InstructionAbort, Origin, SError, Step, Syndrome, SystemAccess};
-use crate::iss::{FpAccess, VsesrEl2, Watchpoint, Wfx};
+use crate::iss::{FpAccess, Pmu, VsesrEl2, Watchpoint, Wfx};
 
 /// The four kinds of exception, each with its own vector. Arm ARM D1.3.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -183,6 +183,13 @@ impl Cause {
         }
     }
 
+    /// A PMU Profiling exception before the instruction at `pc`, which has the vector of synchronous ones even where it
+    /// is not. FEAT_EBEP. Arm ARM, TakeProfilingException.
+    #[must_use]
+    pub const fn profiling(iss: Pmu, pc: u64) -> Self {
+        Self::sync(Syndrome::Other(crate::iss::Other::Pmu(iss)), pc)
+    }
+
     /// A breakpoint, before the instruction at `pc`.
     #[must_use]
     pub const fn breakpoint(origin: Origin, pc: u64) -> Self {
@@ -276,6 +283,8 @@ mod tests {
         assert_eq!((hit.syndrome.map(EsrEl::into_bits), hit.far), (Some(0xc200_0022), None));
         let hit = Cause::watchpoint(Origin::Same, Watchpoint::new().with_wnr(true), 0x2004, 0x1000);
         assert_eq!((hit.syndrome.map(EsrEl::into_bits), hit.far), (Some(0xd600_0062), Some(0x2004)));
+        let counter = Cause::profiling(Pmu::new().with_sync(true), 0x1000);
+        assert_eq!((counter.kind, counter.syndrome.map(EsrEl::into_bits)), (Kind::Sync, Some(0xf600_0001)));
         assert_eq!(Cause::irq(0x1000).syndrome, None);
         assert_eq!(Cause::fiq(0x1000).far, None);
     }

@@ -225,6 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn newer_bits_of_pstate_go_where_the_manual_says() {
+        const CASES: &[(&str, u64, u64)] = &[
+            ("PM becomes 1", 0, 1 << 32),
+            ("PM stays 1", 1 << 32, 1 << 32),
+            ("PPEND becomes 0", 1 << 33, 1 << 32),
+            ("UINJ becomes 0", 1 << 36, 1 << 32),
+            ("BTYPE2 becomes 0", 1 << 14, 1 << 32),
+        ];
+        let mask = PStateMask::ARMV8_0.with(PState::from_bits(0x13_0000_4000));
+        for (name, old, want) in CASES {
+            let taken = enter(&Cause::irq(0), ExceptionLevel::El1, &state(EL1H | old, 0, mask));
+            assert_eq!(taken.pstate.into_bits(), want | 0x3c5, "{name}");
+            assert_eq!(taken.spsr.into_bits(), EL1H | old, "{name}");
+        }
+    }
+
+    #[test]
     fn bits_of_absent_features_are_neither_set_nor_saved() {
         let taken =
             enter(&Cause::irq(0), ExceptionLevel::El1, &state(EL0 | 0x3c0_3c00, 0, PStateMask::ARMV8_0));

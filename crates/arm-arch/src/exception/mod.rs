@@ -26,6 +26,7 @@
 mod cause;
 mod entry;
 mod interrupt;
+mod profiling;
 mod ret;
 mod route;
 
@@ -35,6 +36,7 @@ pub use interrupt::{
     PhysicalLines, VirtualLines, VirtualPriority, is_masked, physical_interrupt, virtual_interrupt,
     virtual_interrupt_by_priority, wakes_from_wfi,
 };
+pub use profiling::{PmecrEl1, Profiling, profiling};
 pub use ret::{
     ReturnLimits, ReturnState, Returned, branch_address, branch_address_el2, eret, eret_within,
     is_illegal_return, is_pc_misaligned, is_sp_misaligned,

@@ -190,6 +190,7 @@ mod tests {
             ("IL is loaded too", 0x3c5, 0x10_0000, 0x10_0000),
             ("SS is dropped when stepping is off", 0x3c5, 0x20_0000, 0),
             ("RES0 bits are dropped", 0x3c5, 0xc_0000, 0),
+            ("PM of a profiled kernel is dropped without FEAT_EBEP", 0x3c5, 1 << 32 | 0x5, 0x5),
         ];
         for (name, pstate, spsr, want) in CASES {
             let back = eret(&state(*pstate, *spsr));
@@ -199,9 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn newer_bits_of_pstate_come_back_from_spsr() {
+        const NEWER: u64 = 0x1f_0000_7000;
+        let mask = ALL.with(PState::from_bits(NEWER));
+        for bit in (0..64).map(|at| 1 << at).filter(|bit| NEWER & bit != 0) {
+            let back = eret(&ReturnState { mask, ..state(0x3c5, bit | 5) });
+            assert_eq!((back.pstate.into_bits(), back.illegal), (bit | 5, false), "{bit:#x}");
+            // An illegal return loads ALLINT, and leaves the others as they were.
+            let back = eret(&ReturnState { mask, ..state(0x3c5, bit | 9) });
+            let kept = if bit == 1 << 13 { bit } else { 0 };
+            assert_eq!((back.pstate.into_bits(), back.illegal), (kept | 0x10_0005, true), "{bit:#x}");
+        }
+    }
+
+    #[test]
     fn a_stepping_debugger_at_el1_arms_el0() {
         let mut state = state(0x3c5, 0x20_0000);
-        state.debug = DebugControls { mdscr: MdscrEl1::from_bits(1), os_lock: false, route_to_el2: false };
+        state.debug = DebugControls { mdscr: MdscrEl1::from_bits(1), os_lock: false, ..DebugControls::OFF };
         assert_eq!(eret(&state).pstate.into_bits(), 0x20_0000);
     }
 

@@ -60,6 +60,10 @@ pub enum Feature {
     BRBEv1p1,
     /// `FEAT_BTI`.
     BTI,
+    /// `FEAT_BWE`.
+    BWE,
+    /// `FEAT_BWE2`.
+    BWE2,
     /// `FEAT_CCIDX`.
     CCIDX,
     /// `FEAT_CLRBHB`.
@@ -454,6 +458,10 @@ pub enum Feature {
     SPECRES2,
     /// `FEAT_SPE_DPFZS`.
     SPE_DPFZS,
+    /// `FEAT_SPE_EXC`.
+    SPE_EXC,
+    /// `FEAT_SPE_nVM`.
+    SPE_nVM,
     /// `FEAT_SPEv1p1`.
     SPEv1p1,
     /// `FEAT_SPEv1p2`.
@@ -486,6 +494,8 @@ pub enum Feature {
     SSVE_FP8DOT4,
     /// `FEAT_SSVE_FP8FMA`.
     SSVE_FP8FMA,
+    /// `FEAT_STEP2`.
+    STEP2,
     /// `FEAT_SVE`.
     SVE,
     /// `FEAT_SVE2`.
@@ -538,6 +548,8 @@ pub enum Feature {
     TME,
     /// `FEAT_TRBE`.
     TRBE,
+    /// `FEAT_TRBE_EXC`.
+    TRBE_EXC,
     /// `FEAT_TRBE_EXT`.
     TRBE_EXT,
     /// `FEAT_TRBEv1p1`.
@@ -574,7 +586,7 @@ pub enum Feature {
 
 impl Feature {
     /// Number of features.
-    pub const COUNT: usize = 282;
+    pub const COUNT: usize = 288;
 
     /// All of them, in the order of their names.
     #[rustfmt::skip]
@@ -606,6 +618,8 @@ impl Feature {
         Self::BRBE,
         Self::BRBEv1p1,
         Self::BTI,
+        Self::BWE,
+        Self::BWE2,
         Self::CCIDX,
         Self::CLRBHB,
         Self::CMOW,
@@ -803,6 +817,8 @@ impl Feature {
         Self::SPECRES,
         Self::SPECRES2,
         Self::SPE_DPFZS,
+        Self::SPE_EXC,
+        Self::SPE_nVM,
         Self::SPEv1p1,
         Self::SPEv1p2,
         Self::SPEv1p3,
@@ -819,6 +835,7 @@ impl Feature {
         Self::SSVE_FP8DOT2,
         Self::SSVE_FP8DOT4,
         Self::SSVE_FP8FMA,
+        Self::STEP2,
         Self::SVE,
         Self::SVE2,
         Self::SVE2p1,
@@ -845,6 +862,7 @@ impl Feature {
         Self::TLBIW,
         Self::TME,
         Self::TRBE,
+        Self::TRBE_EXC,
         Self::TRBE_EXT,
         Self::TRBEv1p1,
         Self::TRC_SR,

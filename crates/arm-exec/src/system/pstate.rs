@@ -2,7 +2,7 @@
 
 use super::identification;
 use crate::state::{Flags, Mode, SP, State};
-use arm_arch::debug::{DebugControls, StepState};
+use arm_arch::debug::{DebugControls, Security, StepState};
 use arm_arch::exception::{self, Cause, Entered, EntryState, Kind, ReturnState};
 use arm_arch::sysreg::{HcrEl2, MdcrEl2, MdscrEl1, SctlrEl1, TcrEl1};
 use arm_arch::{EsrEl, ExceptionLevel, PState};
@@ -118,6 +118,7 @@ pub(crate) fn debug_controls(state: &State) -> DebugControls {
         os_lock: state.sys.oslsr_el1 & super::registers::OSLK != 0,
         route_to_el2: MdcrEl2::from_bits(state.sys.mdcr_el2).tde()
             || HcrEl2::from_bits(state.sys.hcr_el2).tge(),
+        security: Security::NonSecure,
     }
 }
 

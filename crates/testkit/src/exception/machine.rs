@@ -43,8 +43,8 @@ impl Machine {
             mask: features.pstate_mask(),
             unit: DebugUnit {
                 context_aware: usize::from(dfr0.ctx_cmps()) + 1,
-                // ID_AA64DFR2_EL1.BWE; FEAT_ABLE has ranges too.
-                ranges: words[10] >> 4 & 15 != 0 || has(Feature::ABLE),
+                // FEAT_ABLE has ranges too.
+                ranges: has(Feature::BWE) || has(Feature::ABLE),
                 linked_addresses: has(Feature::ABLE),
                 el2_contexts: has(Feature::VHE),
                 aarch32_el0: has(Feature::AA32EL0),

@@ -3,7 +3,8 @@
 use super::case::{Case, RECORD_WORDS, Record, word};
 use super::machine::Machine;
 use arm_arch::debug::{
-    Breakpoint, Context, DataAccess, DbgbcrEl1, DbgwcrEl1, DebugControls, Matcher, StepState, Watched,
+    Breakpoint, Context, DataAccess, DbgbcrEl1, DbgwcrEl1, DebugControls, Matcher, Security, StepState,
+    Watched,
 };
 use arm_arch::exception::{
     Cause, EntryState, ExceptionLock, Kind, PhysicalLines, ReturnLimits, ReturnState, Route, Routing, ScrEl3,
@@ -204,6 +205,8 @@ impl<'a> Pe<'a> {
                 mdscr: MdscrEl1::from_bits(w[word::MDSCR]),
                 os_lock: locked,
                 route_to_el2: routing.is_el2_enabled() && (hcr.tge() || w[word::MDCR_EL2] >> 8 & 1 != 0),
+                // Debug in Secure state is not asked about.
+                security: Security::NonSecure,
             },
             stepped: StepExclusive::Unknown,
             breakpoints: pairs(word::BREAKPOINTS, machine.breakpoints)
