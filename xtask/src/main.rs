@@ -12,6 +12,7 @@ mod fetch;
 mod fuzz;
 mod generate;
 mod generate_a64;
+mod guest;
 mod md5;
 mod msrv;
 mod oracle;
@@ -54,6 +55,7 @@ usage: cargo xtask COMMAND
   oracle gic    compare the interrupt controller's CPU interface with QEMU (--help for options)
   oracle a64    compare the decoder with objdump and LLVM (--help for options)
   oracle id     read identification registers of QEMU's CPUs (--check: compare with data/)
+  guest         build a guest of our own, and say where it is: transcript
   run-host      build and run a host without an operating system under QEMU: bare-metal-arm64 (--help: more)
 ";
 
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         "check" if rest.first().is_some_and(|what| what == "header") => abi::run(&rest[1..]),
         "check" if rest.first().is_some_and(|what| what == "panic-free") => panic_free::run(&rest[1..]),
         "fuzz" => fuzz::run(rest),
+        "guest" => guest::run(rest),
         "generate" => generate::run(rest),
         "oracle" if rest.first().is_some_and(|kind| kind == "a64") => oracle_a64::run(&rest[1..]),
         "oracle" if rest.first().is_some_and(|kind| kind == "id") => oracle_id::run(&rest[1..]),

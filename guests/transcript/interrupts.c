@@ -1,0 +1,4 @@
+#include "transcript.h"
+void interrupts(void) {}
+void timers(void) {}
+void waiting(void) {}
