@@ -30,14 +30,21 @@ pub struct ScrEl3 {
     pub eel2: bool,
     /// EASE, \[19\]: synchronous external aborts to EL3 use the SError vector. FEAT_DoubleFault.
     pub ease: bool,
-    #[bits(28)]
+    #[bits(7)]
+    __: u8,
+    /// FGTEn, \[27\]: the fine-grained traps of EL2 are in effect. FEAT_FGT.
+    pub fgten: bool,
+    #[bits(20)]
     __: u32,
     /// GPF, \[48\]: granule protection faults are taken to EL3. FEAT_RME.
     pub gpf: bool,
-    #[bits(15)]
+    #[bits(13)]
     __: u16,
+    /// NSE, \[62\]: with NS, which security state EL2 and below are in. FEAT_RME.
+    pub nse: bool,
+    __: bool,
 }
-const _: () = assert!(ScrEl3::HCE_OFFSET == 8 && ScrEl3::GPF_OFFSET == 48);
+const _: () = assert!(ScrEl3::HCE_OFFSET == 8 && ScrEl3::GPF_OFFSET == 48 && ScrEl3::NSE_OFFSET == 62);
 
 /// What routes exceptions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -241,6 +248,18 @@ mod tests {
             Route::To(el) => el.number(),
             Route::Undefined => 9,
         })
+    }
+
+    #[test]
+    fn scr_el3_is_laid_out_as_the_manual_numbers_it() {
+        let scr = ScrEl3::from_bits(1 << 62 | 1 << 48 | 1 << 27 | 1 << 19 | 1 << 18 | 0x18f);
+        assert!(scr.ns() && scr.irq() && scr.fiq() && scr.ea() && scr.smd() && scr.hce());
+        assert!(scr.eel2() && scr.ease() && scr.fgten() && scr.gpf() && scr.nse());
+        let others = ScrEl3::from_bits(!scr.into_bits());
+        assert!(
+            !others.ns() && !others.irq() && !others.fiq() && !others.ea() && !others.smd() && !others.hce()
+        );
+        assert!(!others.eel2() && !others.ease() && !others.fgten() && !others.gpf() && !others.nse());
     }
 
     #[test]

@@ -20,7 +20,9 @@ use super::requirement::{Duty, Requirement};
 use super::rule::Rule;
 use super::rules::RULES;
 use super::version::Version;
-use super::{AARCH32_FIELDS, FIELDS, Feature, Features, Field, IdError, IdRegisters, Kind, Reason, clauses};
+use super::{
+    AARCH32_FIELDS, FIELDS, Feature, Features, Field, IdError, IdRegisters, Kind, Reason, clauses_of,
+};
 use crate::feature::field::field;
 use crate::sysreg::{CtrEl0, DczidEl0, MidrEl1, SysRegId, names};
 use core::fmt;
@@ -219,7 +221,7 @@ fn close(ids: &mut IdRegisters) {
         let features = Features::of(ids);
         let mut lowered = false;
         for requirement in Requirement::unmet(&features).filter(|r| r.is_positive()) {
-            for clause in clauses().filter(|c| c.first().is_some_and(|r| r.feature == requirement.feature)) {
+            for clause in clauses_of(requirement.feature) {
                 if clause.iter().all(|rule| rule.holds(ids)) {
                     // The last test is the one of the feature's own field.
                     lowered |= clause.iter().rev().any(|rule| rule.lower(ids));

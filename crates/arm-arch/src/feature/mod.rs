@@ -130,7 +130,17 @@ impl Features {
 
 /// Returns the clauses of the rules: the rows of one stand together.
 fn clauses() -> impl Iterator<Item = &'static [Rule]> {
-    let mut rest = rules::RULES;
+    clauses_from(rules::RULES)
+}
+
+/// The clauses of one feature: the table is in the order of features.
+fn clauses_of(feature: Feature) -> impl Iterator<Item = &'static [Rule]> {
+    let start = rules::RULES.partition_point(|rule| rule.feature < feature);
+    clauses_from(rules::RULES.get(start..).unwrap_or_default())
+        .take_while(move |clause| clause.first().is_some_and(|rule| rule.feature == feature))
+}
+
+fn clauses_from(mut rest: &'static [Rule]) -> impl Iterator<Item = &'static [Rule]> {
     // `chunk_by` and `split_at` would leave a panic in the code.
     core::iter::from_fn(move || {
         let first = rest.first()?;
@@ -159,6 +169,13 @@ mod tests {
             assert!(ids.set(*id, *value));
         }
         Features::of(&ids)
+    }
+
+    #[test]
+    fn rules_are_in_the_order_of_features() {
+        assert!(rules::RULES.is_sorted_by_key(|rule| rule.feature));
+        let by_feature = Feature::ALL.iter().flat_map(|feature| clauses_of(*feature));
+        assert!(by_feature.map(<[Rule]>::as_ptr).eq(clauses().map(<[Rule]>::as_ptr)));
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl Rule {
     /// Lowers the field to the greatest value that fails the test; `false` for a test that a lower value passes too, or
     /// that only a value of 0 passes.
     pub(super) fn lower(&self, ids: &mut IdRegisters) -> bool {
-        let Some(field) = FIELDS.iter().find(|field| self.is_of(field)) else { return false };
+        // The table is by register, and from the lowest bit.
+        let at = FIELDS.partition_point(|field| (field.register, field.lo) < (self.register, self.lo));
+        let Some(field) = FIELDS.get(at).filter(|field| self.is_of(field)) else { return false };
         let below = match field.kind {
             Kind::Signed | Kind::Unsigned if self.signed || self.min > 0 => self.min.wrapping_sub(1),
             Kind::Exact | Kind::Flags if self.min > 0 => 0,

@@ -21,7 +21,7 @@ pub use identification::{
     ClidrEl1, CtrEl0, DczidEl0, IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1,
     IdAa64Mmfr2, IdAa64Pfr0, IdAa64Pfr1, MidrEl1, MpidrEl1,
 };
-pub use regime::{Tcr2, TcrEl2, TcrEl3, VstcrEl2, VtcrEl2};
+pub use regime::{GpccrEl3, Tcr2, TcrEl2, TcrEl3, VstcrEl2, VtcrEl2};
 #[cfg(feature = "tables")]
 pub use register::Register;
 pub use timer::{CntCtl, CnthctlEl2, CnthctlEl2Classic, CntkctlEl1};

@@ -309,9 +309,70 @@ pub struct VstcrEl2 {
 }
 const _: () = assert!(VstcrEl2::SL2_OFFSET == 33);
 
+/// `GPCCR_EL3`, Granule Protection Check Control Register (EL3). FEAT_RME. Arm ARM, GPCCR_EL3.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct GpccrEl3 {
+    /// PPS, \[2:0\]: how many bits of address are protected.
+    #[bits(3)]
+    pub pps: u8,
+    /// PPS3, \[3\]: more of PPS.
+    pub pps3: bool,
+    __: bool,
+    /// RLPAD, \[5\]: the Realm space is not there. FEAT_RME_GPC2.
+    pub rlpad: bool,
+    /// NSPAD, \[6\]: the Non-secure space is not there. FEAT_RME_GPC2.
+    pub nspad: bool,
+    /// SPAD, \[7\]: the Secure space is not there. FEAT_RME_GPC2.
+    pub spad: bool,
+    /// IRGN, \[9:8\]: inner cacheability of loads of tables.
+    #[bits(2)]
+    pub irgn: u8,
+    /// ORGN, \[11:10\]: outer cacheability.
+    #[bits(2)]
+    pub orgn: u8,
+    /// SH, \[13:12\]: shareability.
+    #[bits(2)]
+    pub sh: u8,
+    /// PGS, \[15:14\]: size of a physical granule: 00 4 KiB, 01 64 KiB, 10 16 KiB.
+    #[bits(2)]
+    pub pgs: u8,
+    /// GPC, \[16\]: granule protection checks are made.
+    pub gpc: bool,
+    /// GPCP, \[17\]: faults on loads of tables have the priority of others.
+    pub gpcp: bool,
+    /// TBGPCD, \[18\]: the trace buffer is not checked.
+    pub tbgpcd: bool,
+    /// NSO, \[19\]: entries can say Non-secure only. FEAT_RME_GPC2.
+    pub nso: bool,
+    /// L0GPTSZ, \[23:20\]: memory that an entry of level 0 covers; read-only.
+    #[bits(4)]
+    pub l0gptsz: u8,
+    /// APPSAA, \[24\]: addresses above PPS are of all spaces.
+    pub appsaa: bool,
+    /// What came after FEAT_RME_GPC2, and RES0, \[63:25\].
+    #[bits(39)]
+    pub later: u64,
+}
+const _: () = assert!(GpccrEl3::GPC_OFFSET == 16 && GpccrEl3::L0GPTSZ_OFFSET == 20);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gpccr_el3_is_laid_out_as_the_manual_numbers_it() {
+        // Checks on, 16 KiB granules, 48 bits, 64 GiB by an entry of level 0, write-back, inner shareable.
+        let on = GpccrEl3::from_bits(0x0061_b505);
+        assert_eq!((on.gpc(), on.pgs(), on.pps(), on.l0gptsz()), (true, 2, 5, 6));
+        assert_eq!((on.irgn(), on.orgn(), on.sh(), on.gpcp(), on.appsaa()), (1, 1, 3, false, false));
+        let pads = GpccrEl3::from_bits(0x0108_00e8);
+        assert_eq!(
+            (pads.rlpad(), pads.nspad(), pads.spad(), pads.nso(), pads.appsaa()),
+            (true, true, true, true, true)
+        );
+        assert_eq!((pads.pps3(), pads.gpc(), GpccrEl3::from_bits(1 << 25).later()), (true, false, 1));
+    }
 
     #[test]
     fn literals_decode_as_the_manual_numbers_them() {

@@ -10,6 +10,7 @@ use super::perm::Access;
 use super::registers::Registers;
 use crate::memory::TableMemory;
 use arm_arch::bits::bit;
+use arm_arch::exception::ScrEl3;
 use arm_arch::iss::{Direction, SystemAccess};
 use arm_arch::sysreg::instructions as ins;
 use arm_arch::{EsrEl, ExceptionClass, ExceptionLevel, SysRegId, Va};
@@ -204,6 +205,7 @@ fn permission(
     if !operation.is_implemented(implementation) {
         return Permission::Undefined;
     }
+    let scr = ScrEl3::from_bits(registers.scr_el3);
     match el {
         ExceptionLevel::El0 => Permission::Undefined,
         ExceptionLevel::El1 if operation.is_of_el3() => Permission::Undefined,
@@ -216,21 +218,14 @@ fn permission(
             }
         }
         ExceptionLevel::El1 => {
-            let fgt_on = effective.el2
-                && implementation.fgt
-                && (!implementation.el3 || bit(registers.scr_el3, SCR_FGTEN));
+            let fgt_on = effective.el2 && implementation.fgt && (!implementation.el3 || scr.fgten());
             let fine = operation.fine_grained().is_some_and(|at| bit(registers.hfgitr_el2, at));
             if effective.hcr.at() || fgt_on && fine { Permission::TrapsToEl2 } else { Permission::Executes }
         }
         ExceptionLevel::El2 if operation.is_of_el3() => Permission::Undefined,
         ExceptionLevel::El2 => Permission::Executes,
         // {NSE,NS} = {1,0} names no security state. FEAT_RME.
-        ExceptionLevel::El3
-            if implementation.rme
-                && bit(registers.scr_el3, SCR_NSE)
-                && !bit(registers.scr_el3, SCR_NS)
-                && !operation.is_of_el3() =>
-        {
+        ExceptionLevel::El3 if implementation.rme && scr.nse() && !scr.ns() && !operation.is_of_el3() => {
             Permission::Undefined
         }
         ExceptionLevel::El3 => {
@@ -239,15 +234,6 @@ fn permission(
         }
     }
 }
-
-/// `SCR_EL3.NS`.
-const SCR_NS: u32 = 0;
-/// `SCR_EL3.EA`: external aborts go to EL3.
-const SCR_EA: u32 = 3;
-/// `SCR_EL3.FGTEn`.
-const SCR_FGTEN: u32 = 27;
-/// `SCR_EL3.NSE`. FEAT_RME.
-const SCR_NSE: u32 = 62;
 
 /// Returns who takes an UNDEFINED instruction. Arm ARM, AArch64.Undefined.
 const fn undefined_target(el: ExceptionLevel, effective: &Effective) -> ExceptionLevel {
@@ -269,7 +255,9 @@ fn abort_target(
     implementation: &Implementation,
 ) -> ExceptionLevel {
     let external = fault.status.is_external();
-    if el == ExceptionLevel::El3 || external && implementation.el3 && bit(registers.scr_el3, SCR_EA) {
+    if el == ExceptionLevel::El3
+        || external && implementation.el3 && ScrEl3::from_bits(registers.scr_el3).ea()
+    {
         return ExceptionLevel::El3;
     }
     let to_el2 = fault.stage == Stage::Two || external && effective.hcr.tea();

@@ -11,7 +11,9 @@
 use super::mapping::Located;
 use super::registers::Space;
 use crate::memory::TableMemory;
-use arm_arch::bits::{bit, field, low8, mask, trunc32};
+use arm_arch::bits::{field, low8, mask, trunc32};
+use arm_arch::exception::ScrEl3;
+use arm_arch::sysreg::GpccrEl3;
 use arm_arch::{ExceptionLevel, FaultStatus, Level, Pa};
 
 /// The registers of granule protection.
@@ -160,7 +162,7 @@ impl RoutesDenials {
     /// Reads the bit of `SCR_EL3`.
     #[must_use]
     pub const fn of(scr_el3: u64) -> Self {
-        if bit(scr_el3, 48) { Self::ToEl3 } else { Self::AsAborts }
+        if ScrEl3::from_bits(scr_el3).gpf() { Self::ToEl3 } else { Self::AsAborts }
     }
 }
 
@@ -176,11 +178,11 @@ impl GranuleProtection {
     /// CHOICE: L0GPTSZ is read-only; a value that the manual reserves counts as inconsistent.
     #[must_use]
     pub fn new(registers: &GranuleRegisters, implementation: &super::Implementation) -> Self {
-        let gpccr = registers.gpccr_el3;
-        if !bit(gpccr, 16) {
+        let gpccr = GpccrEl3::from_bits(registers.gpccr_el3);
+        if !gpccr.gpc() {
             return Self(Setting::Off);
         }
-        let protected = match field(gpccr, 2, 0) {
+        let protected = match gpccr.pps() {
             0 => Some(32),
             1 => Some(36),
             2 => Some(40),
@@ -190,13 +192,13 @@ impl GranuleProtection {
             6 => Some(52),
             _ => None,
         };
-        let granule = match field(gpccr, 15, 14) {
+        let granule = match gpccr.pgs() {
             0b00 => Some(12),
             0b10 => Some(14),
             0b01 => Some(16),
             _ => None,
         };
-        let covered = match field(gpccr, 23, 20) {
+        let covered = match gpccr.l0gptsz() {
             0b0000 => Some(30),
             0b0100 => Some(34),
             0b0110 => Some(36),
@@ -204,8 +206,8 @@ impl GranuleProtection {
             _ => None,
         };
         // SH 0b01 is reserved; memory that is Non-cacheable twice is Outer Shareable.
-        let shareability = field(gpccr, 13, 12);
-        let shared = shareability != 0b01 && (field(gpccr, 11, 8) != 0 || shareability == 0b10);
+        let cached = gpccr.irgn() != 0 || gpccr.orgn() != 0;
+        let shared = gpccr.sh() != 0b01 && (cached || gpccr.sh() == 0b10);
         match (protected, granule, covered) {
             (Some(protected), Some(granule), Some(covered))
                 if shared && protected <= u32::from(implementation.pa_bits) =>
