@@ -22,6 +22,10 @@ open_code! {
         SPECIFICATION = 0x06, "specification";
         /// Data exception.
         DATA = 0x07, "data";
+        /// Fixed-point-overflow exception.
+        FIXED_POINT_OVERFLOW = 0x08, "fixed-point overflow";
+        /// Fixed-point-divide exception.
+        FIXED_POINT_DIVIDE = 0x09, "fixed-point divide";
         /// Segment-translation exception.
         SEGMENT_TRANSLATION = 0x10, "segment translation";
         /// Page-translation exception.

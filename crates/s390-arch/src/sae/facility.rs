@@ -40,6 +40,16 @@ pub enum M4 {
 }
 
 impl M4 {
+    /// Decodes the four bits; `None` for values whose meaning nobody has said.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::Loaded),
+            8 => Some(Self::SaveArea),
+            _ => None,
+        }
+    }
+
     /// Returns the four bits as they stand in the instruction.
     #[must_use]
     pub const fn into_bits(self) -> u8 {

@@ -47,6 +47,20 @@ impl Rre {
         }
     }
 
+    /// Decodes an instruction; `None` if its operation code is none of these. R2 and the unused bits do not count.
+    #[must_use]
+    pub const fn decode(code: [u8; 4]) -> Option<(Self, Gpr)> {
+        let [high, low, _, registers] = code;
+        let operation = match u16::from_be_bytes([high, low]) {
+            0xb9a5 => Self::Sae,
+            0xb9a6 => Self::Lasrm,
+            0xb9a7 => Self::Stiasrm,
+            0xb9ad => Self::Qaaf,
+            _ => return None,
+        };
+        Some((operation, Gpr(registers >> 4)))
+    }
+
     /// Encodes the instruction: operation code 0-15, R1 24-27.
     #[must_use]
     pub const fn encode(self, r1: Gpr) -> [u8; 4] {
@@ -87,6 +101,42 @@ impl Rie {
             (i2_low << 4) | m4.into_bits(),
             last,
         ]
+    }
+}
+
+/// An instruction in RIE-h format, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RieOperands {
+    /// Which one.
+    pub operation: Rie,
+    /// R1, 8-11: value or result.
+    pub r1: Gpr,
+    /// R3, 16-19: address of the save area.
+    pub r3: Gpr,
+    /// I2, 20-35: the register.
+    pub i2: SystemRegisterNumber,
+    /// M4, 36-39; `None` for values without a meaning.
+    pub m4: Option<M4>,
+}
+
+impl RieOperands {
+    /// Decodes an instruction; `None` if its operation code is none of these. The unused bits do not count.
+    #[must_use]
+    pub const fn decode(code: [u8; 6]) -> Option<Self> {
+        let [first, r1, a, b, c, last] = code;
+        let operation = match (first, last) {
+            (0xed, 0x99) => Rie::Sasr,
+            (0xed, 0x9b) => Rie::Easr,
+            _ => return None,
+        };
+        let i2 = u16::from_be_bytes([(a << 4) | (b >> 4), (b << 4) | (c >> 4)]);
+        Some(Self {
+            operation,
+            r1: Gpr(r1 >> 4),
+            r3: Gpr(a >> 4),
+            i2: SystemRegisterNumber(i2),
+            m4: M4::from_bits(c & 15),
+        })
     }
 }
 
@@ -131,6 +181,27 @@ mod tests {
         assert_eq!(Rre::Lasrm.encode(R3), [0xb9, 0xa6, 0x00, 0x30]);
         assert_eq!(Rre::Stiasrm.encode(R3), [0xb9, 0xa7, 0x00, 0x30]);
         assert_eq!(Rre::Qaaf.encode(Gpr(15)), [0xb9, 0xad, 0x00, 0xf0]);
+    }
+
+    #[test]
+    fn what_is_decoded_is_what_the_layout_says() {
+        // The worked example, and one with all fields apart; unused bits are set.
+        let operands = RieOperands::decode([0xed, 0x2f, 0x3c, 0x08, 0x08, 0x99]);
+        let sctlr = SystemRegisterNumber(0xc080);
+        let set = RieOperands { operation: Rie::Sasr, r1: R2, r3: R3, i2: sctlr, m4: Some(M4::SaveArea) };
+        assert_eq!(operands, Some(set));
+        let operands = RieOperands::decode([0xed, 0xf0, 0xe1, 0x23, 0x40, 0x9b]);
+        let (r1, r3, i2) = (Gpr(15), Gpr(14), SystemRegisterNumber(0x1234));
+        assert_eq!(operands, Some(RieOperands { operation: Rie::Easr, r1, r3, i2, m4: Some(M4::Loaded) }));
+        let operands = RieOperands::decode([0xed, 0xf0, 0xe1, 0x23, 0x44, 0x9b]);
+        assert_eq!(operands.map(|operands| operands.m4), Some(None));
+        // ED..1B is another instruction.
+        assert_eq!(RieOperands::decode([0xed, 0x20, 0x3c, 0x08, 0x08, 0x1b]), None);
+        assert_eq!(Rre::decode([0xb9, 0xa5, 0, 0x20]), Some((Rre::Sae, R2)));
+        assert_eq!(Rre::decode([0xb9, 0xa6, 0xff, 0x3f]), Some((Rre::Lasrm, R3)));
+        assert_eq!(Rre::decode([0xb9, 0xa7, 0, 0xf0]), Some((Rre::Stiasrm, Gpr(15))));
+        assert_eq!(Rre::decode([0xb9, 0xad, 0, 0]), Some((Rre::Qaaf, Gpr(0))));
+        assert_eq!(Rre::decode([0xb9, 0xa4, 0, 0x20]), None);
     }
 
     #[test]
