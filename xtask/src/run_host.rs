@@ -1,6 +1,8 @@
 //! `cargo xtask run-host`: the hosts that are no programs of an operating system, built and run under QEMU.
 
 mod arm64;
+mod linux_module;
+mod s390x;
 
 /// A host: its name, what keeps it from running here, and what it can be asked to do.
 struct Host {
@@ -9,7 +11,11 @@ struct Host {
     run: fn(&[&str]) -> Result<(), String>,
 }
 
-const HOSTS: [Host; 1] = [Host { name: "bare-metal-arm64", missing: arm64::missing, run: arm64::run }];
+const HOSTS: [Host; 3] = [
+    Host { name: "bare-metal-arm64", missing: arm64::missing, run: arm64::run },
+    Host { name: "bare-metal-s390x", missing: s390x::missing, run: s390x::run },
+    Host { name: "linux-module", missing: linux_module::missing, run: linux_module::run },
+];
 
 /// Runs the host that `arguments` begin with. What is not installed here is skipped, and said.
 pub fn run(arguments: &[String]) -> Result<(), String> {

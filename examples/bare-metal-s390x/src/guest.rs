@@ -1,0 +1,240 @@
+//! The guest: its VM on both sides of the contract, its devices, and how it ended.
+
+use crate::devices::Bus;
+use crate::layout::{self, CPUS, GUEST_RAM, GUEST_ROM, GUEST_UART_SPI, ROM, TABLES};
+use crate::model::Machine;
+use crate::{emulate, hw, kick_block};
+use alloc::string::{String, ToString};
+use core::sync::atomic::{AtomicBool, Ordering};
+use s390_arch::sae::{Facility, HostControl};
+use s390_arch::{Absolute, AbsoluteStorage};
+use s390_host::hw::HwControl;
+use s390_host::{Config, LimitForm, Tables};
+use sae_model::Storage;
+use spin::Mutex;
+use vcpu_core::{Line, Spi};
+use xarch_abi::{
+    Backend, DeviceAccess, DeviceAnswer, GuestPa, GuestRange, HostPa, Platform, Slot, StopReason, Unreadable,
+    VcpuIndex, Writable,
+};
+
+/// vCPUs that a guest can have: one for each CPU.
+pub const VCPUS: usize = CPUS;
+
+/// Bits of a guest-physical address, as the VMM's device tree has it.
+const ADDRESS_BITS: u8 = 40;
+
+/// What the loader asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Manifest {
+    /// Whether the machine is to announce the facility, which it then emulates.
+    pub announce: bool,
+    /// A mistake to be made instead of running a guest.
+    pub mistake: u64,
+    /// Where the guest's memory lies, and how much it has.
+    pub memory: (u64, u64),
+    /// Where it starts, as it sees addresses.
+    pub entry: u64,
+    /// Where its device tree lies, as it sees addresses.
+    pub device_tree: u64,
+    /// How many vCPUs it has.
+    pub vcpus: u16,
+}
+
+/// What the manifest starts with.
+const MAGIC: [u8; 8] = *b"XARCHGST";
+
+impl Manifest {
+    /// Reads what the loader has put down.
+    pub fn read(storage: &Storage<'_>) -> Option<Self> {
+        let word = |number: u64| storage.load_u64(Absolute::new(layout::MANIFEST + number * 8)).ok();
+        (word(0)? == u64::from_be_bytes(MAGIC)).then_some(())?;
+        Some(Self {
+            announce: word(1)? != 0,
+            mistake: word(2)?,
+            memory: (word(3)?, word(4)?),
+            entry: word(5)?,
+            device_tree: word(6)?,
+            vcpus: word(7)? as u16,
+        })
+    }
+}
+
+/// What reaches all CPUs: the model's, or the machine's.
+#[derive(Debug)]
+pub enum Control {
+    Model(&'static Machine),
+    /// Where instructions are emulated, the CPU that has them is a model, and has its own copies of what it found in
+    /// tables: it drops them along with the real CPU.
+    Machine(HwControl<fn(Absolute)>),
+}
+
+impl Control {
+    fn each(&self, operation: impl Fn(&dyn HostControl)) {
+        match self {
+            Self::Model(machine) => operation(machine),
+            Self::Machine(machine) => {
+                operation(machine);
+                if let Some(emulated) = emulate::machine() {
+                    operation(&emulated);
+                }
+            }
+        }
+    }
+}
+
+impl HostControl for Control {
+    fn ipte(&self, page_table: Absolute, address: u64, asce: u64) {
+        self.each(|control| control.ipte(page_table, address, asce));
+    }
+
+    fn idte(&self, entry: Absolute, address: u64, asce: u64) {
+        self.each(|control| control.idte(entry, address, asce));
+    }
+
+    fn idte_asce(&self, asce: u64) {
+        self.each(|control| control.idte_asce(asce));
+    }
+
+    fn ptlb(&self) {
+        self.each(|control| control.ptlb());
+    }
+
+    fn request_exit(&self, block: Absolute) {
+        match self {
+            Self::Model(machine) => machine.request_exit(block),
+            Self::Machine(machine) => machine.request_exit(block),
+        }
+    }
+}
+
+/// The host side of a guest.
+pub type HostVm = s390_host::Vm<Control, Storage<'static>, Mutex<Tables>>;
+/// The guest side.
+pub type CoreVm = vcpu_core::Vm<VCPUS>;
+
+/// The guest.
+#[derive(Debug)]
+pub struct Guest {
+    pub manifest: Manifest,
+    pub core: CoreVm,
+    pub host: HostVm,
+    storage: Storage<'static>,
+    slots: [Slot; 2],
+    bus: Mutex<Bus>,
+    /// vCPUs that have to look, though they wait.
+    kicked: [AtomicBool; VCPUS],
+    end: Mutex<Option<StopReason>>,
+}
+
+impl Guest {
+    /// Builds the guest, with `facility` being the CPU that this runs on.
+    pub fn new<F: Facility>(
+        manifest: Manifest,
+        facility: &mut F,
+        control: Control,
+        storage: Storage<'static>,
+    ) -> Result<Self, String> {
+        let text = |error: &dyn core::fmt::Display| error.to_string();
+        let core = vcpu_core::Config { address_bits: ADDRESS_BITS, ..vcpu_core::Config::new(manifest.vcpus) };
+        let core = CoreVm::new(core).map_err(|error| text(&error))?;
+        let config = Config {
+            address_bits: ADDRESS_BITS,
+            vcpus: manifest.vcpus,
+            storage: TABLES,
+            limit: LimitForm::default(),
+            qmc_base: s390_arch::sae::QmcBase::default(),
+        };
+        let host = HostVm::new(facility, control, storage, config).map_err(|error| text(&error))?;
+        let slot = |guest, (start, bytes), writable| {
+            let guest = GuestRange::new(GuestPa::new(guest), bytes)?;
+            Some(Slot { guest, host: HostPa::new(start), writable })
+        };
+        if manifest.memory.0 < layout::OWN_END {
+            return Err("the guest's memory is this program's".into());
+        }
+        let rom = slot(GUEST_ROM, ROM, Writable::No).ok_or("no ROM")?;
+        let ram = slot(GUEST_RAM, manifest.memory, Writable::Yes).ok_or("no memory")?;
+        for slot in [&rom, &ram] {
+            host.add_slot(slot).map_err(|error| text(&error))?;
+        }
+        storage.write_bytes(Absolute::new(ROM.0), b"read-only memory").map_err(|error| text(&error))?;
+        Ok(Self {
+            manifest,
+            core,
+            host,
+            storage,
+            slots: [rom, ram],
+            bus: Mutex::new(Bus::new(0)),
+            kicked: [const { AtomicBool::new(false) }; VCPUS],
+            end: Mutex::new(None),
+        })
+    }
+
+    /// Whether the vCPU was kicked since it last asked.
+    pub fn take_kick(&self, vcpu: VcpuIndex) -> bool {
+        self.kicked.get(usize::from(vcpu.0)).is_some_and(|kicked| kicked.swap(false, Ordering::SeqCst))
+    }
+
+    /// Types a byte.
+    pub fn type_in(&self, byte: u8) {
+        let line = self.bus.lock().type_in(byte);
+        self.drive(line);
+    }
+
+    fn drive(&self, high: bool) {
+        if let Some(spi) = Spi::new(GUEST_UART_SPI) {
+            self.core.set_spi_level(spi, if high { Line::High } else { Line::Low }, self);
+        }
+    }
+
+    /// Ends the guest; the first reason stands.
+    pub fn stop(&self, reason: StopReason) {
+        self.end.lock().get_or_insert(reason);
+        (0..self.manifest.vcpus).for_each(|vcpu| self.kick(VcpuIndex(vcpu)));
+    }
+
+    /// Returns how the guest ended, if it has.
+    pub fn end(&self) -> Option<StopReason> {
+        *self.end.lock()
+    }
+}
+
+impl Platform for Guest {
+    fn slot(&self, address: GuestPa) -> Option<Slot> {
+        self.slots.into_iter().find(|slot| slot.guest.contains(address))
+    }
+
+    fn read_memory(&self, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
+        let unreadable = Unreadable(address);
+        let slot = self.slot(address).ok_or(unreadable)?;
+        let offset = address.offset_from(slot.guest.start()).ok_or(unreadable)?;
+        if offset.checked_add(into.len() as u64).is_none_or(|end| end > slot.guest.bytes()) {
+            return Err(unreadable);
+        }
+        let at = slot.host.checked_add(offset).ok_or(unreadable)?;
+        self.storage.read_bytes(Absolute::new(at.value()), into).map_err(|_| unreadable)
+    }
+
+    fn device(&self, _vcpu: VcpuIndex, access: &DeviceAccess) -> Option<DeviceAnswer> {
+        let (answer, line) = self.bus.lock().access(access);
+        self.drive(line);
+        Some(answer)
+    }
+
+    fn kick(&self, vcpu: VcpuIndex) {
+        if let Some(kicked) = self.kicked.get(usize::from(vcpu.0)) {
+            kicked.store(true, Ordering::SeqCst);
+        }
+        self.host.request_exit(vcpu);
+        // Where it is not loaded, its CPU may be asleep.
+        if usize::from(vcpu.0) != hw::this_cpu() {
+            hw::call(usize::from(vcpu.0));
+        }
+    }
+}
+
+/// Returns the machine's own control.
+pub fn machine_control() -> Control {
+    Control::Machine(hw::control(kick_block))
+}

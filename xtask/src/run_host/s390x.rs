@@ -1,0 +1,296 @@
+//! `run-host bare-metal-s390x`: a hypervisor on IBM Z, under `qemu-system-s390x`.
+
+use crate::console::Console;
+use crate::{cross, shell};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const USAGE: &str = "\
+usage: cargo xtask run-host bare-metal-s390x [model | hw | mistakes]
+               a hypervisor on IBM Z, without Start Arm Execution and with it; each of these in turn:
+    model      the model runs the guest, as the machine does not announce the facility
+    hw         it does, and the facility's instructions run the guest: as program checks, which emulate them
+    mistakes   program checks of the hypervisor itself are reported for what they are
+";
+
+/// Longest silence of a machine that is at work.
+const PATIENCE: Duration = Duration::from_secs(120);
+const QEMU: &str = "qemu-system-s390x";
+const TARGET: &str = "s390x-unknown-none-softfloat";
+const LINKER: &str = "ld.lld-22";
+/// The assembler of the guest's machine, and what belongs to it.
+const ARM: &str = "aarch64-linux-gnu-";
+
+pub fn run(words: &[&str]) -> Result<(), String> {
+    let part = match words {
+        ["--help" | "-h", ..] => {
+            print!("{USAGE}");
+            return Ok(());
+        }
+        [] => None,
+        [part @ ("model" | "hw" | "mistakes")] => Some(*part),
+        _ => return Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
+    };
+    let host = Hypervisor::build()?;
+    let asked = |name| part.is_none_or(|part| part == name);
+    for (name, facility) in [("model", Facility::Absent), ("hw", Facility::Announced)] {
+        if asked(name) {
+            own_guest(&host, facility)?;
+        }
+    }
+    if asked("mistakes") {
+        mistakes(&host)?;
+    }
+    Ok(())
+}
+
+/// Returns what keeps the hypervisor from running here.
+pub fn missing() -> Option<String> {
+    cross::compiler_missing().or_else(|| {
+        let needs =
+            [QEMU, LINKER, "aarch64-linux-gnu-as", "aarch64-linux-gnu-ld", "aarch64-linux-gnu-objcopy"];
+        let missing: Vec<&str> = needs.into_iter().filter(|program| !shell::has(program)).collect();
+        (!missing.is_empty()).then(|| format!("not installed: {} (scripts/setup-cross)", missing.join(", ")))
+    })
+}
+
+fn directory() -> PathBuf {
+    shell::target().join("bare-metal-s390x")
+}
+
+fn sources() -> PathBuf {
+    shell::root().join("examples/bare-metal-s390x")
+}
+
+/// Whether the machine announces Start Arm Execution.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Facility {
+    /// It says what it is.
+    Absent,
+    /// It does, and the hypervisor emulates the instructions.
+    Announced,
+}
+
+/// Where things lie on the machine, as the hypervisor has it (its `layout.rs`).
+const MANIFEST: u64 = 120 << 20;
+const ROOM: u64 = 128 << 20;
+const MIB: u64 = 1 << 20;
+/// Where a guest sees its memory.
+const GUEST_RAM: u64 = 0x4000_0000;
+
+/// The hypervisor, and the guest that goes with it.
+struct Hypervisor {
+    program: PathBuf,
+    guest: PathBuf,
+}
+
+impl Hypervisor {
+    fn build() -> Result<Self, String> {
+        let mut build = shell::cargo();
+        // The distribution's compiler, which has the sources of `core` and `alloc` beside it.
+        build.env("RUSTC", "/usr/bin/rustc").env("RUSTDOC", "/usr/bin/rustdoc").env("RUSTC_BOOTSTRAP", "1");
+        build.env("CARGO_TARGET_DIR", directory());
+        build.env("CARGO_TARGET_S390X_UNKNOWN_NONE_SOFTFLOAT_LINKER", LINKER);
+        build.env(
+            "CARGO_TARGET_S390X_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS",
+            "-Clinker-flavor=ld.lld -Crelocation-model=static",
+        );
+        build.args(["build", "--release", "--target", TARGET, "--manifest-path"]);
+        build.arg(sources().join("Cargo.toml"));
+        build.args(["-Zbuild-std=core,alloc,compiler_builtins"]);
+        build.arg("-Zbuild-std-features=compiler-builtins-mem");
+        shell::run(&mut build)?;
+        Ok(Self {
+            program: directory().join(TARGET).join("release/bare-metal-s390x"),
+            guest: assemble(&sources().join("src/guest.S"))?,
+        })
+    }
+
+    /// Returns the machine with the hypervisor on it, and a guest that is `order`'s.
+    fn machine(&self, order: &Order<'_>) -> Result<Command, String> {
+        let mut qemu = Command::new(QEMU);
+        let storage = ((ROOM + order.bytes) / MIB).to_string();
+        qemu.args(["-M", "s390-ccw-virtio", "-cpu", "max", "-nographic", "-no-reboot", "-nic", "none"]);
+        // A CPU that waits for nothing is a failure, unless it says that it is none.
+        qemu.args(["-action", "panic=exit-failure", "-m", &storage, "-smp", &order.vcpus.to_string()]);
+        qemu.arg("-kernel").arg(&self.program);
+        let announced = u64::from(order.facility == Facility::Announced);
+        let words = [
+            u64::from_be_bytes(*b"XARCHGST"),
+            announced,
+            order.mistake,
+            ROOM,
+            order.bytes,
+            order.entry,
+            order.device_tree,
+            order.vcpus,
+        ];
+        let manifest = directory().join(format!("manifest-{announced}-{}", order.mistake));
+        let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_be_bytes).collect();
+        std::fs::write(&manifest, bytes).map_err(|e| format!("{}: {e}", manifest.display()))?;
+        loader(&mut qemu, &manifest, MANIFEST);
+        for (file, address) in order.files {
+            loader(&mut qemu, file, ROOM + (address - GUEST_RAM));
+        }
+        Ok(qemu)
+    }
+}
+
+/// What the hypervisor is to do, as its manifest says it.
+struct Order<'a> {
+    facility: Facility,
+    mistake: u64,
+    /// The guest's memory.
+    bytes: u64,
+    entry: u64,
+    device_tree: u64,
+    vcpus: u64,
+    /// Files in its memory: guest-physical address.
+    files: &'a [(PathBuf, u64)],
+}
+
+fn loader(qemu: &mut Command, file: &Path, address: u64) {
+    let file = file.display();
+    qemu.args(["-device", &format!("loader,file={file},addr={address:#x},force-raw=on")]);
+}
+
+/// Assembles a guest into an image for the start of its memory.
+fn assemble(source: &Path) -> Result<PathBuf, String> {
+    let file = |extension| directory().join("guest").with_extension(extension);
+    let tool = |name: &str| Command::new(format!("{ARM}{name}"));
+    shell::run(tool("as").arg(source).arg("-o").arg(file("o")))?;
+    let start = format!("-Ttext={GUEST_RAM:#x}");
+    shell::run(tool("ld").arg(start).arg(file("o")).arg("-o").arg(file("elf")))?;
+    shell::run(tool("objcopy").args(["-O", "binary"]).arg(file("elf")).arg(file("bin")))?;
+    Ok(file("bin"))
+}
+
+/// What the guest says when all is well.
+const CLAIMS: [&str; 12] = [
+    "guest: here",
+    "guest: firmware is there",
+    "guest: there is no EL2",
+    "guest: a device keeps its register",
+    "guest: little-endian",
+    "guest: where nothing is, an abort",
+    "guest: read-only memory stays as it is",
+    "guest: past the last address, an abort",
+    "guest: 16 MiB of memory",
+    "guest: ten timer interrupts, none too early",
+    "guest: an interrupt ends a loop",
+    "guest: floating point survives",
+];
+
+/// The facility's instructions, as the hypervisor counts them; and two that come with it.
+const INSTRUCTIONS: [&str; 9] =
+    ["SAE", "LASRM", "STIASRM", "QAAF", "SASR", "EASR", "PTFF", "STBEAR", "LBEAR"];
+
+fn own_guest(host: &Hypervisor, facility: Facility) -> Result<(), String> {
+    let order = Order {
+        facility,
+        mistake: 0,
+        bytes: 64 * MIB,
+        entry: GUEST_RAM,
+        device_tree: 0,
+        vcpus: 1,
+        files: &[(host.guest.clone(), GUEST_RAM)],
+    };
+    let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, true)?;
+    let how = match facility {
+        Facility::Absent => "no Start Arm Execution (NotAnnounced): the model runs the guest",
+        Facility::Announced => "Start Arm Execution is emulated",
+    };
+    expect_lines(&mut console, [how].into_iter().chain(CLAIMS))?;
+    ended(&mut console)?;
+    let text = console.text();
+    let emulated = |name: &str| {
+        let (_, rest) = text.split_once(&format!("xarch: emulated {name}: "))?;
+        rest.lines().next()?.parse::<u64>().ok()
+    };
+    for name in INSTRUCTIONS {
+        match (facility, emulated(name)) {
+            (Facility::Absent, None) | (Facility::Announced, Some(1..)) => {}
+            (_, count) => return Err(console.failure(&format!("{name} was executed {count:?} times"))),
+        }
+    }
+    Ok(())
+}
+
+/// Waits for lines, one after the other, each a part of one.
+fn expect_lines<'a>(console: &mut Console, lines: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+    for line in lines {
+        console.expect(line, |text| text.find(line).map(|at| at + line.len()))?;
+    }
+    Ok(())
+}
+
+/// Waits for the machine's end, which has to be a good one.
+fn ended(console: &mut Console) -> Result<(), String> {
+    let status = console.end(PATIENCE)?;
+    if status.success() && console.text().contains("guest ended: Some(PowerOff)") {
+        Ok(())
+    } else {
+        Err(console.failure(&format!("the hypervisor's exit status: {status}")))
+    }
+}
+
+/// A mistake that the hypervisor makes on demand.
+struct Mistake {
+    number: u64,
+    facility: Facility,
+    /// Parts of the report's lines, in their order.
+    report: &'static [&'static str],
+}
+
+const fn mistake(number: u64, report: &'static [&'static str]) -> Mistake {
+    Mistake { number, facility: Facility::Absent, report }
+}
+
+/// Program-interruption codes: PoP ch. 6, "Program Interruption".
+const MISTAKES: [Mistake; 18] = [
+    mistake(
+        1,
+        &["program check 0x0001, operation, on CPU 0", "PSW 04", ", text + ", "instruction 0000", "R0 "],
+    ),
+    mistake(2, &["program check 0x0002, privileged operation, on CPU 0", "PSW 0401", "instruction b20d0000"]),
+    mistake(3, &["program check 0x0003, execute, on CPU 0", "instruction 44001000"]),
+    mistake(4, &["program check 0x0004, protection,", "Store at 0x20000, text + 0x0", "protection: Dat"]),
+    mistake(5, &["program check 0x0004, protection,", "Store at 0x0, prefix area", "protection: LowAddress"]),
+    mistake(6, &["program check 0x0004, protection,", "Fetch at ", "protection: InstructionExecution"]),
+    mistake(7, &["program check 0x0005, addressing,", "instruction b905"]),
+    mistake(8, &["program check 0x0006, specification,", "instruction eb04"]),
+    mistake(9, &["program check 0x0007, data,", "instruction ec", "data-exception code 0xff"]),
+    mistake(10, &["program check 0x0009, fixed-point divide,", "instruction b90d"]),
+    mistake(
+        11,
+        &["program check 0x0010, segment translation,", "instruction e3", "Fetch at 0x70000000, nowhere"],
+    ),
+    mistake(12, &["program check 0x0011, page translation,", "Store at ", ", stacks + 0x0"]),
+    mistake(13, &["program check 0x003b, region-third translation,", "Fetch at 0x180000000, nowhere"]),
+    mistake(14, &["program check 0x0038, ASCE type,", "Fetch at 0x1000000000000000, nowhere"]),
+    // Instructions of the facility: where it is not, and where it is and refuses what it is given.
+    mistake(15, &["program check 0x0001, operation,", "instruction b9a50020 SAE"]),
+    mistake(16, &["program check 0x0001, operation,", "instruction ed2030001899 SASR"]),
+    Mistake {
+        number: 16,
+        facility: Facility::Announced,
+        report: &["program check 0x0006, specification,", "instruction ed2030001899 SASR"],
+    },
+    mistake(17, &["panicked at src/trial.rs", "on purpose"]),
+];
+
+fn mistakes(host: &Hypervisor) -> Result<(), String> {
+    for Mistake { number, facility, report } in MISTAKES {
+        let order =
+            Order { facility, mistake: number, bytes: MIB, entry: 0, device_tree: 0, vcpus: 1, files: &[] };
+        let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, false)?;
+        expect_lines(&mut console, report.iter().copied())?;
+        let status = console.end(PATIENCE)?;
+        if status.success() {
+            return Err(console.failure("a program check does not end well"));
+        }
+        println!("mistake {number}: {}", report.join(" ... "));
+    }
+    Ok(())
+}
