@@ -90,6 +90,8 @@ fn find(root: &Path, below: &str, name: &str) -> Option<PathBuf> {
 /// apt with a state of its own; sources and keys are the host's.
 pub struct Apt {
     directory: PathBuf,
+    /// Architectures besides the host's.
+    architectures: Vec<String>,
 }
 
 impl Apt {
@@ -100,11 +102,26 @@ impl Apt {
         }
         let status = directory.join("state/status");
         std::fs::write(&status, "").map_err(|e| format!("{}: {e}", status.display()))?;
-        Ok(Self { directory })
+        Ok(Self { directory, architectures: Vec::new() })
+    }
+
+    /// Knows the packages of another architecture too.
+    pub fn with_architecture(mut self, architecture: &str) -> Self {
+        self.architectures.push(architecture.into());
+        self
+    }
+
+    /// Returns the names of packages that start with `prefix`.
+    pub fn names(&self, prefix: &str) -> Result<Vec<String>, String> {
+        let mut names = self.command("apt-cache");
+        Ok(shell::output(names.args(["pkgnames", prefix]))?.lines().map(String::from).collect())
     }
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
+        for architecture in &self.architectures {
+            command.args(["-o", &format!("APT::Architectures::={architecture}")]);
+        }
         let path = |part: &str| self.directory.join(part).display().to_string();
         let settings = [
             format!("Dir::State={}", path("state")),

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * What the module's files know of each other.
+ *
+ * Locks, outer before inner:
+ *
+ *   vcpu->lock   mutex; whoever uses the vCPU. Only ever tried: who does not get it gets EBUSY.
+ *   vm->lock     mutex; making vCPUs, changing regions.
+ *   vm->running  semaphore; held for reading around each slice of a guest, for writing while regions change. So no
+ *                guest of the VM runs while its memory changes, and the platform's slot callback needs no lock.
+ *
+ * The library's own locks spin. Whoever is inside the library has preemption disabled, so that a holder is never waited
+ * for by somebody who keeps it from running; an entry into a guest is bounded by a timer (vcpu.c).
+ */
+#ifndef XARCH_MODULE_H
+#define XARCH_MODULE_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/rcuwait.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+
+#include "xarch.h"
+#include "xarch_uapi.h"
+
+#define XARCH_REGIONS	32
+/* The library's own limit is asked at run time; this is how many we keep track of. */
+#define XARCH_VCPUS	8
+
+/* User memory that is pinned. */
+struct xarch_area {
+	struct list_head list;
+	unsigned long user;
+	unsigned long pages;
+	/* Regions in it; 0 and the VM not frozen: it goes. */
+	unsigned int users;
+	/* Where it lies in the window, once there is one. */
+	u64 offset;
+	struct page **page;
+};
+
+struct xarch_memory_region {
+	/* 0: there is none. */
+	u64 bytes;
+	u64 guest;
+	u64 user;
+	u32 flags;
+	struct xarch_area *area;
+};
+
+struct xarch_vcpu_file;
+
+struct xarch_vm_file {
+	struct kref users;
+	struct mm_struct *mm;
+	u32 vcpus, address_bits;
+
+	struct mutex lock;
+	struct rw_semaphore running;
+	struct list_head areas;
+	struct xarch_memory_region region[XARCH_REGIONS];
+	/* Pages charged to mm. */
+	unsigned long charged;
+
+	/* Tables and areas, one behind the other, as the library sees them. Null: the VM is not frozen. */
+	void *window;
+	struct page **window_page;
+	unsigned long window_pages, table_pages;
+
+	void *backend_memory, *vm_memory;
+	struct xarch_backend *backend;
+	/* Published last, read without a lock. */
+	struct xarch_vm *vm;
+	struct xarch_vcpu_file *vcpu[XARCH_VCPUS];
+};
+
+struct xarch_vcpu_file {
+	struct xarch_vm_file *vm;
+	u32 index;
+	struct mutex lock;
+	void *memory;
+	struct xarch_vcpu *vcpu;
+	struct xarch_run *run;
+
+	bool initialised, failed;
+	/* An MMIO access that waits for its answer. */
+	bool waiting, load;
+	u32 token;
+
+	/* Raised by kicks, from any context; lowered by who runs the vCPU. */
+	atomic_t kicked;
+	/* Raised by XARCH_INTERRUPT_VCPU; lowered by the run that it ends. */
+	atomic_t interrupted;
+	struct rcuwait sleeper;
+	struct hrtimer slice;
+	struct xarch_counters counters;
+};
+
+/* The library, and the back end that this machine gets. */
+extern const struct xarch_api *xarch_api;
+extern struct xarch_backend_info xarch_backend_info;
+
+/* vm.c */
+int xarch_vm_open(const struct xarch_create_vm *config);
+void xarch_vm_get(struct xarch_vm_file *vm);
+void xarch_vm_put(struct xarch_vm_file *vm);
+void *xarch_object_memory(const struct xarch_layout *layout);
+
+/* stack.S; interrupts are disabled. */
+asmlinkage int xarch_call_on_stack(int (*function)(void *), void *argument, void *top);
+/*
+ * Calls a function on a stack that is larger than a thread's: what builds the library's objects takes more than
+ * a thread's 16 KiB leaves. Returns what it returns, or ENOMEM.
+ */
+int xarch_call_roomy(int (*function)(void *), void *argument);
+
+/*
+ * Around every call into the library that is about one vCPU: memory does not change, and nothing else runs on this CPU.
+ * An error if the caller was killed.
+ */
+int xarch_enter_library(struct xarch_vm_file *vm);
+void xarch_leave_library(struct xarch_vm_file *vm);
+
+/* memory.c */
+long xarch_set_region(struct xarch_vm_file *vm, const struct xarch_region *wish);
+int xarch_freeze(struct xarch_vm_file *vm);
+void xarch_thaw(struct xarch_vm_file *vm);
+void xarch_release_memory(struct xarch_vm_file *vm);
+int xarch_add_regions(struct xarch_vm_file *vm);
+int xarch_find_slot(struct xarch_vm_file *vm, u64 address, struct xarch_slot *slot);
+
+/* vcpu.c */
+int xarch_vcpu_open(struct xarch_vm_file *vm, unsigned long index);
+void xarch_vcpu_free(struct xarch_vcpu_file *vcpu);
+void xarch_vcpu_kick(struct xarch_vcpu_file *vcpu);
+
+/* registers.c */
+long xarch_one_reg(struct xarch_vcpu_file *vcpu, const struct xarch_one_reg *reg, bool set);
+long xarch_reg_list(struct xarch_vcpu_file *vcpu, struct xarch_reg_list __user *list);
+
+/* facility.c; for the thread that loads the module */
+bool xarch_find_facility(void);
+
+#endif /* XARCH_MODULE_H */

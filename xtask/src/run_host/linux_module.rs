@@ -1,0 +1,511 @@
+//! `run-host linux-module`: a module for the packaged Linux 6.1, which runs Arm guests in the kernel of another machine.
+//!
+//! Kernel, headers and busybox come by the distribution's package client, without root; the library is built with the
+//! distribution's compiler, the module with kbuild. QEMU boots the packaged kernel with an initramfs, in which the
+//! module is loaded, used, misused and unloaded, and the kernel's log is read.
+
+use crate::console::Console;
+use crate::fetch::Apt;
+use crate::{cross, guest, shell};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "\
+usage: cargo xtask run-host linux-module [MACHINE]... [--fuzz SECONDS]
+  MACHINE   x86-64, s390x; otherwise all that are possible here
+  --fuzz    how long hostile calls go on (10)
+";
+
+/// Longest silence of a machine that is at work.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The kernels that the module is for.
+const RELEASE: &str = "6.1.";
+const ENTRY: &str = "xarch_get_api";
+
+/// A machine whose kernel takes the module.
+struct Machine {
+    name: &'static str,
+    /// The distribution's name of its architecture, which is also that of the kernel's flavour.
+    debian: &'static str,
+    /// The kernel's own name.
+    kernel: &'static str,
+    /// Prefix of compilers and binary utilities.
+    tools: &'static str,
+    /// What the library is built for, and how, so that the kernel's loader takes the object.
+    target: &'static str,
+    flags: &'static str,
+    qemu: &'static [&'static str],
+    console: &'static str,
+    /// Packages of what is needed besides make.
+    needs: &'static [(&'static str, &'static str)],
+}
+
+/// Code model, red zone and PLT: the loader of x86-64 knows no GOT, and puts modules into the upper 2 GiB.
+const MACHINES: [Machine; 2] = [
+    Machine {
+        name: "x86-64",
+        debian: "amd64",
+        kernel: "x86",
+        tools: "",
+        target: "x86_64-unknown-none",
+        flags: "-Ccode-model=kernel -Crelocation-model=static -Cno-redzone=yes -Cforce-unwind-tables=no -Zplt=yes",
+        qemu: &["qemu-system-x86_64"],
+        console: "ttyS0",
+        needs: &[("gcc", "gcc"), ("ld", "binutils"), ("qemu-system-x86_64", "qemu-system-x86")],
+    },
+    Machine {
+        name: "s390x",
+        debian: "s390x",
+        kernel: "s390",
+        tools: "s390x-linux-gnu-",
+        target: "s390x-unknown-none-softfloat",
+        flags: "-Crelocation-model=pic -Cforce-unwind-tables=no",
+        qemu: &["qemu-system-s390x", "-M", "s390-ccw-virtio"],
+        console: "ttyS0",
+        needs: &[
+            ("s390x-linux-gnu-gcc", "gcc-s390x-linux-gnu"),
+            ("qemu-system-s390x", "qemu-system-misc or qemu-system-s390x"),
+        ],
+    },
+];
+
+pub fn run(words: &[&str]) -> Result<(), String> {
+    let (mut machines, mut fuzz) = (Vec::new(), 10);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--help" | "-h" => {
+                print!("{USAGE}");
+                return Ok(());
+            }
+            "--fuzz" => {
+                let seconds = words.next().and_then(|text| text.parse().ok());
+                fuzz = seconds.ok_or_else(|| format!("--fuzz needs a number of seconds\n{USAGE}"))?;
+            }
+            name => machines.push(
+                MACHINES
+                    .iter()
+                    .find(|machine| machine.name == name)
+                    .ok_or_else(|| format!("unknown: {name}\n{USAGE}"))?,
+            ),
+        }
+    }
+    if machines.is_empty() {
+        machines.extend(&MACHINES);
+    }
+    for machine in machines {
+        match machine.missing() {
+            Some(missing) => println!("linux-module {}: SKIPPED: {missing}", machine.name),
+            None => machine.run(fuzz)?,
+        }
+    }
+    Ok(())
+}
+
+/// Returns what keeps the module from being built and run here.
+pub fn missing() -> Option<String> {
+    cross::compiler_missing()
+        .or_else(guest::missing)
+        .or_else(|| {
+            let needs = ["make", "apt-get", "apt-cache", "dpkg-deb"];
+            let missing: Vec<&str> = needs.into_iter().filter(|program| !shell::has(program)).collect();
+            (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+        })
+        .or_else(|| {
+            let missing: Option<Vec<String>> = MACHINES.iter().map(Machine::missing).collect();
+            missing.map(|missing| missing.join("; "))
+        })
+}
+
+/// Packages, unpacked.
+struct Packages {
+    root: PathBuf,
+    /// Release of the kernel, with its flavour.
+    release: String,
+}
+
+impl Machine {
+    fn missing(&self) -> Option<String> {
+        let missing: Vec<&str> =
+            self.needs.iter().filter(|(program, _)| !shell::has(program)).map(|&(_, p)| p).collect();
+        (!missing.is_empty()).then(|| format!("not installed: {} (scripts/setup-cross)", missing.join(", ")))
+    }
+
+    fn directory(&self) -> PathBuf {
+        shell::target().join("linux-module").join(self.name)
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        Command::new(format!("{}{name}", self.tools))
+    }
+
+    fn run(&self, fuzz: u32) -> Result<(), String> {
+        let packages = match self.packages() {
+            Ok(packages) => packages,
+            // Without the network there is no kernel to try it on.
+            Err(reason) => {
+                println!("linux-module {}: SKIPPED: {reason}", self.name);
+                return Ok(());
+            }
+        };
+        let module = self.module(&packages)?;
+        let programs = ["check"].into_iter().map(|name| self.program(name)).collect::<Result<Vec<_>, _>>()?;
+        let initramfs = self.initramfs(&packages, &module, &programs, fuzz)?;
+        self.boot(&packages, &initramfs)
+    }
+
+    /// Fetches and unpacks kernel, headers and busybox, or takes those that are there.
+    fn packages(&self) -> Result<Packages, String> {
+        let root = self.directory().join("packages");
+        let marker = root.join("release");
+        if let Ok(release) = std::fs::read_to_string(&marker) {
+            return Ok(Packages { root, release });
+        }
+        let _ = std::fs::remove_dir_all(&root);
+        create(&root)?;
+        // Where the package client's messages go.
+        create(&shell::target().join("demo"))?;
+        let apt = Apt::new(self.directory().join("apt"))?.with_architecture(self.debian);
+        apt.update(|apt| self.release(apt).map(|_| ()))?;
+        let release = self.release(&apt)?;
+        let (number, _) = release.rsplit_once('-').unwrap_or((&release, ""));
+        let packages = [
+            format!("linux-image-{release}:{}", self.debian),
+            format!("linux-headers-{release}:{}", self.debian),
+            format!("linux-headers-{number}-common"),
+            "linux-kbuild-6.1".into(),
+            format!("busybox-static:{}", self.debian),
+        ];
+        for package in packages {
+            let archive = apt.download(&package, 0)?;
+            shell::run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&root))?;
+            let _ = std::fs::remove_file(&archive);
+        }
+        // Modules are most of it, and none is needed.
+        for rest in ["lib/modules", "usr/lib/modules", "usr/share"] {
+            let _ = std::fs::remove_dir_all(root.join(rest));
+        }
+        // The headers are to be found where they are, not below /usr/src.
+        let common = root.join(format!("usr/src/linux-headers-{number}-common/Makefile"));
+        write(
+            &root.join(format!("usr/src/linux-headers-{release}/Makefile")),
+            &format!("include {}\n", common.display()),
+        )?;
+        write(&marker, &release)?;
+        Ok(Packages { root, release })
+    }
+
+    /// The newest kernel of the release that has headers.
+    fn release(&self, apt: &Apt) -> Result<String, String> {
+        let number = |release: &str| release.split('-').nth(1).and_then(|n| n.parse::<u32>().ok());
+        let mut releases: Vec<String> = apt
+            .names(&format!("linux-headers-{RELEASE}"))?
+            .into_iter()
+            .filter_map(|name| name.strip_prefix("linux-headers-").map(String::from))
+            .filter(|release| release.ends_with(&format!("-{}", self.debian)) && number(release).is_some())
+            .collect();
+        releases.sort_by_key(|release| std::cmp::Reverse(number(release)));
+        let both = |release: &&String| {
+            ["image", "headers"].iter().all(|part| {
+                apt.version_of(&format!("linux-{part}-{release}:{}", self.debian), RELEASE).is_ok()
+            })
+        };
+        let found = releases.iter().find(both).cloned();
+        found.ok_or_else(|| {
+            format!("no package source of this machine has a kernel {RELEASE}x for {}", self.debian)
+        })
+    }
+
+    /// Builds the module.
+    fn module(&self, packages: &Packages) -> Result<PathBuf, String> {
+        let object = self.object()?;
+        let directory = self.directory().join("module");
+        create(&directory)?;
+        let sources = shell::root().join("examples/linux-module");
+        for file in files(&sources)?.into_iter().chain([shell::root().join("include/xarch.h")]) {
+            copy(&file, &directory.join(file.file_name().unwrap_or_default()))?;
+        }
+        copy(&object, &directory.join("core.o_shipped"))?;
+        // modpost asks how each object was made.
+        write(&directory.join(".core.o.cmd"), "")?;
+        let mut make = Command::new("make");
+        make.arg("-C").arg(packages.root.join(format!("usr/src/linux-headers-{}", packages.release)));
+        make.arg(format!("ARCH={}", self.kernel)).arg(format!("CROSS_COMPILE={}", self.tools));
+        shell::run(make.arg(format!("M={}", directory.display())).arg("modules"))?;
+        let module = directory.join("xarch.ko");
+        let size = shell::output(self.tool("size").arg("-B").arg(&module))?;
+        let size = size.lines().nth(1).unwrap_or_default().split_whitespace().take(3).collect::<Vec<_>>();
+        println!("linux-module {}: text, data, bss of the module: {}", self.name, size.join(", "));
+        Ok(module)
+    }
+
+    /// Builds the library, and links it as one object of which one symbol is seen.
+    fn object(&self) -> Result<PathBuf, String> {
+        let directory = shell::target().join("linux-module/library");
+        let mut cargo = shell::cargo();
+        // The distribution's compiler brings its sources, of which `core` is built with the kernel's options.
+        cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", &directory);
+        cargo.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "0").env("RUSTFLAGS", self.flags);
+        cargo.args(["rustc", "-p", "xarch-ffi", "--release", "--lib", "--crate-type", "staticlib"]);
+        cargo.args(["--target", self.target, "-Zbuild-std=core,compiler_builtins"]);
+        shell::run(cargo.args(["--", "--cfg", "xarch_static_library"]))?;
+        let library = directory.join(self.target).join("release/libxarch_ffi.a");
+        let (linked, object) = (library.with_extension("linked.o"), library.with_extension("o"));
+        shell::run(
+            self.tool("ld")
+                .args(["-r", "-S", "--gc-sections", "-u", ENTRY, "-e", ENTRY, "-o"])
+                .arg(&linked)
+                .arg(&library),
+        )?;
+        let mut objcopy = self.tool("objcopy");
+        for section in [".llvmbc", ".llvmcmd", ".eh_frame", ".rela.eh_frame", ".comment"] {
+            objcopy.args(["-R", section]);
+        }
+        // What the compiler's own library defines is not for the kernel's code.
+        objcopy.arg(format!("--keep-global-symbol={ENTRY}"));
+        shell::run(objcopy.arg(&linked).arg(&object))?;
+        self.check_registers(&object)?;
+        Ok(object)
+    }
+
+    /// Fails if the object uses registers that belong to whoever was interrupted: the kernel does not save them.
+    fn check_registers(&self, object: &Path) -> Result<(), String> {
+        let text = shell::output(self.tool("objdump").args(["-d", "--no-show-raw-insn"]).arg(object))?;
+        match text.lines().find(|line| uses_float(self.kernel, line)) {
+            Some(line) => Err(format!("{}: floating point in the kernel: {}", object.display(), line.trim())),
+            None => Ok(()),
+        }
+    }
+
+    /// Builds a program in C that needs nothing of the machine it runs on.
+    fn program(&self, name: &str) -> Result<PathBuf, String> {
+        let program = self.directory().join(name);
+        let mut cc = self.tool("gcc");
+        cc.args(["-static", "-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
+            .arg(&program);
+        shell::run(cc.arg(shell::root().join(format!("examples/linux-module/tests/{name}.c"))))?;
+        Ok(program)
+    }
+
+    fn initramfs(
+        &self,
+        packages: &Packages,
+        module: &Path,
+        programs: &[PathBuf],
+        fuzz: u32,
+    ) -> Result<PathBuf, String> {
+        let mut archive = Archive::default();
+        for directory in ["bin", "dev", "proc", "sys"] {
+            archive.add(directory, 0o04_0755, &[]);
+        }
+        let busybox = ["bin/busybox", "usr/bin/busybox"].map(|path| packages.root.join(path));
+        let busybox = busybox.iter().find(|path| path.is_file()).ok_or("the package has no busybox")?;
+        archive.add("bin/busybox", 0o10_0755, &read(busybox)?);
+        archive.add("xarch.ko", 0o10_0644, &read(module)?);
+        for program in programs {
+            let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            archive.add(&name, 0o10_0755, &read(program)?);
+        }
+        archive.add("init", 0o10_0755, INIT.replace("FUZZ", &fuzz.to_string()).as_bytes());
+        let file = self.directory().join("initramfs");
+        write_bytes(&file, &archive.end())?;
+        Ok(file)
+    }
+
+    /// Boots the kernel, follows what is said, and reads the kernel's log.
+    fn boot(&self, packages: &Packages, initramfs: &Path) -> Result<(), String> {
+        let (program, machine) = self.qemu.split_first().ok_or("no QEMU")?;
+        let mut qemu = Command::new(program);
+        qemu.args(machine).args([
+            "-m",
+            "1024",
+            "-smp",
+            "2",
+            "-nographic",
+            "-no-reboot",
+            "-nic",
+            "none",
+            "-kernel",
+        ]);
+        qemu.arg(packages.root.join(format!("boot/vmlinuz-{}", packages.release)))
+            .arg("-initrd")
+            .arg(initramfs);
+        qemu.arg("-append").arg(format!("console={} panic=-1 oops=panic loglevel=8", self.console));
+        let start = Instant::now();
+        let mut console = Console::start(&mut qemu, PATIENCE, true)?;
+        let mut seconds = Vec::new();
+        for (step, line) in STEPS {
+            console.expect(step, |text| text.find(line).map(|at| at + line.len()))?;
+            seconds.push(format!("{step} {:.1}", start.elapsed().as_secs_f64()));
+        }
+        console.end(PATIENCE)?;
+        let log = console.text();
+        let own = log.find("test: started").and_then(|at| log.get(at..)).unwrap_or(log);
+        if let Some(line) = own.lines().find(|line| TROUBLE.iter().any(|word| line.contains(word))) {
+            return Err(console.failure(&format!("the kernel complains: {line}")));
+        }
+        println!("linux-module {}: {}: seconds: {}", self.name, packages.release, seconds.join(", "));
+        Ok(())
+    }
+}
+
+/// What is to be seen, in this order.
+const STEPS: [(&str, &str); 4] = [
+    ("init", "test: started"),
+    ("loaded", "xarch: library "),
+    ("checked", "check: all claims hold"),
+    ("unloaded", "test: unloaded"),
+];
+
+/// What a kernel says when something is wrong with it.
+const TROUBLE: [&str; 14] = [
+    "WARNING:",
+    "BUG:",
+    "Oops",
+    "Call Trace",
+    "stack overflow",
+    "stack guard page",
+    "general protection",
+    "Bad page",
+    "scheduling while atomic",
+    "soft lockup",
+    "hard LOCKUP",
+    "detected stall",
+    "blocked for more than",
+    "Kernel panic",
+];
+
+const INIT: &str = "\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+echo test: started
+insmod /xarch.ko || poweroff -f
+/check || poweroff -f
+# Whoever has a descriptor keeps the module.
+sh -c 'exec 3<>/dev/xarch; rmmod xarch 2>/dev/null && echo test: unloaded under a user' && poweroff -f
+rmmod xarch && echo test: unloaded
+sync
+poweroff -f
+";
+
+/// Whether a line of a disassembly uses a register of floating point or vectors.
+fn uses_float(machine: &str, line: &str) -> bool {
+    let Some((_, instruction)) = line.split_once(":\t") else { return false };
+    let operands = instruction.split_once(char::is_whitespace).map_or("", |(_, operands)| operands);
+    // What stands between angle brackets is the name of a function.
+    let operands = operands.split('<').next().unwrap_or("");
+    match machine {
+        "x86" => ["%xmm", "%ymm", "%zmm", "%mm", "%st"].iter().any(|name| operands.contains(name)),
+        "s390" => ["%f", "%v"].iter().any(|name| operands.contains(name)),
+        _ => false,
+    }
+}
+
+/// An archive as the kernel unpacks it: cpio in its new ASCII form. Linux, "initramfs buffer format".
+#[derive(Default)]
+struct Archive {
+    bytes: Vec<u8>,
+    entries: u32,
+}
+
+impl Archive {
+    fn add(&mut self, name: &str, mode: u32, content: &[u8]) {
+        self.entries += 1;
+        let links = 1;
+        let fields = [
+            self.entries,
+            mode,
+            0,
+            0,
+            links,
+            0,
+            u32::try_from(content.len()).unwrap_or(u32::MAX),
+            0,
+            0,
+            0,
+            0,
+            u32::try_from(name.len() + 1).unwrap_or(u32::MAX),
+            0,
+        ];
+        self.bytes.extend_from_slice(b"070701");
+        for field in fields {
+            self.bytes.extend_from_slice(format!("{field:08X}").as_bytes());
+        }
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(0);
+        self.pad();
+        self.bytes.extend_from_slice(content);
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.add("TRAILER!!!", 0, &[]);
+        self.bytes
+    }
+}
+
+fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = directory.read_dir().map_err(|e| format!("{}: {e}", directory.display()))?;
+    Ok(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect())
+}
+
+fn create(directory: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(directory).map_err(|e| format!("{}: {e}", directory.display()))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    std::fs::copy(from, to).map(|_| ()).map_err(|e| format!("{} to {}: {e}", from.display(), to.display()))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    write_bytes(file, text.as_bytes())
+}
+
+fn write_bytes(file: &Path, bytes: &[u8]) -> Result<(), String> {
+    std::fs::write(file, bytes).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Archive, uses_float};
+
+    #[test]
+    fn registers_of_floating_point_are_found_and_names_like_them_are_not() {
+        for (machine, line, found) in [
+            ("x86", "  10:\tmovaps %xmm0,(%rdi)", true),
+            ("x86", "  10:\tfldt   0x8(%rsp),%st", true),
+            ("x86", "  10:\tcall   20 <convert_%xmm_like>", false),
+            ("x86", "  10:\tmov    %rax,(%rdi)", false),
+            ("s390", "  10:\tld\t%f0,160(%r15)", true),
+            ("s390", "  10:\tvl\t%v16,0(%r1)", true),
+            ("s390", "  10:\tlg\t%r1,160(%r15)", false),
+        ] {
+            assert_eq!(uses_float(machine, line), found, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_archive_has_names_and_contents_at_multiples_of_four() {
+        let mut archive = Archive::default();
+        archive.add("a", 0o10_0644, b"xyz");
+        let bytes = archive.end();
+        assert_eq!(&bytes[..14], b"07070100000001");
+        // A header of 110 bytes, then the name with its zero.
+        assert_eq!(&bytes[110..116], b"a\0xyz\0");
+        assert_eq!(&bytes[116..122], b"070701");
+        assert_eq!(bytes.len() % 4, 0);
+    }
+}
