@@ -102,6 +102,28 @@
 #define XARCH_BANK_INTERRUPT 5
 /* What the host can offer: identification registers before anything is hidden. Read-only. */
 #define XARCH_BANK_HOST_LIMIT 6
+/*
+ * State of the interrupt controller: of a vCPU's part with vcpu_get_register, of the part that
+ * all share with vm_get_register. The index is the offset of the register in its frame, as the
+ * guest architecture has it; the value is the state itself, without the side effects of an
+ * access by the guest.
+ */
+#define XARCH_BANK_CONTROLLER 7
+/*
+ * Input lines of the interrupt controller, a bit each; the index is the number of the first of
+ * thirty-two, 0 for those of one vCPU.
+ */
+#define XARCH_BANK_LINES 8
+/* What a vCPU is besides its registers: XARCH_STATE_*. */
+#define XARCH_BANK_STATE 9
+
+/* Index in XARCH_BANK_STATE: 1 if the vCPU is on, 0 if it waits for another one to start it. */
+#define XARCH_STATE_POWER 0
+/*
+ * Index in XARCH_BANK_STATE: an asynchronous error that the guest has not taken yet, bit 63 and
+ * the guest architecture's syndrome; 0 if there is none.
+ */
+#define XARCH_STATE_ERROR 1
 
 /* Nothing that the guest did: a host interrupt, a request to leave. */
 #define XARCH_EXIT_SPURIOUS 0
@@ -144,6 +166,12 @@
 
 /* size_log2 where the host does not know the size of an access. */
 #define XARCH_SIZE_UNKNOWN 255
+
+/*
+ * walk_level where the host does not know the level of a table walk: the core then walks the
+ * tables itself.
+ */
+#define XARCH_WALK_LEVEL_UNKNOWN 127
 
 /*
  * The platform answers a device access later, by vcpu_complete: token, address, value, bytes,
@@ -393,6 +421,17 @@ struct xarch_platform {
 	 * on it takes the exception that hardware takes where nothing answers.
 	 */
 	int32_t (*read)(void *context, uint64_t address, void *into, uint64_t bytes);
+	/*
+	 * The thread is about to take a spin lock of the library. Until spin_leave it calls
+	 * nothing of the embedder, and others may wait for it: a host that can take the CPU
+	 * away from a thread should not do so now. Calls come in pairs and do not nest. Must
+	 * not sleep, must not call the library.
+	 *
+	 * Null: nothing happens. Refused if only one of the two is.
+	 */
+	void (*spin_enter)(void *context);
+	/* The thread has given the lock back. As spin_enter. */
+	void (*spin_leave)(void *context);
 };
 
 /*
@@ -400,7 +439,10 @@ struct xarch_platform {
  * 0.
  */
 struct xarch_exit {
-	/* Size of this structure, set by the library, which also sets everything else to 0. */
+	/*
+	 * Size of this structure, set by the library, which also sets direction, size_log2 and
+	 * walk_level to unknown and everything else to 0.
+	 */
 	uint32_t size;
 	/*
 	 * XARCH_EXIT_*. One that the library does not know stops the vCPU with
@@ -421,8 +463,11 @@ struct xarch_exit {
 	uint8_t cause;
 	/* Binary logarithm of the bytes of the access, 0 to 3, or XARCH_SIZE_UNKNOWN. */
 	uint8_t size_log2;
-	/* Level of the guest's own table walk, where the syndrome says that the access was one. */
-	uint8_t walk_level;
+	/*
+	 * Level of the guest's own table walk, as the guest architecture numbers it, where the
+	 * syndrome says that the access was one; or XARCH_WALK_LEVEL_UNKNOWN.
+	 */
+	int8_t walk_level;
 };
 
 /*
@@ -615,7 +660,8 @@ struct xarch_outcome {
  *   any      any thread, any time, also from callbacks. Does not sleep.
  *   spin     any thread, also from callbacks. Does not sleep, but holds a spin lock for a short,
  *            bounded time: not from an interrupt that may come on top of another entry of the
- *            same VM or back end. Who can be preempted should disable that around it.
+ *            same VM or back end. Who can be preempted should disable that around it, or around
+ *            the lock alone by spin_enter and spin_leave of the platform.
  *   vcpu     one thread at a time for one vCPU, else XARCH_E_BUSY; so too from callbacks for the
  *            same vCPU. May sleep where callbacks do, and no lock may be held that they take.
  *   setup    nobody else uses the object or what it was made of; not from callbacks.
@@ -746,6 +792,25 @@ struct xarch_api {
 	 * kind or action of a later version; XARCH_E_INVAL.
 	 */
 	int32_t (*vm_set_irq)(struct xarch_vm *vm, const struct xarch_irq *irq);
+	/*
+	 * Reads state that all vCPUs share: XARCH_BANK_CONTROLLER, XARCH_BANK_LINES; two
+	 * numbers, as vcpu_get_register. What is on its way to a vCPU is home only once a
+	 * register of that vCPU was asked for after its last run. Context: spin.
+	 * Errors: XARCH_E_NOENT.
+	 */
+	int32_t (*vm_get_register)(struct xarch_vm *vm, uint64_t id, uint64_t *value);
+	/*
+	 * Writes state that all vCPUs share. Context: spin, and no vCPU runs.
+	 * Errors: XARCH_E_NOENT; XARCH_E_INVAL.
+	 */
+	int32_t (*vm_set_register)(struct xarch_vm *vm, uint64_t id, const uint64_t *value);
+	/*
+	 * Lists that state, in the order in which it is to be restored, after the vCPUs' own.
+	 * count is the room in ids and becomes their number. Context: any.
+	 * Errors: XARCH_E_2BIG if there is no room for all, with count saying how many there
+	 * are.
+	 */
+	int32_t (*vm_list_registers)(struct xarch_vm *vm, uint64_t *ids, uint32_t *count);
 	/* Says how much memory a vCPU of this VM needs. Context: any. */
 	int32_t (*vcpu_layout)(struct xarch_vm *vm, struct xarch_layout *layout);
 	/*
@@ -807,8 +872,9 @@ struct xarch_api {
 	 */
 	int32_t (*vcpu_set_register)(struct xarch_vcpu *vcpu, uint64_t id, const uint64_t *value);
 	/*
-	 * Lists the registers that have to be kept to continue the vCPU elsewhere. count is the
-	 * room in ids and becomes their number. Context: vcpu.
+	 * Lists the registers that have to be kept to continue the vCPU elsewhere, in the order
+	 * in which they are to be restored. count is the room in ids and becomes their number.
+	 * Context: vcpu.
 	 * Errors: XARCH_E_2BIG if there is no room for all, with count saying how many there
 	 * are; XARCH_E_IO.
 	 */

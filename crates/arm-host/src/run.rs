@@ -350,8 +350,8 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P,
                 direction: fault.direction,
                 cause,
                 trap,
-                // The syndrome has no level of the guest's own walk. CHOICE: the last one, which is the likely one.
-                walk_level: 3,
+                // The syndrome has no level of the guest's own walk.
+                walk_level: None,
             };
             Ok(Some(Exit::Access(access)))
         };

@@ -442,7 +442,7 @@ fn memory_access(access: &HostAccess, cause: AccessCause) -> MemoryAccess {
         },
         cause,
         trap: Trap { syndrome: access.esr, fault_address: access.far },
-        walk_level: access.gltl,
+        walk_level: i8::try_from(access.gltl).ok(),
     }
 }
 

@@ -135,6 +135,12 @@ pub struct Vm<C, S, L> {
 }
 
 impl<C, S, L> Vm<C, S, L> {
+    /// Returns the lock around the tables, for embedders whose own has more to it than mutual exclusion.
+    #[must_use]
+    pub const fn lock_mut(&mut self) -> &mut L {
+        &mut self.tables
+    }
+
     /// Makes the caller the owner of a vCPU's blocks; returns whether they had none.
     pub(crate) fn claim(&self, vcpu: VcpuIndex) -> bool {
         self.claimed.get(usize::from(vcpu.0)).is_some_and(|claimed| !claimed.swap(true, Ordering::AcqRel))

@@ -155,7 +155,7 @@ fn accesses_outside_ram_name_address_direction_and_cause() {
         assert_eq!((access.direction, access.cause), (direction, cause), "{name}");
         assert_eq!(access.trap.syndrome & !0x3f, esr, "{name}: {:#x}", access.trap.syndrome);
         assert_eq!(access.trap.fault_address, address, "{name}");
-        assert_eq!((access.size, access.walk_level), (None, 0), "{name}");
+        assert_eq!((access.size, access.walk_level), (None, Some(0)), "{name}");
     }
 }
 
@@ -232,7 +232,7 @@ fn a_stage_1_table_outside_ram_is_an_access_with_the_level_of_the_walk() {
     };
     let (_, seen) = run_one(Setup::default(), &[hvc(0)], TestGuest::on_entry(guest));
     let [Exit::Access(access)] = seen[..] else { panic!("{seen:x?}") };
-    assert_eq!((access.cause, access.walk_level), (AccessCause::NoSlot, 1));
+    assert_eq!((access.cause, access.walk_level), (AccessCause::NoSlot, Some(1)));
     // EC: instruction abort; S1PTW. The entry for RAM is the second of the table; what is reported is the page of
     // the entry with the offset of the access.
     assert_eq!((access.trap.syndrome >> 26, access.trap.syndrome >> 7 & 1), (0x20, 1));

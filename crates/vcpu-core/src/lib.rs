@@ -37,7 +37,9 @@
 //!    [`Vcpu::for_each_register`], [`Vm::power`], [`Vm::for_each_gic_register`]. To restore it: reset, write the
 //!    same ids back, [`Vcpu::set_power`], [`Vm::set_gic_register`]. Whether it can go on where there is another host:
 //!    [`saved_model`] and [`Config::limit`].
-//!    An SError that is pending is not among the ids: [`Vcpu::serror`].
+//!    Power, a pending SError and the vCPU's part of the interrupt controller have ids too, which the list does not
+//!    name: [`RegId::POWER`](xarch_abi::RegId::POWER), [`RegId::ERROR`](xarch_abi::RegId::ERROR),
+//!    [`GicRegister::id`].
 //!
 //! The interrupt controller's frames are answered here; `Platform::device` sees all other addresses. An access
 //! that is not answered at once is offered again by the next `run`, with the same token, until it is completed.
@@ -53,6 +55,17 @@
 //! assert!(Vcpu::new(&vm, VcpuIndex(2)).is_none());
 //! # Ok::<(), vcpu_core::ConfigError>(())
 //! ```
+//!
+//! # The form of registers
+//!
+//! - The bank [`SYSTEM`](xarch_abi::Bank::SYSTEM) has the guest's own registers by the encodings that the guest uses:
+//!   `SCTLR_EL1` is 3, 0, 1, 0, 0 whatever the host calls it. A host whose hypervisor runs with HCR_EL2.E2H = 1 reaches
+//!   sixteen of them by their `_EL12` and `_EL02` names, as the `_EL1` names are its own registers there.
+//! - The bank [`CONTROL`](xarch_abi::Bank::CONTROL) has the hypervisor's registers in their form for HCR_EL2.E2H = 1:
+//!   CPTR_EL2 as `CPACR_EL1` is laid out, with FPEN rather than TFP; CNTHCTL_EL2 with EL1PCTEN at bit 10 and EL1PTEN at
+//!   bit 11; HCR_EL2 with E2H set. It is also the form of an SAE control block. A host with E2H = 1 takes them as they
+//!   are; one with E2H = 0 turns three of them into the older form (`arm_host` does both), and each adds to HCR_EL2 what
+//!   is its own business: VM, and TGE clear. A register is read back in the form in which it was written.
 //!
 //! # Sources
 //!

@@ -10,6 +10,7 @@ use arm_arch::addr::{Ipa, Level};
 use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{ByteOrder, DataAbort, Direction, MmioAccess, Syndrome};
 use arm_arch::{EsrEl, iss};
+use mmu_xlate::vmsa::AccessKind;
 use xarch_abi::{
     AccessCause, AccessSize, CompletionError, DeviceAccess, DeviceAnswer, DeviceOperation, GuestPa, Lock,
     MemoryAccess, Next, Platform, RegisterError, Registers, StopReason, Token,
@@ -54,7 +55,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         let far = access.trap.fault_address;
         match Syndrome::decode(EsrEl::from_bits(access.trap.syndrome)) {
             Syndrome::InstructionAbort(_, iss) => {
-                let status = fault_status(access, iss.s1ptw()).unwrap_or(FaultStatus::External);
+                let kind = iss.s1ptw().then_some(AccessKind::Fetch);
+                let status = self.fault_status(registers, platform, access, kind)?;
+                let status = status.unwrap_or(FaultStatus::External);
                 self.inject(Injection::Instruction { status, far });
                 Ok(Next::Resume)
             }
@@ -84,7 +87,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         iss: DataAbort,
     ) -> Result<Next, RegisterError> {
         let far = access.trap.fault_address;
-        if let Some(status) = fault_status(access, iss.s1ptw()) {
+        let kind = if iss.wnr() { AccessKind::Write } else { AccessKind::Read };
+        let kind = iss.s1ptw().then_some(kind);
+        if let Some(status) = self.fault_status(registers, platform, access, kind)? {
             self.inject(Injection::Data { status, iss, far });
             return Ok(Next::Resume);
         }
@@ -123,6 +128,28 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             return Ok(Next::Resume);
         }
         Ok(self.ask(access, Part::Whole(mmio, order), iss, far))
+    }
+
+    /// The fault that such an access is whatever the instruction: beyond the address space, or a table walk that
+    /// found no memory, for an access of kind `walk`. `None` if it depends.
+    fn fault_status<R: Registers, P: Platform>(
+        &self,
+        registers: &mut R,
+        platform: &P,
+        access: &MemoryAccess,
+        walk: Option<AccessKind>,
+    ) -> Result<Option<FaultStatus>, RegisterError> {
+        Ok(match (access.cause, walk) {
+            (AccessCause::OutOfRange, _) => Some(FaultStatus::AddressSize(Level::L0)),
+            (AccessCause::NoSlot | AccessCause::ReadOnlySlot, Some(kind)) => {
+                let level = match access.walk_level.and_then(Level::from_number) {
+                    Some(level) => level,
+                    None => self.walk_level(registers, platform, access.trap.fault_address, kind)?,
+                };
+                Some(FaultStatus::ExternalOnWalk(level))
+            }
+            (AccessCause::NoSlot | AccessCause::ReadOnlySlot, None) => None,
+        })
     }
 
     fn controller_frame(&self, address: GuestPa) -> Option<Frame> {
@@ -232,17 +259,4 @@ fn load<R: Registers>(
     value: u64,
 ) -> Result<(), RegisterError> {
     write_general(registers, mmio.transfer.register, mmio.loaded(value, order))
-}
-
-/// The fault that such an access is whatever the instruction: beyond the address space, or a table walk that
-/// found no memory. `None` if it depends.
-fn fault_status(access: &MemoryAccess, s1ptw: bool) -> Option<FaultStatus> {
-    match access.cause {
-        AccessCause::OutOfRange => Some(FaultStatus::AddressSize(Level::L0)),
-        AccessCause::NoSlot | AccessCause::ReadOnlySlot if s1ptw => {
-            let level = Level::from_number(i8::from_ne_bytes([access.walk_level])).unwrap_or(Level::L3);
-            Some(FaultStatus::ExternalOnWalk(level))
-        }
-        AccessCause::NoSlot | AccessCause::ReadOnlySlot => None,
-    }
 }

@@ -191,6 +191,12 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
         &self.config
     }
 
+    /// Returns the lock, for embedders whose own has more to it than mutual exclusion.
+    #[must_use]
+    pub const fn lock_mut(&mut self) -> &mut L {
+        &mut self.shared
+    }
+
     /// Puts the shared state into its reset state: interrupt controller (but for its input lines) and power.
     /// No vCPU may be running; each is then reset by [`Guest::reset`](xarch_abi::Guest::reset).
     pub fn reset(&self) {

@@ -11,7 +11,7 @@
 use crate::inject::{read_general, system, write_general};
 use crate::state::{Shared, Vcpu};
 use arm_arch::a64::access::{self, Access, Offset, Operation, Transfer};
-use arm_arch::addr::{Ipa, Va};
+use arm_arch::addr::{Ipa, Level, Va};
 use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{ByteOrder, DataAbort};
 use arm_arch::pstate::PState;
@@ -118,6 +118,39 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         platform: &P,
         pc: u64,
     ) -> Result<Option<u32>, RegisterError> {
+        let walked = self.translate(registers, platform, pc, AccessKind::Fetch)?;
+        let Some(Translation::Mapped(mapping)) = walked else { return Ok(None) };
+        let mut word = [0; 4];
+        let read = platform.read_memory(GuestPa::new(mapping.output.bits()), &mut word);
+        // Instructions are little-endian whatever data is. Arm ARM B2.6.
+        Ok(read.ok().map(|()| u32::from_le_bytes(word)))
+    }
+
+    /// Returns at which level the walk for an access at `address` finds no memory; the host did not say.
+    ///
+    /// The tables may have changed since, or the platform may not give them away: then 3. CHOICE: the likely one.
+    pub(crate) fn walk_level<R: Registers, P: Platform>(
+        &self,
+        registers: &mut R,
+        platform: &P,
+        address: u64,
+        kind: AccessKind,
+    ) -> Result<Level, RegisterError> {
+        Ok(match self.translate(registers, platform, address, kind)? {
+            Some(Translation::Fault(vmsa::Fault { status: FaultStatus::ExternalOnWalk(level), .. })) => level,
+            Some(_) | None => Level::L3,
+        })
+    }
+
+    /// Translates a virtual address by the guest's own tables, as the running level would; `None` before the guest
+    /// has a model.
+    fn translate<R: Registers, P: Platform>(
+        &self,
+        registers: &mut R,
+        platform: &P,
+        address: u64,
+        kind: AccessKind,
+    ) -> Result<Option<Translation<Ipa>>, RegisterError> {
         let Some(model) = self.vm.model() else { return Ok(None) };
         let state = El1Registers {
             sctlr: registers.read(system(names::SCTLR_EL1))?,
@@ -132,13 +165,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             ExceptionLevel::El0 => Privilege::Unprivileged,
             ExceptionLevel::El1 | ExceptionLevel::El2 | ExceptionLevel::El3 => Privilege::Privileged,
         };
-        let fetch = vmsa::Access::new(AccessKind::Fetch, privilege);
-        let Ok(translation) = vmsa::walk::<Ipa, _>(&params, Va::new(pc), fetch, &Tables(platform));
-        let Translation::Mapped(mapping) = translation else { return Ok(None) };
-        let mut word = [0; 4];
-        let read = platform.read_memory(GuestPa::new(mapping.output.bits()), &mut word);
-        // Instructions are little-endian whatever data is. Arm ARM B2.6.
-        Ok(read.ok().map(|()| u32::from_le_bytes(word)))
+        let access = vmsa::Access::new(kind, privilege);
+        let Ok(translation) = vmsa::walk::<Ipa, _>(&params, Va::new(address), access, &Tables(platform));
+        Ok(Some(translation))
     }
 }
 

@@ -2,16 +2,17 @@
 
 use crate::identity::{Identity, IdentityError};
 use crate::inject::{Injection, Pending, control, read_general, system, write_general};
-use crate::state::{Shared, Vcpu, mpidr_of};
+use crate::state::{PowerState, Shared, Vcpu, mpidr_of};
+use crate::vgic::GicRegister;
 use arm_arch::PState;
 use arm_arch::feature::is_id_space;
 use arm_arch::gic::Group;
-use arm_arch::iss::{Direction, SystemAccess};
+use arm_arch::iss::{Direction, SError, SystemAccess};
 use arm_arch::sysreg::{
     CnthctlEl2, CptrEl2, FpEnable, HcrEl2, HcrxEl2, IccSgi, MdcrEl2, SctlrEl1, SysRegId, instructions, names,
 };
 use arm_arch::timer::Timer;
-use arm_arch::{ExceptionLevel, trap};
+use arm_arch::{ExceptionLevel, bits, trap};
 use xarch_abi::{Bank, Lock, Next, RegId, RegisterError, Registers};
 
 /// `HCR_EL2` without what depends on the guest's features: a host of EL1 and EL0 in AArch64, interrupts virtual,
@@ -90,6 +91,9 @@ const CLEARED: &[SysRegId] = &[
     names::MDSCR_EL1,
     names::DISR_EL1,
 ];
+
+/// [`RegId::ERROR`]: there is one.
+const ERROR_PENDING: u64 = 1 << 63;
 
 /// `CSSELR_EL1`: Level and InD.
 const CSSELR: u64 = 0xf;
@@ -358,6 +362,17 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         registers: &mut R,
         id: RegId,
     ) -> Result<u64, RegisterError> {
+        if let Some(register) = GicRegister::from_id(id, Some(self.index)) {
+            return self.vm.gic_register(register).map_err(|_| RegisterError::Unknown(id));
+        }
+        match id {
+            RegId::POWER => return Ok(u64::from(self.vm.power(self.index) == PowerState::On)),
+            RegId::ERROR => {
+                let error = self.serror(registers)?;
+                return Ok(error.map_or(0, |error| ERROR_PENDING | u64::from(error.into_bits())));
+            }
+            _ => {}
+        }
         match own_register(id).map(|encoding| (row(encoding), encoding)) {
             Some((Row::Identity, encoding)) => Ok(self.identity_value(encoding)),
             Some((Row::Affinity, _)) => Ok(mpidr_of(self.index).into_bits()),
@@ -373,6 +388,14 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         id: RegId,
         value: u64,
     ) -> Result<(), RegisterError> {
+        if let Some(register) = GicRegister::from_id(id, Some(self.index)) {
+            return self.vm.set_gic_register(register, value).map_err(|_| RegisterError::Unknown(id));
+        }
+        match id {
+            RegId::POWER => return self.set_power_value(value),
+            RegId::ERROR => return self.set_error_value(registers, value),
+            _ => {}
+        }
         match own_register(id).map(|encoding| (row(encoding), encoding)) {
             Some((Row::Identity, encoding)) => {
                 self.vm.set_identification(encoding, value).map_err(|error| match error {
@@ -392,6 +415,25 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             Some((Row::CacheSelection, _)) => Err(RegisterError::Value(id, value)),
             Some((_, encoding)) if self.is_hidden(encoding) => Err(RegisterError::Unknown(id)),
             Some(_) | None => registers.write(id, value),
+        }
+    }
+
+    fn set_power_value(&mut self, value: u64) -> Result<(), RegisterError> {
+        self.set_power(match value {
+            0 => PowerState::Off,
+            1 => PowerState::On,
+            _ => return Err(RegisterError::Value(RegId::POWER, value)),
+        });
+        Ok(())
+    }
+
+    fn set_error_value<R: Registers>(&mut self, registers: &mut R, value: u64) -> Result<(), RegisterError> {
+        let error = SError::from_bits(bits::trunc32(value & !ERROR_PENDING));
+        let told = ERROR_PENDING | u64::from(error.into_bits());
+        match value {
+            0 => self.set_serror(registers, None),
+            _ if value == told => self.set_serror(registers, Some(error)),
+            _ => Err(RegisterError::Value(RegId::ERROR, value)),
         }
     }
 }

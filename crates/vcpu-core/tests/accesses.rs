@@ -143,13 +143,13 @@ fn accesses_that_are_faults_inject_these_syndromes() {
         Case { name: "a fetch from a device, EL0", access: at(0x8200_0007), from: el0, esr: 0x8200_0010 },
         Case {
             name: "a table walk into nothing, level 2",
-            access: MemoryAccess { walk_level: 2, ..at(0x9200_0087) },
+            access: MemoryAccess { walk_level: Some(2), ..at(0x9200_0087) },
             from: el1,
             esr: 0x9600_0016,
         },
         Case {
             name: "a table walk of a fetch into nothing, level 0",
-            access: MemoryAccess { walk_level: 0, ..at(0x8200_0087) },
+            access: MemoryAccess { walk_level: Some(0), ..at(0x8200_0087) },
             from: el0,
             esr: 0x8200_0014,
         },
@@ -175,6 +175,38 @@ fn accesses_that_are_faults_inject_these_syndromes() {
         let vector = if case.from == el1 { 0xa00 } else { 0xc00 };
         assert_eq!(cpu.pc(), RAM + vector, "{}", case.name);
         assert_eq!(cpu.sys(names::ELR_EL1), RAM, "{}", case.name);
+    }
+}
+
+/// Arm ARM, ESR_EL1, DFSC: 0b0101LL is an external abort on a table walk at level LL.
+#[test]
+fn a_walk_whose_level_the_host_does_not_say_is_walked_again() {
+    // The fault address 0xffff_8000_1000_0000 has index 0x100 at level 0, 0 at level 1 and 0x80 at level 2.
+    const NOWHERE: u64 = 0x0a00_0000;
+    const TABLE: u64 = 3;
+    const CASES: &[(&str, u64, &[(u64, u64)], u64)] = &[
+        ("TTBR1 names nothing", NOWHERE, &[], 0x9600_0014),
+        ("an entry of level 0 does", RAM, &[(RAM + 0x800, NOWHERE | TABLE)], 0x9600_0015),
+        (
+            "an entry of level 1 does",
+            RAM,
+            &[(RAM + 0x800, RAM + 0x1000 | TABLE), (RAM + 0x1000, NOWHERE | TABLE)],
+            0x9600_0016,
+        ),
+        ("the entry is gone", RAM, &[(RAM + 0x800, 0)], 0x9600_0017),
+    ];
+    for (name, ttbr, entries, esr) in CASES {
+        let (vm, platform) = (vm(1), FakePlatform::default());
+        platform.ram.borrow_mut().extend(entries.iter().map(|(at, entry)| (*at, entry.to_le_bytes())));
+        let mut cpu = Cpu::new(&vm, 0, &platform);
+        cpu.enter();
+        // T1SZ 16, TG1 4 KiB; M.
+        cpu.set_sys(names::TCR_EL1, 2 << 30 | 16 << 16);
+        cpu.set_sys(names::TTBR1_EL1, *ttbr);
+        cpu.set_sys(names::SCTLR_EL1, 0x30d0_0801);
+        assert_eq!(cpu.exit(Exit::Access(access(UART, 0x9200_0087))), Next::Resume, "{name}");
+        cpu.enter();
+        assert_eq!(cpu.sys(names::ESR_EL1), *esr, "{name}");
     }
 }
 

@@ -102,8 +102,9 @@ pub struct MemoryAccess {
     pub cause: AccessCause,
     /// What the hardware says about it, for the guest side.
     pub trap: Trap,
-    /// Level of the guest's own table walk, where the syndrome says that the access was one.
-    pub walk_level: u8,
+    /// Level of the guest's own table walk, as the guest architecture numbers it, where the syndrome says that the
+    /// access was one. `None` where the host does not say: the guest side then finds out for itself.
+    pub walk_level: Option<i8>,
 }
 
 /// Timers that came due, one bit each; the guest architecture numbers them.

@@ -24,6 +24,15 @@ impl Bank {
     /// What the host can offer: identification registers before anything is hidden from the guest,
     /// in the guest architecture's own encoding. Read-only.
     pub const HOST_LIMIT: Self = Self(6);
+    /// The interrupt controller's own state, for saving and restoring: asked of a vCPU the part that is its alone, asked
+    /// of the machine the part that all share. The index is the guest architecture's offset of the register in its
+    /// frame; a value is the state itself, without the side effects of an access by the guest.
+    pub const CONTROLLER: Self = Self(7);
+    /// Input lines of the interrupt controller, thirty-two in a register; the index is the number of the first. Asked
+    /// of a vCPU or of the machine, as [`CONTROLLER`](Self::CONTROLLER).
+    pub const LINES: Self = Self(8);
+    /// What a vCPU is besides its registers: [`RegId::POWER`], [`RegId::ERROR`].
+    pub const STATE: Self = Self(9);
 }
 
 impl fmt::Debug for Bank {
@@ -36,6 +45,9 @@ impl fmt::Debug for Bank {
             Self::CONTROL => f.write_str("control"),
             Self::INTERRUPT => f.write_str("interrupt"),
             Self::HOST_LIMIT => f.write_str("host-limit"),
+            Self::CONTROLLER => f.write_str("controller"),
+            Self::LINES => f.write_str("lines"),
+            Self::STATE => f.write_str("state"),
             Self(other) => write!(f, "bank-{other}"),
         }
     }
@@ -56,6 +68,11 @@ impl RegId {
     pub const PC: Self = Self { bank: Bank::CORE, index: 0 };
     /// The processor status, in the form in which the guest architecture saves it.
     pub const STATUS: Self = Self { bank: Bank::CORE, index: 1 };
+    /// 1 if the vCPU is on, 0 if it waits for another one to start it.
+    pub const POWER: Self = Self { bank: Bank::STATE, index: 0 };
+    /// An asynchronous error that the guest has not taken yet: bit 63 and the guest architecture's syndrome; 0 if there
+    /// is none.
+    pub const ERROR: Self = Self { bank: Bank::STATE, index: 1 };
 
     /// Returns general register `number`.
     #[must_use]

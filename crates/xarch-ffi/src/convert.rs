@@ -134,7 +134,7 @@ fn known_exit(exit: &xarch_exit) -> Exit {
                 direction: direction(exit.direction),
                 cause,
                 trap,
-                walk_level: exit.walk_level,
+                walk_level: Some(exit.walk_level).filter(|level| *level != XARCH_WALK_LEVEL_UNKNOWN),
             }),
             None => Exit::Unknown(UNKNOWN_KIND | exit.kind),
         },
@@ -305,7 +305,7 @@ mod tests {
         let Exit::Access(access) = known_exit(&EXIT) else { panic!("an access") };
         assert_eq!((access.trap.syndrome, access.trap.fault_address, access.address.value()), (1, 2, 3));
         assert_eq!((access.size, access.direction), (Some(AccessSize::Word), Direction::Write));
-        assert_eq!((access.cause, access.walk_level), (AccessCause::ReadOnlySlot, 1));
+        assert_eq!((access.cause, access.walk_level), (AccessCause::ReadOnlySlot, Some(1)));
     }
 
     #[test]
@@ -313,10 +313,9 @@ mod tests {
         let unknown = |exit| known_exit(&exit);
         assert_eq!(unknown(xarch_exit { kind: 99, ..EXIT }), Exit::Unknown(0x8000_0063));
         assert_eq!(unknown(xarch_exit { cause: 9, ..EXIT }), Exit::Unknown(0x8000_0002));
-        let Exit::Access(access) = unknown(xarch_exit { direction: 77, size_log2: 4, ..EXIT }) else {
-            panic!("an access")
-        };
-        assert_eq!((access.direction, access.size), (Direction::Unknown, None));
+        let vague = xarch_exit { direction: 77, size_log2: 4, walk_level: XARCH_WALK_LEVEL_UNKNOWN, ..EXIT };
+        let Exit::Access(access) = unknown(vague) else { panic!("an access") };
+        assert_eq!((access.direction, access.size, access.walk_level), (Direction::Unknown, None, None));
         assert_eq!(register(1 << 48), None);
         assert_eq!(register(0x0003_0000_c020), Some(RegId::system(0xc020)));
         assert_eq!(id(RegId::vector(7)), 0x0002_0000_0007);

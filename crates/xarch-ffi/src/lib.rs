@@ -11,8 +11,7 @@
 //!      └── a back end of its own: enter, read, write ◀────────────┘
 //! ```
 //!
-//! Not offered yet: the facility of a real machine as a back end; the interrupt controller's registers, to save a
-//! machine.
+//! Not offered yet: the facility of a real machine as a back end.
 //!
 //! Rust programs use the traits of [`xarch_abi`]: this crate is for those that are not. Its static library is made by
 //!
@@ -38,6 +37,7 @@
 #[expect(unsafe_code, reason = "C calls and is called; see the module")]
 mod c;
 mod convert;
+mod lock;
 mod objects;
 mod ops;
 mod status;

@@ -3,6 +3,7 @@
 use crate::c::callbacks::Embedder;
 use crate::c::*;
 use crate::convert;
+use crate::lock::Guarded;
 use crate::ops::{OpsHost, OpsVcpu};
 use crate::status::Status;
 use core::cell::UnsafeCell;
@@ -15,8 +16,10 @@ use xarch_abi::{
     Platform, RegId, RegisterError, Registers, Slot, TraceEvent, Unreadable, VcpuIndex,
 };
 
-/// The most vCPUs of a VM: a power of two that suits small hosts; a VM has room for all of them.
-pub(crate) const VCPUS: usize = 8;
+/// The most vCPUs of a VM: all that the core can have.
+pub(crate) const VCPUS: usize = vcpu_core::MAX_VCPUS;
+/// The most vCPUs that the library's own back end runs.
+pub(crate) const MODEL_VCPUS: usize = s390_host::MAX_VCPUS;
 
 /// Guest architecture: 64-bit Arm.
 pub(crate) const GUEST_AARCH64: u32 = 1;
@@ -24,18 +27,20 @@ pub(crate) const GUEST_AARCH64: u32 = 1;
 pub(crate) const BACKEND_SAE_MODEL: u32 = 1;
 
 pub(crate) type Model = sae_model::Machine<'static, Embedder>;
-pub(crate) type ModelVm = s390_host::Vm<&'static Model, Storage<'static>, spin::Mutex<Tables>>;
+pub(crate) type ModelVm = s390_host::Vm<&'static Model, Storage<'static>, Guarded<Tables>>;
 type ModelVcpu = s390_host::Vcpu<
     'static,
     sae_model::Cpu<'static, Embedder>,
     &'static Model,
     Storage<'static>,
-    spin::Mutex<Tables>,
+    Guarded<Tables>,
 >;
-pub(crate) type CoreVm = vcpu_core::Vm<VCPUS>;
-pub(crate) type CoreVcpu = vcpu_core::Vcpu<'static, VCPUS>;
+type SharedLock = Guarded<vcpu_core::Shared<VCPUS>>;
+pub(crate) type CoreVm = vcpu_core::Vm<VCPUS, SharedLock>;
+pub(crate) type CoreVcpu = vcpu_core::Vcpu<'static, VCPUS, SharedLock>;
 
 /// The host half of a VM.
+#[expect(clippy::large_enum_variant, reason = "it lies in memory of the caller, where nothing can be boxed")]
 #[derive(Debug)]
 pub(crate) enum Host {
     /// The library's own driver on the library's own machine.
@@ -195,8 +200,8 @@ pub(crate) struct VmObject {
     pub core: CoreVm,
     /// vCPUs that exist.
     pub users: AtomicU32,
-    /// Which, one bit each.
-    pub made: AtomicU64,
+    /// Which, by number.
+    pub made: [AtomicBool; VCPUS],
 }
 
 /// What runs the guest of one vCPU.
@@ -320,7 +325,10 @@ impl Halves {
 
     pub(crate) fn list(&mut self, mut found: impl FnMut(u64)) -> Result<(), Status> {
         self.guest.before_observe(&mut self.hardware)?;
-        Ok(self.guest.for_each_register(&mut self.hardware, |id| found(convert::id(id)))?)
+        self.guest.for_each_register(&mut self.hardware, |id| found(convert::id(id)))?;
+        [RegId::ERROR, RegId::POWER].into_iter().map(convert::id).for_each(&mut found);
+        self.guest.for_each_gic_register(|register| found(convert::id(register.id())));
+        Ok(())
     }
 
     #[cfg(feature = "next")]
@@ -364,18 +372,39 @@ impl VmObject {
         Ok(())
     }
 
+    pub(crate) fn get(&self, id: u64) -> Result<[u64; 2], Status> {
+        Ok([self.core.gic_register(shared_register(id)?)?, 0])
+    }
+
+    pub(crate) fn set(&self, id: u64, value: [u64; 2]) -> Result<(), Status> {
+        let [value, 0] = value else { return Err(Status(XARCH_E_INVAL)) };
+        Ok(self.core.set_gic_register(shared_register(id)?, value)?)
+    }
+
+    pub(crate) fn list(&self, mut found: impl FnMut(u64)) {
+        self.core.for_each_gic_register(|register| {
+            if register.vcpu().is_none() {
+                found(convert::id(register.id()));
+            }
+        });
+    }
+
     /// Notes that a vCPU is made; `false` if it was already.
     pub(crate) fn claim(&self, vcpu: VcpuIndex) -> bool {
-        self.made.fetch_or(bit(vcpu), Ordering::AcqRel) & bit(vcpu) == 0
+        self.made.get(usize::from(vcpu.0)).is_some_and(|made| !made.swap(true, Ordering::AcqRel))
     }
 
     pub(crate) fn release(&self, vcpu: VcpuIndex) {
-        self.made.fetch_and(!bit(vcpu), Ordering::AcqRel);
+        if let Some(made) = self.made.get(usize::from(vcpu.0)) {
+            made.store(false, Ordering::Release);
+        }
     }
 }
 
-fn bit(vcpu: VcpuIndex) -> u64 {
-    1_u64.checked_shl(u32::from(vcpu.0)).unwrap_or(0)
+/// The state that C names and all vCPUs share.
+fn shared_register(id: u64) -> Result<vcpu_core::GicRegister, Status> {
+    let id = convert::register(id).ok_or(Status(XARCH_E_NOENT))?;
+    vcpu_core::GicRegister::from_id(id, None).ok_or(Status(XARCH_E_NOENT))
 }
 
-const _: () = assert!(VCPUS <= 64 && VCPUS <= s390_host::MAX_VCPUS);
+const _: () = assert!(MODEL_VCPUS <= VCPUS && MODEL_VCPUS <= arm_exec::MAX_PES);

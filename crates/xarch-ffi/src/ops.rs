@@ -131,10 +131,10 @@ impl OpsVcpu {
             fault_address: 0,
             address: 0,
             code: 0,
-            direction: 0,
+            direction: XARCH_DIRECTION_UNKNOWN,
             cause: 0,
-            size_log2: 0,
-            walk_level: 0,
+            size_log2: XARCH_SIZE_UNKNOWN,
+            walk_level: XARCH_WALK_LEVEL_UNKNOWN,
         };
         match self.host.table.enter(self.context, &mut exit) {
             XARCH_OK => Ok(convert::exit(&exit, backend)),

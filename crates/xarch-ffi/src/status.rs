@@ -55,6 +55,12 @@ impl From<RegisterError> for Status {
     }
 }
 
+impl From<vcpu_core::NoGicRegister> for Status {
+    fn from(_: vcpu_core::NoGicRegister) -> Self {
+        Self(XARCH_E_NOENT)
+    }
+}
+
 impl From<CompletionError> for Status {
     fn from(error: CompletionError) -> Self {
         match error {

@@ -50,10 +50,11 @@ fn actual() -> String {
         XARCH_ABI XARCH_OK XARCH_E_PERM XARCH_E_NOENT XARCH_E_IO XARCH_E_2BIG XARCH_E_AGAIN XARCH_E_NOMEM
         XARCH_E_BUSY XARCH_E_EXIST XARCH_E_NODEV XARCH_E_INVAL XARCH_E_NOSPC XARCH_E_RANGE XARCH_E_NOTSUP
         XARCH_FEATURE_DEVICE_LATER XARCH_BANK_CORE XARCH_BANK_GENERAL XARCH_BANK_VECTOR XARCH_BANK_SYSTEM
-        XARCH_BANK_CONTROL XARCH_BANK_INTERRUPT XARCH_BANK_HOST_LIMIT XARCH_EXIT_SPURIOUS XARCH_EXIT_TRAP
+        XARCH_BANK_CONTROL XARCH_BANK_INTERRUPT XARCH_BANK_HOST_LIMIT XARCH_BANK_CONTROLLER XARCH_BANK_LINES
+        XARCH_BANK_STATE XARCH_STATE_POWER XARCH_STATE_ERROR XARCH_EXIT_SPURIOUS XARCH_EXIT_TRAP
         XARCH_EXIT_ACCESS XARCH_EXIT_TIMER XARCH_EXIT_MAINTENANCE XARCH_EXIT_STOP XARCH_EXIT_INVALID
         XARCH_EXIT_UNKNOWN XARCH_READ XARCH_WRITE XARCH_FETCH XARCH_DIRECTION_UNKNOWN XARCH_CAUSE_NO_SLOT
-        XARCH_CAUSE_READ_ONLY XARCH_CAUSE_OUT_OF_RANGE XARCH_SIZE_UNKNOWN XARCH_OUTCOME_DEVICE
+        XARCH_CAUSE_READ_ONLY XARCH_CAUSE_OUT_OF_RANGE XARCH_SIZE_UNKNOWN XARCH_WALK_LEVEL_UNKNOWN XARCH_OUTCOME_DEVICE
         XARCH_OUTCOME_WAIT XARCH_OUTCOME_INTERRUPTED XARCH_OUTCOME_STOPPED XARCH_NO_DEADLINE
         XARCH_STOP_POWER_OFF XARCH_STOP_RESET XARCH_STOP_SUSPEND XARCH_STOP_INVALID XARCH_STOP_UNKNOWN
         XARCH_STOP_REGISTER XARCH_STOP_MEMORY XARCH_STOP_UNHANDLED XARCH_STOP_HOST XARCH_SLOT_READ_ONLY
@@ -67,7 +68,7 @@ fn actual() -> String {
         xarch_slot { size flags guest host bytes }
         xarch_access { size bytes address value operation reserved }
         xarch_trace { size kind exit_kind decision syndrome address }
-        xarch_platform { size abi clock slot device kick relax trace read }
+        xarch_platform { size abi clock slot device kick relax trace read spin_enter spin_leave }
         xarch_exit { size kind syndrome fault_address address code direction cause size_log2 walk_level }
         xarch_backend_ops {
             size abi enter read write request_exit add_slot remove_slot unmap protect collect_dirty age
@@ -86,7 +87,7 @@ fn actual() -> String {
         xarch_api {
             size abi features guest_info backend_info backend_layout backend_create backend_destroy
             add_slot remove_slot unmap protect collect_dirty age request_exit vm_layout vm_create
-            vm_destroy vm_reset vm_features vm_set_irq vcpu_layout vcpu_create vcpu_destroy vcpu_reset
+            vm_destroy vm_reset vm_features vm_set_irq vm_get_register vm_set_register vm_list_registers vcpu_layout vcpu_create vcpu_destroy vcpu_reset
             vcpu_boot vcpu_run vcpu_complete vcpu_get_register vcpu_set_register vcpu_list_registers
         }
     }

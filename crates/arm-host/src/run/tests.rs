@@ -268,7 +268,7 @@ fn an_access_outside_ram_comes_with_its_address() {
         direction: Direction::Write,
         cause: AccessCause::NoSlot,
         trap: Trap { syndrome: 0x9385_0046, fault_address: 0xffff_8000_1234_5018 },
-        walk_level: 3,
+        walk_level: None,
     };
     let second = MemoryAccess {
         address: GuestPa::new(1 << 44 | 0x18),
@@ -276,7 +276,7 @@ fn an_access_outside_ram_comes_with_its_address() {
         direction: Direction::Read,
         cause: AccessCause::OutOfRange,
         trap: Trap { syndrome: 0x9200_0006, fault_address: 0x18 },
-        walk_level: 3,
+        walk_level: None,
     };
     assert_eq!(asked.exits, [Exit::Access(first), Exit::Access(second)]);
 }

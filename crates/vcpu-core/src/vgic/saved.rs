@@ -5,9 +5,9 @@
 
 use super::frame::{self, Field, Register};
 use super::{Bank, Gic, ROUTER_AFFINITY, ROUTER_ANY, SPI_BANKS};
-use crate::state::{Shared, VcpuSet, Vm};
+use crate::state::{Shared, Vcpu, VcpuSet, Vm};
 use arm_arch::bits;
-use xarch_abi::{AccessSize, Lock, VcpuIndex};
+use xarch_abi::{AccessSize, Lock, RegId, VcpuIndex};
 
 /// A piece of the interrupt controller's state.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,6 +20,42 @@ pub enum GicRegister {
     SpiLines(u32),
     /// Input lines of a vCPU's PPIs, bit by INTID.
     PpiLines(VcpuIndex),
+}
+
+impl GicRegister {
+    /// Returns the piece that a register id names when `vcpu` is asked for it, or the VM: banks
+    /// [`CONTROLLER`](xarch_abi::Bank::CONTROLLER) and [`LINES`](xarch_abi::Bank::LINES).
+    #[must_use]
+    pub fn from_id(id: RegId, vcpu: Option<VcpuIndex>) -> Option<Self> {
+        match (id.bank, vcpu) {
+            (xarch_abi::Bank::CONTROLLER, None) => Some(Self::Distributor(id.index)),
+            (xarch_abi::Bank::CONTROLLER, Some(vcpu)) => Some(Self::Redistributor(vcpu, id.index)),
+            (xarch_abi::Bank::LINES, None) => Some(Self::SpiLines(id.index)),
+            (xarch_abi::Bank::LINES, Some(vcpu)) if id.index == 0 => Some(Self::PpiLines(vcpu)),
+            _ => None,
+        }
+    }
+
+    /// Returns the id by which [`vcpu`](Self::vcpu), or the VM, knows the piece.
+    #[must_use]
+    pub const fn id(self) -> RegId {
+        match self {
+            Self::Distributor(index) | Self::Redistributor(_, index) => {
+                RegId { bank: xarch_abi::Bank::CONTROLLER, index }
+            }
+            Self::SpiLines(index) => RegId { bank: xarch_abi::Bank::LINES, index },
+            Self::PpiLines(_) => RegId { bank: xarch_abi::Bank::LINES, index: 0 },
+        }
+    }
+
+    /// Returns the vCPU whose part the piece is of; `None` for what all share.
+    #[must_use]
+    pub const fn vcpu(self) -> Option<VcpuIndex> {
+        match self {
+            Self::Distributor(_) | Self::SpiLines(_) => None,
+            Self::Redistributor(vcpu, _) | Self::PpiLines(vcpu) => Some(vcpu),
+        }
+    }
 }
 
 /// There is no such piece of state.
@@ -165,6 +201,22 @@ impl<const N: usize> Gic<N> {
     }
 }
 
+/// Goes through the pieces of state of one vCPU's redistributor.
+fn private(vcpu: VcpuIndex) -> impl Iterator<Item = GicRegister> {
+    let offsets = offsets(0).map(|offset| SGI_FRAME.wrapping_add(offset));
+    let registers = core::iter::once(WAKER).chain(offsets);
+    let registers = registers.map(move |offset| GicRegister::Redistributor(vcpu, offset));
+    registers.chain(core::iter::once(GicRegister::PpiLines(vcpu)))
+}
+
+impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
+    /// Names every piece of the state of this vCPU's part of the interrupt controller, in the order in which it is to
+    /// be restored. [`Vm::for_each_gic_register`] names them too.
+    pub fn for_each_gic_register(&self, found: impl FnMut(GicRegister)) {
+        private(self.index()).for_each(found);
+    }
+}
+
 impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
     /// Names every piece of the interrupt controller's state, in the order in which it is to be restored.
     pub fn for_each_gic_register(&self, mut found: impl FnMut(GicRegister)) {
@@ -176,10 +228,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
             found(GicRegister::SpiLines(first));
         }
         for vcpu in (0..self.config().vcpus).map(VcpuIndex) {
-            found(GicRegister::Redistributor(vcpu, WAKER));
-            let offsets = offsets(0).map(|offset| SGI_FRAME.wrapping_add(offset));
-            offsets.for_each(|offset| found(GicRegister::Redistributor(vcpu, offset)));
-            found(GicRegister::PpiLines(vcpu));
+            private(vcpu).for_each(&mut found);
         }
     }
 

@@ -410,7 +410,7 @@ pub fn access(address: u64, syndrome: u64) -> MemoryAccess {
         direction: Direction::Unknown,
         cause: AccessCause::NoSlot,
         trap: Trap { syndrome, fault_address: fault_address(address) },
-        walk_level: 0,
+        walk_level: None,
     }
 }
 

@@ -12,7 +12,8 @@ use core::ffi::c_void;
 ///   any      any thread, any time, also from callbacks. Does not sleep.
 ///   spin     any thread, also from callbacks. Does not sleep, but holds a spin lock for a short,
 ///            bounded time: not from an interrupt that may come on top of another entry of the
-///            same VM or back end. Who can be preempted should disable that around it.
+///            same VM or back end. Who can be preempted should disable that around it, or around
+///            the lock alone by `spin_enter` and `spin_leave` of the platform.
 ///   vcpu     one thread at a time for one vCPU, else XARCH_E_BUSY; so too from callbacks for the
 ///            same vCPU. May sleep where callbacks do, and no lock may be held that they take.
 ///   setup    nobody else uses the object or what it was made of; not from callbacks.
@@ -114,6 +115,19 @@ pub struct xarch_api {
     /// version; XARCH_E_INVAL.
     pub vm_set_irq: unsafe extern "C" fn(vm: *mut xarch_vm, irq: *const xarch_irq) -> i32,
 
+    /// Reads state that all vCPUs share: XARCH_BANK_CONTROLLER, XARCH_BANK_LINES; two numbers, as `vcpu_get_register`.
+    /// What is on its way to a vCPU is home only once a register of that vCPU was asked for after its last run.
+    /// Context: spin.
+    /// Errors: XARCH_E_NOENT.
+    pub vm_get_register: unsafe extern "C" fn(vm: *mut xarch_vm, id: u64, value: *mut u64) -> i32,
+    /// Writes state that all vCPUs share. Context: spin, and no vCPU runs.
+    /// Errors: XARCH_E_NOENT; XARCH_E_INVAL.
+    pub vm_set_register: unsafe extern "C" fn(vm: *mut xarch_vm, id: u64, value: *const u64) -> i32,
+    /// Lists that state, in the order in which it is to be restored, after the vCPUs' own. `count` is the room in `ids`
+    /// and becomes their number. Context: any.
+    /// Errors: XARCH_E_2BIG if there is no room for all, with `count` saying how many there are.
+    pub vm_list_registers: unsafe extern "C" fn(vm: *mut xarch_vm, ids: *mut u64, count: *mut u32) -> i32,
+
     /// Says how much memory a vCPU of this VM needs. Context: any.
     pub vcpu_layout: unsafe extern "C" fn(vm: *mut xarch_vm, layout: *mut xarch_layout) -> i32,
     /// Makes vCPU number `index`, in `memory` as `vcpu_layout` said. It has to be reset before it runs. The back end's
@@ -154,7 +168,8 @@ pub struct xarch_api {
     /// Writes a register, within what the guest may be shown; `value` as in `vcpu_get_register`. Context: vcpu.
     /// Errors: XARCH_E_NOENT; XARCH_E_PERM if it is read-only; XARCH_E_INVAL if it does not take the value; XARCH_E_IO.
     pub vcpu_set_register: unsafe extern "C" fn(vcpu: *mut xarch_vcpu, id: u64, value: *const u64) -> i32,
-    /// Lists the registers that have to be kept to continue the vCPU elsewhere. `count` is the room in `ids` and
+    /// Lists the registers that have to be kept to continue the vCPU elsewhere, in the order in which they are to be
+    /// restored. `count` is the room in `ids` and
     /// becomes their number. Context: vcpu.
     /// Errors: XARCH_E_2BIG if there is no room for all, with `count` saying how many there are; XARCH_E_IO.
     pub vcpu_list_registers:
@@ -195,6 +210,9 @@ static API: xarch_api = xarch_api {
     vm_reset: thunks::vm_reset,
     vm_features: thunks::vm_features,
     vm_set_irq: thunks::vm_set_irq,
+    vm_get_register: thunks::vm_get_register,
+    vm_set_register: thunks::vm_set_register,
+    vm_list_registers: thunks::vm_list_registers,
     vcpu_layout: thunks::vcpu_layout,
     vcpu_create: thunks::vcpu_create,
     vcpu_destroy: thunks::vcpu_destroy,

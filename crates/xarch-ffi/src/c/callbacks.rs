@@ -38,6 +38,18 @@ impl Embedder {
         self.table.clock.is_some()
     }
 
+    /// Whether it has both or neither of those that are called around spin locks.
+    pub(crate) const fn has_both_hooks(&self) -> bool {
+        self.table.spin_enter.is_some() == self.table.spin_leave.is_some()
+    }
+
+    pub(crate) const fn spin_hooks(&self) -> Option<SpinHooks> {
+        match (self.table.spin_enter, self.table.spin_leave) {
+            (Some(enter), Some(leave)) => Some(SpinHooks { enter, leave, context: self.context }),
+            _ => None,
+        }
+    }
+
     pub(crate) fn clock(&self) -> u64 {
         // SAFETY: see the module.
         self.table.clock.map_or(0, |clock| unsafe { clock(self.context.0) })
@@ -103,6 +115,26 @@ impl Embedder {
 impl sae_model::Clock for Embedder {
     fn nanoseconds(&self) -> u64 {
         self.clock()
+    }
+}
+
+/// What the embedder wants to be called around a spin lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SpinHooks {
+    enter: unsafe extern "C" fn(*mut c_void),
+    leave: unsafe extern "C" fn(*mut c_void),
+    context: Context,
+}
+
+impl SpinHooks {
+    pub(crate) fn enter(&self) {
+        // SAFETY: see the module; what holds a lock does not live longer than the back end.
+        unsafe { (self.enter)(self.context.0) }
+    }
+
+    pub(crate) fn leave(&self) {
+        // SAFETY: as `enter`.
+        unsafe { (self.leave)(self.context.0) }
     }
 }
 

@@ -37,7 +37,7 @@ sized! {
     xarch_backend_info, 56, false;
     xarch_slot, 32, false;
     xarch_access, 32, false;
-    xarch_platform, 64, true;
+    xarch_platform, 80, true;
     xarch_exit, 40, false;
     xarch_backend_ops, 88, true;
     xarch_backend_config, 80, false;

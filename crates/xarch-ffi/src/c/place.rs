@@ -5,8 +5,8 @@ use super::callbacks::{Context, Embedder, Ops};
 use super::memory::{Memory, Plan, Spot, fill, read};
 use super::types::*;
 use crate::objects::{
-    BACKEND_SAE_MODEL, BackendObject, CoreVcpu, CoreVm, GUEST_AARCH64, Halves, Hardware, Host, Model,
-    ModelVm, VCPUS, VcpuObject, VmObject,
+    BACKEND_SAE_MODEL, BackendObject, CoreVcpu, CoreVm, GUEST_AARCH64, Halves, Hardware, Host, MODEL_VCPUS,
+    Model, ModelVm, VCPUS, VcpuObject, VmObject,
 };
 use crate::ops::{OpsHost, OpsVcpu};
 use crate::status::Status;
@@ -97,8 +97,10 @@ pub(super) unsafe fn backend_parts(config: *const xarch_backend_config) -> Resul
     let embedder = Embedder { table, context };
     let vcpus = u16::try_from(config.vcpus).map_err(|_| INVALID)?;
     let address_bits = u8::try_from(config.address_bits).map_err(|_| INVALID)?;
-    let possible = (1..=VCPUS).contains(&usize::from(vcpus)) && (32..=48).contains(&address_bits);
-    if !possible || config.flags != 0 || !(same_major(config.abi) && same_major(table.abi)) {
+    let most = if config.kind == BACKEND_SAE_MODEL { MODEL_VCPUS } else { VCPUS };
+    let possible = (1..=most).contains(&usize::from(vcpus)) && (32..=48).contains(&address_bits);
+    let agrees = same_major(config.abi) && same_major(table.abi) && embedder.has_both_hooks();
+    if !(possible && agrees) || config.flags != 0 {
         return Err(INVALID);
     }
     let ops = match config.kind {
@@ -205,6 +207,7 @@ impl BackendParts {
             qmc_base: settings.qmc_base,
         };
         let vm = put(vm, ModelVm::new(&mut cpu, machine, machine.storage(), config)?)?;
+        vm.lock_mut().tell(self.embedder.spin_hooks());
         Ok(Host::Model { machine, vm })
     }
 }
@@ -239,7 +242,10 @@ impl VmPlan {
         backend.preempted_limit.store(config.preempted_limit, Ordering::Relaxed);
         // SAFETY: the spot is of the memory's plan.
         let place = unsafe { memory.at(self.vm) };
-        put(place, VmObject { backend, core, users: AtomicU32::new(0), made: AtomicU64::new(0) })
+        let made = [const { AtomicBool::new(false) }; VCPUS];
+        let vm = put(place, VmObject { backend, core, users: AtomicU32::new(0), made })?;
+        vm.core.lock_mut().tell(backend.embedder.spin_hooks());
+        Ok(vm)
     }
 }
 

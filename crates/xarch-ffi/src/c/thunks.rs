@@ -9,7 +9,9 @@ use super::memory::{Memory, read, write};
 use super::place::{VcpuPlan, VmPlan, backend_parts, core_config};
 use super::types::*;
 use crate::convert;
-use crate::objects::{BACKEND_SAE_MODEL, BackendObject, GUEST_AARCH64, Halves, VCPUS, VcpuObject, VmObject};
+use crate::objects::{
+    BACKEND_SAE_MODEL, BackendObject, GUEST_AARCH64, Halves, MODEL_VCPUS, VCPUS, VcpuObject, VmObject,
+};
 use crate::status::{Status, code};
 use core::ffi::{c_char, c_void};
 use core::sync::atomic::Ordering;
@@ -76,17 +78,15 @@ fn name(text: &str) -> [c_char; 32] {
     name
 }
 
-#[expect(clippy::as_conversions, reason = "a small constant")]
-const MOST_VCPUS: u32 = VCPUS as u32;
-
 /// # Safety
 /// See the module.
+#[expect(clippy::as_conversions, reason = "a small constant")]
 pub(super) unsafe extern "C" fn guest_info(index: u32, info: *mut xarch_guest_info) -> i32 {
     let found = xarch_guest_info {
         size: 0,
         id: GUEST_AARCH64,
         name: name("aarch64"),
-        vcpus: MOST_VCPUS,
+        vcpus: VCPUS as u32,
         reserved: 0,
     };
     // SAFETY: the caller's promise.
@@ -95,6 +95,7 @@ pub(super) unsafe extern "C" fn guest_info(index: u32, info: *mut xarch_guest_in
 
 /// # Safety
 /// See the module.
+#[expect(clippy::as_conversions, reason = "a small constant")]
 pub(super) unsafe extern "C" fn backend_info(index: u32, info: *mut xarch_backend_info) -> i32 {
     let found = xarch_backend_info {
         size: 0,
@@ -102,7 +103,7 @@ pub(super) unsafe extern "C" fn backend_info(index: u32, info: *mut xarch_backen
         name: name("sae-model"),
         guest: GUEST_AARCH64,
         flags: XARCH_BACKEND_SOFTWARE,
-        vcpus: MOST_VCPUS,
+        vcpus: MODEL_VCPUS as u32,
         reserved: 0,
     };
     // SAFETY: the caller's promise.
@@ -308,6 +309,62 @@ pub(super) unsafe extern "C" fn vm_set_irq(vm: *mut xarch_vm, irq: *const xarch_
 
 /// # Safety
 /// See the module.
+pub(super) unsafe extern "C" fn vm_get_register(vm: *mut xarch_vm, id: u64, value: *mut u64) -> i32 {
+    // SAFETY: the caller's promise.
+    let found = unsafe { object::<VmObject, _>(vm) }.and_then(|vm| vm.get(id));
+    // SAFETY: the caller's promise.
+    code(found.and_then(|found| unsafe { give(value.cast::<[u64; 2]>(), found) }))
+}
+
+/// # Safety
+/// See the module.
+pub(super) unsafe extern "C" fn vm_set_register(vm: *mut xarch_vm, id: u64, value: *const u64) -> i32 {
+    // SAFETY: the caller's promise, twice.
+    let (vm, value) = unsafe { (object::<VmObject, _>(vm), value.cast::<[u64; 2]>().as_ref()) };
+    code(vm.and_then(|vm| vm.set(id, *value.ok_or(INVALID)?)))
+}
+
+/// # Safety
+/// See the module.
+pub(super) unsafe extern "C" fn vm_list_registers(vm: *mut xarch_vm, ids: *mut u64, count: *mut u32) -> i32 {
+    // SAFETY: the caller's promise.
+    let vm = unsafe { object::<VmObject, _>(vm) };
+    // SAFETY: the caller's promise.
+    code(vm.and_then(|vm| unsafe {
+        list(ids, count, |found| {
+            vm.list(found);
+            Ok(())
+        })
+    }))
+}
+
+/// Gives a list of numbers to the caller, as far as there is room.
+///
+/// # Safety
+/// `count` is null or valid for reading and writing, and `ids` null or valid for writing that many numbers.
+unsafe fn list(
+    ids: *mut u64,
+    count: *mut u32,
+    each: impl FnOnce(&mut dyn FnMut(u64)) -> Result<(), Status>,
+) -> Result<(), Status> {
+    // SAFETY: the caller's promise.
+    let room = unsafe { count.as_ref() }.copied().ok_or(INVALID)?;
+    let room = if ids.is_null() { 0 } else { room };
+    let mut there = 0_u32;
+    each(&mut |id| {
+        if there < room {
+            // SAFETY: `ids` has room for `room` numbers, by the caller's promise.
+            unsafe { ids.add(usize::try_from(there).unwrap_or(0)).write(id) };
+        }
+        there = there.saturating_add(1);
+    })?;
+    // SAFETY: `count` is valid for writing, by the caller's promise.
+    unsafe { give(count, there) }?;
+    if there > room { Err(Status(XARCH_E_2BIG)) } else { Ok(()) }
+}
+
+/// # Safety
+/// See the module.
 pub(super) unsafe extern "C" fn vcpu_layout(vm: *mut xarch_vm, layout: *mut xarch_layout) -> i32 {
     // SAFETY: the caller's promise.
     let vm = unsafe { object::<VmObject, _>(vm) };
@@ -438,22 +495,9 @@ pub(super) unsafe extern "C" fn vcpu_list_registers(
     ids: *mut u64,
     count: *mut u32,
 ) -> i32 {
-    let list = |_: &'static VmObject, halves: &mut Halves| {
-        // SAFETY: the caller's promise.
-        let room = unsafe { count.as_ref() }.copied().ok_or(INVALID)?;
-        let room = if ids.is_null() { 0 } else { room };
-        let mut there = 0_u32;
-        halves.list(|id| {
-            if there < room {
-                // SAFETY: `ids` has room for `room` numbers, by the caller's promise.
-                unsafe { ids.add(usize::try_from(there).unwrap_or(0)).write(id) };
-            }
-            there = there.saturating_add(1);
-        })?;
-        // SAFETY: `count` is valid for writing, by the caller's promise.
-        unsafe { give(count, there) }?;
-        if there > room { Err(Status(XARCH_E_2BIG)) } else { Ok(()) }
-    };
     // SAFETY: the caller's promise.
-    code(unsafe { alone(vcpu, list) })
+    let all =
+        |_: &'static VmObject, halves: &mut Halves| unsafe { list(ids, count, |found| halves.list(found)) };
+    // SAFETY: the caller's promise.
+    code(unsafe { alone(vcpu, all) })
 }

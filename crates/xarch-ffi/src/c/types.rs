@@ -58,9 +58,24 @@ pub const XARCH_BANK_CONTROL: u16 = 4;
 pub const XARCH_BANK_INTERRUPT: u16 = 5;
 /// What the host can offer: identification registers before anything is hidden. Read-only.
 pub const XARCH_BANK_HOST_LIMIT: u16 = 6;
+/// State of the interrupt controller: of a vCPU's part with `vcpu_get_register`, of the part that all share with
+/// `vm_get_register`. The index is the offset of the register in its frame, as the guest architecture has it; the value
+/// is the state itself, without the side effects of an access by the guest.
+pub const XARCH_BANK_CONTROLLER: u16 = 7;
+/// Input lines of the interrupt controller, a bit each; the index is the number of the first of thirty-two, 0 for those
+/// of one vCPU.
+pub const XARCH_BANK_LINES: u16 = 8;
+/// What a vCPU is besides its registers: XARCH_STATE_*.
+pub const XARCH_BANK_STATE: u16 = 9;
 #[cfg(feature = "next")]
 /// What the core has counted for this vCPU. Index 0: exits of kind XARCH_EXIT_PREEMPTED.
-pub const XARCH_BANK_STATISTICS: u16 = 7;
+pub const XARCH_BANK_STATISTICS: u16 = 10;
+
+/// Index in XARCH_BANK_STATE: 1 if the vCPU is on, 0 if it waits for another one to start it.
+pub const XARCH_STATE_POWER: u32 = 0;
+/// Index in XARCH_BANK_STATE: an asynchronous error that the guest has not taken yet, bit 63 and the guest
+/// architecture's syndrome; 0 if there is none.
+pub const XARCH_STATE_ERROR: u32 = 1;
 
 /// Nothing that the guest did: a host interrupt, a request to leave.
 pub const XARCH_EXIT_SPURIOUS: u32 = 0;
@@ -101,6 +116,8 @@ pub const XARCH_CAUSE_OUT_OF_RANGE: u8 = 2;
 
 /// `size_log2` where the host does not know the size of an access.
 pub const XARCH_SIZE_UNKNOWN: u8 = 255;
+/// `walk_level` where the host does not know the level of a table walk: the core then walks the tables itself.
+pub const XARCH_WALK_LEVEL_UNKNOWN: i8 = 127;
 
 /// The platform answers a device access later, by `vcpu_complete`: `token`, `address`, `value`, `bytes`,
 /// `operation`.
@@ -336,6 +353,14 @@ pub struct xarch_platform {
     pub read: Option<
         unsafe extern "C" fn(context: *mut c_void, address: u64, into: *mut c_void, bytes: u64) -> i32,
     >,
+    /// The thread is about to take a spin lock of the library. Until `spin_leave` it calls nothing of the embedder, and
+    /// others may wait for it: a host that can take the CPU away from a thread should not do so now. Calls come in
+    /// pairs and do not nest. Must not sleep, must not call the library.
+    ///
+    /// Null: nothing happens. Refused if only one of the two is.
+    pub spin_enter: Option<unsafe extern "C" fn(context: *mut c_void)>,
+    /// The thread has given the lock back. As `spin_enter`.
+    pub spin_leave: Option<unsafe extern "C" fn(context: *mut c_void)>,
     #[cfg(feature = "next")]
     /// The core has noticed that the vCPU lost its CPU. Called only where XARCH_FEATURE_PREEMPTED was agreed.
     ///
@@ -347,7 +372,8 @@ pub struct xarch_platform {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct xarch_exit {
-    /// Size of this structure, set by the library, which also sets everything else to 0.
+    /// Size of this structure, set by the library, which also sets `direction`, `size_log2` and `walk_level` to
+    /// unknown and everything else to 0.
     pub size: u32,
     /// XARCH_EXIT_*. One that the library does not know stops the vCPU with XARCH_STOP_UNKNOWN.
     pub kind: u32,
@@ -365,8 +391,9 @@ pub struct xarch_exit {
     pub cause: u8,
     /// Binary logarithm of the bytes of the access, 0 to 3, or XARCH_SIZE_UNKNOWN.
     pub size_log2: u8,
-    /// Level of the guest's own table walk, where the syndrome says that the access was one.
-    pub walk_level: u8,
+    /// Level of the guest's own table walk, as the guest architecture numbers it, where the syndrome says that the
+    /// access was one; or XARCH_WALK_LEVEL_UNKNOWN.
+    pub walk_level: i8,
 }
 
 /// A back end of the caller's own. The library copies the table.

@@ -15,6 +15,8 @@
 #define TABLE_BYTES	UINT64_C(0x200000)
 #define DEVICE		UINT64_C(0x9000000)
 #define RESULTS		UINT64_C(0x1000)
+#define POWER		XARCH_REG(XARCH_BANK_STATE, XARCH_STATE_POWER)
+#define ERROR		XARCH_REG(XARCH_BANK_STATE, XARCH_STATE_ERROR)
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
@@ -56,7 +58,26 @@ struct host {
 	struct xarch_vcpu *vcpu;
 	char written[8];
 	unsigned int writes, kicks, exits, maps;
+	/* How deep inside spin_enter, and how often. */
+	unsigned int spinning, spins;
 };
+
+static void host_spin_enter(void *context)
+{
+	struct host *host = context;
+
+	CHECK(host->spinning == 0);
+	host->spinning++;
+	host->spins++;
+}
+
+static void host_spin_leave(void *context)
+{
+	struct host *host = context;
+
+	CHECK(host->spinning == 1);
+	host->spinning--;
+}
 
 static uint64_t host_clock(void *context)
 {
@@ -69,7 +90,7 @@ static uint64_t host_clock(void *context)
 
 static int32_t host_slot(void *context, uint64_t address, struct xarch_slot *slot)
 {
-	(void)context;
+	CHECK(((struct host *)context)->spinning == 0);
 	if (address < RAM || address - RAM >= RAM_BYTES)
 		return XARCH_E_NOENT;
 	slot->guest = RAM;
@@ -83,7 +104,7 @@ static int32_t host_device(void *context, uint32_t vcpu, struct xarch_access *ac
 	struct host *host = context;
 	uint64_t value[2];
 
-	CHECK(vcpu == 0);
+	CHECK(vcpu == 0 && host->spinning == 0);
 	/* The vCPU is in use; what may be called from any context may be called from here. */
 	CHECK(host->api->vcpu_get_register(host->vcpu, XARCH_REG(XARCH_BANK_CORE, 0), value) == XARCH_E_BUSY);
 	CHECK(host->api->vcpu_destroy(host->vcpu) == XARCH_E_BUSY);
@@ -101,6 +122,7 @@ static void host_kick(void *context, uint32_t vcpu)
 	struct host *host = context;
 
 	host->kicks++;
+	CHECK(host->spinning == 0);
 	CHECK(host->api->request_exit(host->backend, vcpu) == XARCH_OK);
 }
 
@@ -108,7 +130,7 @@ static void host_trace(void *context, uint32_t vcpu, const struct xarch_trace *e
 {
 	struct host *host = context;
 
-	CHECK(vcpu == 0 && event->size >= sizeof(*event));
+	CHECK(vcpu == 0 && event->size >= sizeof(*event) && host->spinning == 0);
 	if (event->kind == XARCH_TRACE_EXIT)
 		host->exits++;
 	else if (event->kind == XARCH_TRACE_MAPPED)
@@ -157,8 +179,8 @@ int main(void)
 	void *vcpu_memory, *vm_memory, *backend_memory;
 	unsigned char *storage;
 	uint64_t value[2], features, bytes[3], dirty[2] = { 0, 0 };
-	static uint64_t ids[512];
-	uint32_t count;
+	static uint64_t ids[512], saved[512];
+	uint32_t count, owned = 0;
 
 	CHECK(api && api->size >= sizeof(*api) && api->abi >> 16 == XARCH_ABI >> 16);
 	CHECK(!xarch_get_api(0) && !xarch_get_api((XARCH_ABI >> 16) + 1));
@@ -186,6 +208,7 @@ int main(void)
 			.device = host_device,
 			.kick = host_kick,
 			.trace = host_trace,
+			.spin_enter = host_spin_enter,
 		};
 		struct xarch_backend_config config = {
 			.size = sizeof(config),
@@ -201,6 +224,14 @@ int main(void)
 			.code_bytes = 65536,
 		};
 
+		/* Of a pair, both or none. */
+		CHECK(api->backend_layout(&config, &layout) == XARCH_E_INVAL);
+		platform.spin_leave = host_spin_leave;
+		config.vcpus = info.vcpus + 1;
+		CHECK(api->backend_layout(&config, &layout) == XARCH_E_INVAL);
+		config.vcpus = info.vcpus;
+		CHECK(info.vcpus >= 64 && api->backend_layout(&config, &layout) == XARCH_OK);
+		config.vcpus = 1;
 		CHECK(api->backend_layout(&config, &layout) == XARCH_OK);
 		bytes[0] = layout.size;
 		backend_memory = memory(&layout);
@@ -299,13 +330,38 @@ int main(void)
 	CHECK(api->vcpu_list_registers(vcpu, ids, &count) == XARCH_E_2BIG);
 	CHECK(count > 100 && count <= 512);
 	CHECK(api->vcpu_list_registers(vcpu, ids, &count) == XARCH_OK);
-	for (uint32_t n = 0; n < count; n++)
+	for (uint32_t n = 0; n < count; n++) {
 		CHECK(api->vcpu_get_register(vcpu, ids[n], value) == XARCH_OK);
+		CHECK(api->vcpu_set_register(vcpu, ids[n], value) == XARCH_OK);
+		owned += ids[n] >> 32 == XARCH_BANK_CONTROLLER || ids[n] >> 32 == XARCH_BANK_LINES;
+	}
+	CHECK(owned > 10);
+
+	/* What is no register of the guest's: power, and an error on its way. */
+	CHECK(api->vcpu_get_register(vcpu, POWER, value) == XARCH_OK && value[0] == 1);
+	CHECK(api->vcpu_set_register(vcpu, POWER, (const uint64_t[2]){ 2 }) == XARCH_E_INVAL);
+	CHECK(api->vcpu_set_register(vcpu, POWER, (const uint64_t[2]){ 0 }) == XARCH_OK);
+	CHECK(api->vcpu_run(vcpu, &outcome) == XARCH_OK && outcome.kind == XARCH_OUTCOME_WAIT);
+	CHECK(outcome.deadline_ns == XARCH_NO_DEADLINE);
+	CHECK(api->vcpu_get_register(vcpu, POWER, value) == XARCH_OK && value[0] == 0);
+	CHECK(api->vcpu_get_register(vcpu, ERROR, value) == XARCH_OK && value[0] == 0);
+	value[0] = 1;
+	CHECK(api->vcpu_set_register(vcpu, ERROR, value) == XARCH_E_INVAL);
+	value[0] = UINT64_C(1) << 63 | 0x2a;
+	CHECK(api->vcpu_set_register(vcpu, ERROR, value) == XARCH_OK);
+	CHECK(api->vcpu_get_register(vcpu, ERROR, value) == XARCH_OK);
+	CHECK(value[0] >> 63 == 1);
+	value[0] = 0;
+	CHECK(api->vcpu_set_register(vcpu, ERROR, value) == XARCH_OK);
+	CHECK(api->vcpu_get_register(vcpu, ERROR, value) == XARCH_OK && value[0] == 0);
 
 	{
 		struct xarch_irq irq = { sizeof(irq), XARCH_IRQ_SHARED, XARCH_IRQ_HIGH, 33, 0, 0 };
 
 		CHECK(api->vm_set_irq(vm, &irq) == XARCH_OK);
+		/* Lines of interrupts 32 to 63. */
+		CHECK(api->vm_get_register(vm, XARCH_REG(XARCH_BANK_LINES, 32), value) == XARCH_OK);
+		CHECK(value[0] == 2 && value[1] == 0);
 		irq.number = 5000;
 		CHECK(api->vm_set_irq(vm, &irq) == XARCH_E_NOENT);
 		irq.number = 33;
@@ -318,6 +374,32 @@ int main(void)
 		irq.size = 4;
 		CHECK(api->vm_set_irq(vm, &irq) == XARCH_E_INVAL);
 	}
+	/* What all vCPUs share has a list of its own. */
+	count = 0;
+	CHECK(api->vm_list_registers(vm, NULL, &count) == XARCH_E_2BIG && count <= 512);
+	CHECK(api->vm_list_registers(vm, ids, &count) == XARCH_OK && count > 256);
+	for (uint32_t n = 0; n < count; n++) {
+		CHECK(api->vm_get_register(vm, ids[n], value) == XARCH_OK);
+		CHECK(api->vm_set_register(vm, ids[n], value) == XARCH_OK);
+		saved[n] = value[0];
+	}
+	/* The register at offset 0x420 has the priorities of interrupts 32 to 35, five bits each. */
+	value[0] = 0x60a04080;
+	CHECK(api->vm_set_register(vm, XARCH_REG(XARCH_BANK_CONTROLLER, 0x420), value) == XARCH_OK);
+	CHECK(api->vm_get_register(vm, XARCH_REG(XARCH_BANK_CONTROLLER, 0x420), value) == XARCH_OK);
+	CHECK(value[0] == 0x60a04080);
+	for (uint32_t n = 0; n < count; n++) {
+		value[0] = saved[n];
+		CHECK(api->vm_set_register(vm, ids[n], value) == XARCH_OK);
+	}
+	CHECK(api->vm_get_register(vm, XARCH_REG(XARCH_BANK_CONTROLLER, 0x420), value) == XARCH_OK);
+	CHECK(value[0] == 0);
+	CHECK(api->vm_get_register(vm, XARCH_REG(XARCH_BANK_CONTROLLER, 1), value) == XARCH_E_NOENT);
+	CHECK(api->vm_get_register(vm, XARCH_REG(XARCH_BANK_GENERAL, 0), value) == XARCH_E_NOENT);
+	value[1] = 1;
+	CHECK(api->vm_set_register(vm, XARCH_REG(XARCH_BANK_LINES, 32), value) == XARCH_E_INVAL);
+	CHECK(host.spins > 0 && host.spinning == 0);
+
 	CHECK(api->remove_slot(host.backend, RAM, 4096) == XARCH_E_NOENT);
 	CHECK(api->unmap(host.backend, RAM, RAM_BYTES) == XARCH_OK);
 	CHECK(api->remove_slot(host.backend, RAM, RAM_BYTES) == XARCH_OK);

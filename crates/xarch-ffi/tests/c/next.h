@@ -11,7 +11,7 @@
 #define NEXT_ABI		(XARCH_ABI + 1)
 #define NEXT_FEATURE_PREEMPTED	2
 #define NEXT_EXIT_PREEMPTED	8
-#define NEXT_BANK_STATISTICS	7
+#define NEXT_BANK_STATISTICS	10
 
 struct next_platform {
 	struct xarch_platform base;

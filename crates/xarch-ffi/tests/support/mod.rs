@@ -41,8 +41,7 @@ pub fn run(command: &mut Command) -> String {
 pub fn library(features: &[&str]) -> PathBuf {
     let target = scratch().join("library");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(package()).args([
-        "rustc",
+    cargo.arg("rustc").arg("--manifest-path").arg(package().join("Cargo.toml")).args([
         "--quiet",
         "--lib",
         "--release",

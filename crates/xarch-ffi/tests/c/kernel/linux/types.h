@@ -3,6 +3,7 @@
 #ifndef KERNEL_TYPES_H
 #define KERNEL_TYPES_H
 
+typedef signed char int8_t;
 typedef unsigned char uint8_t;
 typedef unsigned short uint16_t;
 typedef unsigned int uint32_t;
