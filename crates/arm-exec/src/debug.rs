@@ -16,12 +16,9 @@ use arm_arch::debug::{
 };
 use arm_arch::exception::Cause;
 use arm_arch::iss::{Origin, StepExclusive, Watchpoint};
-use arm_arch::sysreg::HcrEl2;
+use arm_arch::sysreg::{HcrEl2, MdscrEl1};
 use arm_arch::{EsrEl, ExceptionLevel};
 use mmu_xlate::vmsa::{Access, AccessKind, Privilege};
-
-/// `MDSCR_EL1.MDE`: breakpoints and watchpoints.
-const MDE: u64 = 1 << 15;
 
 /// What is announced: one context-aware breakpoint (`ID_AA64DFR0_EL1.CTX_CMPs`), addresses of 48 bits, no EL2, no EL3.
 const UNIT: DebugUnit = DebugUnit {
@@ -56,7 +53,7 @@ impl Debugging {
     #[inline]
     pub(crate) fn follow(&mut self, state: &State) {
         (self.breaking, self.watching) =
-            if state.sys.mdscr_el1 & MDE == 0 { (false, false) } else { enabled(state) };
+            if MdscrEl1::from_bits(state.sys.mdscr_el1).mde() { enabled(state) } else { (false, false) };
     }
 
     /// Notes what was stepped, if the exception for it is next.
@@ -67,6 +64,13 @@ impl Debugging {
             Some(_) if is_next => StepExclusive::No,
             Some(_) | None => StepExclusive::Unknown,
         };
+    }
+
+    /// Keeps what was stepped, if the exception for it is still next.
+    pub(crate) fn keep_step(&mut self, state: &State, stepped: StepExclusive) {
+        if crate::system::step_state(state) == StepState::ActivePending {
+            self.stepped = stepped;
+        }
     }
 
     /// Returns what was stepped, once.

@@ -52,10 +52,12 @@ pub(crate) enum Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Boundary {
-    /// Nothing, or an interrupt was taken: go on at `state.pc`.
+    /// Nothing, or an exception was taken: go on at `state.pc`.
     Continue,
     /// The virtual CPU interface raises its maintenance interrupt.
     Maintenance,
+    /// A software step is for EL2, with this syndrome: nothing was taken.
+    Step(u64),
 }
 
 /// Where the trap of an FP or SIMD instruction goes.

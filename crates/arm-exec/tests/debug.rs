@@ -381,7 +381,7 @@ fn debug_exceptions_go_to_el2_where_tde_says_so() {
     let world = World::new();
     // ldr x2, [x0]
     let mut pe = debugger(world, &[0xf940_0002, SVC], MDE);
-    pe.state.sys.mdcr_el2 = 1 << 8;
+    pe.state.sys.mdcr_el2 = TDE;
     (pe.state.sys.dbgwcr_el1[0], pe.state.sys.dbgwvr_el1[0]) = (watch(1, 0xff), DATA);
     pe.state.pc = VECTORS + 0x1000;
     pe.state.sys.spsr_el1 = 0;
@@ -389,6 +389,41 @@ fn debug_exceptions_go_to_el2_where_tde_says_so() {
     (pe.state.sys.dbgbcr_el1[0], pe.state.sys.dbgbvr_el1[0]) = (AT_EL0, CODE);
     assert_eq!(run(&mut pe, world), Some(Event::Trap { esr: 0xc200_0022, far: 0 }));
     assert_eq!(pe.state.pc, CODE);
+}
+
+/// `MDCR_EL2`.TDE.
+const TDE: u64 = 1 << 8;
+
+#[test]
+fn steps_go_to_el2_where_tde_says_so() {
+    let world = World::new();
+    let mut pe = debugger(world, &[ADD, LDXR, SVC], SS);
+    pe.state.sys.mdcr_el2 = TDE;
+    let step = |pe: &mut Pe<'static>| {
+        // EL2 lets one instruction execute: PSTATE.SS, as its ERET would set it.
+        pe.state.mode.ss = true;
+        (run(pe, world), pe.state.pc, pe.state.mode.ss)
+    };
+    // Below EL2 without KDE, and D does not mask: the ERET is the last instruction before stepping begins there.
+    pe.state.pc = VECTORS + 0x1000;
+    pe.state.sys.spsr_el1 = 0;
+    let trap = |esr| Some(Event::Trap { esr, far: 0 });
+    assert_eq!(step(&mut pe), (trap(STEPPED), CODE, false), "the ERET of EL1 is stepped too");
+    assert_eq!(pe.state.mode.el, 0);
+    assert_eq!(step(&mut pe), (trap(STEPPED), CODE + 4, false));
+    assert_eq!(pe.state.x[1], 1);
+    assert_eq!(step(&mut pe), (trap(STEPPED_EXCLUSIVE), CODE + 8, false));
+    // Asked again without PSTATE.SS, nothing executes; nobody remembers what was stepped.
+    assert_eq!((run(&mut pe, world), pe.state.pc), (trap(NOT_STEPPED), CODE + 8));
+    // SVC is taken, then stepped at EL1, with D set.
+    assert_eq!(step(&mut pe), (trap(STEPPED), LOWER_SYNC, false));
+    assert_eq!((pe.state.mode.el, pe.state.mode.daif & D), (1, D));
+    // SSAdvance comes before the exception of SVC. Arm ARM, AArch64.CallSupervisor.
+    assert_eq!(pe.state.sys.spsr_el1 & SPSR_SS, 0);
+    // EL1 has seen nothing of it.
+    assert_eq!(pe.state.sys.esr_el1, 0x5600_0000);
+    pe.state.sys.mdcr_el2 = 0;
+    assert_eq!(run(&mut pe, world), Some(DONE), "off, and masked at EL1");
 }
 
 #[test]

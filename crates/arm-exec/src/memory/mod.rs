@@ -18,11 +18,10 @@ use crate::pe::Pe;
 use crate::ram::PagePtr;
 use crate::state::SP;
 use arm_arch::FaultStatus;
+use arm_arch::sysreg::SctlrEl1;
 use core::sync::atomic::Ordering::SeqCst;
 use mmu_xlate::vmsa::{Access, AccessKind, Fault};
 
-/// SCTLR_EL1.A.
-const SCTLR_A: u64 = 1 << 1;
 /// The page that an access reaches, and where it lies in the page.
 #[derive(Clone, Copy, Debug)]
 struct Place<'m> {
@@ -113,7 +112,7 @@ impl<'m> Pe<'m> {
     ) -> Option<(Place<'m>, Option<Place<'m>>)> {
         let mut access = self.access(manner.kind, manner.unprivileged);
         if va & (manner.alignment as u64 - 1) != 0 {
-            if manner.aligned || self.state.sys.sctlr_el1 & SCTLR_A != 0 {
+            if manner.aligned || SctlrEl1::from_bits(self.state.sys.sctlr_el1).a() {
                 return self.fail_alignment(va, access);
             }
             access = access.unaligned();

@@ -6,6 +6,7 @@ use crate::env::{Stage2Access, Stage2Page};
 use crate::flow::Host;
 use crate::pe::{DEVICES, Device, FETCH, Pe, READ, STAGE2, WRITE};
 use crate::ram::{Map, PagePtr};
+use arm_arch::sysreg::TcrEl1;
 use arm_arch::{Ipa, Level, Pa, Va};
 use core::cell::Cell;
 use core::sync::atomic::Ordering::SeqCst;
@@ -170,10 +171,10 @@ impl<'m> Pe<'m> {
 
     /// The level of the descriptor that a walk loads after `loads` others.
     fn walk_level(&self, va: u64, loads: u32) -> Level {
-        let tcr = self.state.sys.tcr_el1;
-        let txsz = if va >> 55 & 1 == 0 { tcr & 63 } else { tcr >> 16 & 63 };
+        let tcr = TcrEl1::from_bits(self.state.sys.tcr_el1);
+        let txsz = if va >> 55 & 1 == 0 { tcr.t0sz() } else { tcr.t1sz() };
         let granule = self.params.1.granule(Va::new(va)).bits();
-        let above = (64 - txsz as u32).saturating_sub(1 + granule) / (granule - 3);
+        let above = (64 - u32::from(txsz)).saturating_sub(1 + granule) / (granule - 3);
         match (3_u32.saturating_sub(above) + loads, above) {
             (0, 4) => Level::Minus1,
             (0, _) => Level::L0,

@@ -21,6 +21,7 @@ use crate::ram::{Confined, Map, MapMemory};
 use crate::state::State;
 use crate::system;
 use arm_arch::debug::StepState;
+use arm_arch::sysreg::{HcrEl2, SctlrEl1};
 use arm_arch::{Ipa, Level};
 use core::cell::Cell;
 use forget::Fetched;
@@ -290,8 +291,12 @@ impl<'m> Pe<'m> {
             }
             if changed {
                 let pc = self.state.pc;
-                if !self.is_calm() && system::interrupts(self) == Boundary::Maintenance {
-                    return Exit::Maintenance;
+                if !self.is_calm() {
+                    match system::interrupts(self) {
+                        Boundary::Continue => {}
+                        Boundary::Maintenance => return Exit::Maintenance,
+                        Boundary::Step(esr) => return Exit::Trap { esr, far: 0 },
+                    }
                 }
                 self.synchronise();
                 if single && self.state.pc != pc {
@@ -398,9 +403,8 @@ impl<'m> Pe<'m> {
 
     /// DC ZVA where it is not trapped and the page is in the map; returns whether it was done.
     pub(crate) fn zero(&mut self, va: u64) -> bool {
-        let (hcr, sctlr) = (self.state.sys.hcr_el2, self.state.sys.sctlr_el1);
-        // HCR_EL2.TDZ, SCTLR_EL1.DZE.
-        if hcr >> 28 & 1 != 0 || self.state.mode.el == 0 && sctlr >> 14 & 1 == 0 {
+        let sctlr = SctlrEl1::from_bits(self.state.sys.sctlr_el1);
+        if HcrEl2::from_bits(self.state.sys.hcr_el2).tdz() || self.state.mode.el == 0 && !sctlr.dze() {
             return false;
         }
         let Some((page, _)) = self.writes.page(va) else { return false };

@@ -4,11 +4,11 @@ use super::gate::Derived;
 use super::pstate;
 use crate::flow::Boundary;
 use crate::state::State;
-use arm_arch::PState;
 use arm_arch::debug::StepState;
 use arm_arch::exception::{Cause, Kind, virtual_interrupt, wakes_from_wfi};
 use arm_arch::iss::{Origin, SError, Step, StepExclusive};
 use arm_arch::sysreg::{HcrEl2, MdscrEl1};
+use arm_arch::{EsrEl, ExceptionLevel, PState};
 
 /// Takes what is due before the next instruction: a virtual interrupt that is not masked, a software
 /// step, the exception of an illegal state, in this order; and tells of the maintenance interrupt
@@ -20,14 +20,19 @@ pub(super) fn boundary(state: &mut State, derived: &mut Derived, stepped: StepEx
     let (_, misr) = derived.interface(&state.sys);
     let risen = misr & !state.sys.ich_misr_el2;
     state.sys.ich_misr_el2 = misr;
+    let mut step = None;
     if let Some(kind) = deliverable(state, derived) {
         take(state, kind);
     } else if pstate::step_state(state) == StepState::ActivePending {
-        step_exception(state, stepped);
+        step = step_exception(state, stepped);
     } else if state.mode.il {
         pstate::enter(state, &Cause::illegal_state(state.pc));
     }
-    if risen == 0 { Boundary::Continue } else { Boundary::Maintenance }
+    match (risen, step) {
+        (0, None) => Boundary::Continue,
+        (0, Some(esr)) => Boundary::Step(esr),
+        _ => Boundary::Maintenance,
+    }
 }
 
 /// The virtual interrupt that is pending and not masked.
@@ -62,14 +67,17 @@ fn take(state: &mut State, kind: Kind) {
     pstate::enter(state, &cause);
 }
 
-/// Takes a software step exception to EL1 before the instruction at `state.pc`, which says whether what was
-/// stepped was a load exclusive.
-///
-/// Where debug exceptions go to EL2 (`MDCR_EL2.TDE`) this is not modelled: the hypervisor that steps a
-/// guest would have to be told.
-fn step_exception(state: &mut State, stepped: StepExclusive) {
-    let origin = Origin::of(pstate::el(state), arm_arch::ExceptionLevel::El1);
-    pstate::enter(state, &Cause::step(origin, Step::of(stepped), state.pc));
+/// Takes a software step exception before the instruction at `state.pc`, or says what it is to EL2 (MDCR_EL2.TDE);
+/// `stepped` says whether what was stepped was a load exclusive.
+fn step_exception(state: &mut State, stepped: StepExclusive) -> Option<u64> {
+    let target = pstate::debug_controls(state).target();
+    let cause = Cause::step(Origin::of(pstate::el(state), target), Step::of(stepped), state.pc);
+    if target == ExceptionLevel::El1 {
+        pstate::enter(state, &cause);
+        None
+    } else {
+        cause.syndrome.map(EsrEl::into_bits)
+    }
 }
 
 /// Returns `ISR_EL1`: what is pending, masked or not. Arm ARM, ISR_EL1.

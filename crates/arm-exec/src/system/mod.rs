@@ -47,7 +47,12 @@ pub(crate) fn debug_target(state: &State) -> ExceptionLevel {
 /// Takes what is due before the next instruction; see [`interrupt::boundary`].
 pub(crate) fn interrupts(pe: &mut Pe<'_>) -> Boundary {
     let stepped = pe.debugging.take_step();
-    interrupt::boundary(&mut pe.state, &mut pe.derived, stepped)
+    let boundary = interrupt::boundary(&mut pe.state, &mut pe.derived, stepped);
+    if boundary == Boundary::Maintenance {
+        // A step that is for EL2 comes after it.
+        pe.debugging.keep_step(&pe.state, stepped);
+    }
+    boundary
 }
 
 /// Returns a timer whose output has risen since the last look.

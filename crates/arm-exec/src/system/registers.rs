@@ -6,10 +6,10 @@
 use super::gate::Derived;
 use super::{gic, identification, interrupt, pstate, timer};
 use crate::state::{Flags, Mode, State, SysRegs};
-use arm_arch::SysRegId;
 use arm_arch::bits::{bit, field, sign_extend};
 use arm_arch::sysreg::names;
 use arm_arch::sysreg::{HcrEl2, SctlrEl1};
+use arm_arch::{PState, SysRegId};
 
 /// `OSLSR_EL1.OSLK`.
 pub(super) const OSLK: u64 = 1 << 1;
@@ -151,10 +151,10 @@ fn special(state: &State, id: SysRegId) -> Option<u64> {
         names::SP_SEL => u64::from(state.mode.sp_elx),
         names::DAIF => now.daif(),
         names::NZCV => now.nzcv(),
-        names::PAN => now.into_bits() & 1 << 22,
-        names::UAO => now.into_bits() & 1 << 23,
-        names::DIT => now.into_bits() & 1 << 24,
-        names::SSBS => now.into_bits() & 1 << 12,
+        names::PAN => PState::new().with_pan(now.pan()).into_bits(),
+        names::UAO => PState::new().with_uao(now.uao()).into_bits(),
+        names::DIT => PState::new().with_dit(now.dit()).into_bits(),
+        names::SSBS => PState::new().with_ssbs(now.ssbs()).into_bits(),
         names::FPCR => u64::from(state.fp.fpcr),
         names::FPSR => u64::from(state.fp.fpsr),
         // Not while it is in use; that access is UNDEFINED.
@@ -225,10 +225,10 @@ fn write_special(state: &mut State, derived: &mut Derived, id: SysRegId, value: 
     let new = match id {
         names::SP_SEL => Mode { sp_elx: bit(value, 0), ..mode },
         names::DAIF => return Some(write_masks(state, derived, value & 0xf << 6)),
-        names::PAN => Mode { pan: bit(value, 22), ..mode },
-        names::UAO => Mode { uao: bit(value, 23), ..mode },
-        names::DIT => Mode { dit: bit(value, 24), ..mode },
-        names::SSBS => Mode { ssbs: bit(value, 12), ..mode },
+        names::PAN => Mode { pan: PState::from_bits(value).pan(), ..mode },
+        names::UAO => Mode { uao: PState::from_bits(value).uao(), ..mode },
+        names::DIT => Mode { dit: PState::from_bits(value).dit(), ..mode },
+        names::SSBS => Mode { ssbs: PState::from_bits(value).ssbs(), ..mode },
         _ => return write_other(state, id, value),
     };
     pstate::set_mode(state, new);
@@ -468,7 +468,7 @@ mod tests {
     fn dczid_tells_whether_dc_zva_is_permitted_here() {
         let mut state = state();
         assert_eq!(read(&mut state, names::DCZID_EL0, 0), Some(4));
-        pstate::set_pstate(&mut state, arm_arch::PState::from_bits(0));
+        pstate::set_pstate(&mut state, PState::from_bits(0));
         assert_eq!(read(&mut state, names::DCZID_EL0, 0), Some(0x14));
         state.sys.sctlr_el1 |= 1 << 14;
         assert_eq!(read(&mut state, names::DCZID_EL0, 0), Some(4));
