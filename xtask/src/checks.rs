@@ -5,7 +5,7 @@ use crate::shell;
 use std::path::{Path, PathBuf};
 
 /// The published crates.
-pub const PUBLISHED: [&str; 9] = [
+pub const PUBLISHED: [&str; 10] = [
     "xarch-abi",
     "arm-arch",
     "s390-arch",
@@ -15,6 +15,7 @@ pub const PUBLISHED: [&str; 9] = [
     "arm-host",
     "arm-exec",
     "sae-model",
+    "xarch-conformance",
 ];
 
 /// Files, or directories ending in `/`, that may hold unsafe code.
