@@ -377,7 +377,7 @@ fn the_wide_form_has_its_address_in_the_second_register() {
 /// Stage 2 of a guest, and what it says about the page of its first table.
 mod cache {
     use super::{GUEST, SysRegId, TlbiContext, ins};
-    use arm_arch::{Pa, Va};
+    use arm_arch::{Level, Pa, Va};
     use mmu_xlate::TableMemory;
     use mmu_xlate::vmsa::{
         Access, AccessKind, Cached, Implementation, Privilege, Regime, Registers, Stage1Registers,
@@ -463,7 +463,7 @@ mod cache {
             ("VMALLS12E1", ins::TLBI_VMALLS12E1, 0, GUEST, true),
             ("VMALLS12E1 of another VMID", ins::TLBI_VMALLS12E1, 0, other, false),
             ("ALLE1 of any VMID", ins::TLBI_ALLE1, 0, other, true),
-            // Stage 1 is not cached: these need not remove it.
+            // What is kept of it is of stage 2: these need not remove it.
             ("VMALLE1", ins::TLBI_VMALLE1, 0, GUEST, false),
             ("VAE1", ins::TLBI_VAE1, 0, GUEST, false),
             ("ALLE2", ins::TLBI_ALLE2, 0, GUEST, false),
@@ -489,5 +489,138 @@ mod cache {
         assert_eq!(ask(8, &memory, &mut cache), 0xc000_0123, "another VMID asks anew");
         cache.clear();
         assert_eq!((ask(7, &memory, &mut cache), cache.iter().count()), (0xc000_0123, 1));
+    }
+
+    /// Stage 2 maps IPA 0, 1 GiB, to itself. Stage 1, at 0x1000_0000: VA 0x20_0000, 2 MiB, has its last table at one of two places,
+    /// which map page 3 of it differently.
+    struct Tree {
+        moved: Cell<bool>,
+    }
+
+    impl TableMemory<Pa> for Tree {
+        type Error = ();
+
+        fn load(&self, at: Pa) -> Result<Option<[u8; 8]>, ()> {
+            let value: u64 = match at.bits() {
+                0x4000_0000 => 0x4fd,
+                0x1000_0000 | 0x1800_0000 => 0x1000_1003,
+                0x1000_1008 if self.moved.get() => 0x1000_3003,
+                0x1000_1008 => 0x1000_2003,
+                0x1000_2018 => 0x2000_0403,
+                0x1000_3018 => 0x2000_1403,
+                _ => 0,
+            };
+            Ok(Some(value.to_le_bytes()))
+        }
+    }
+
+    const OLD: u64 = 0x2000_0123;
+    const NEW: u64 = 0x2000_1123;
+    const TREE: u128 = 0x1000_0000;
+    const OTHER_TREE: u128 = 0x1800_0000;
+
+    /// ASIDs of 16 bits (AS) in `TTBR0_EL1`.
+    fn of_tree(vmid: u128, asid: u128, tree: u128) -> Translator {
+        let el1 = Stage1Registers {
+            sctlr: 0x1005,
+            tcr: 0x12_8019_0019,
+            ttbr0: asid << 48 | tree,
+            ttbr1: 0x99 << 48,
+            mair: 0xff,
+            ..Stage1Registers::default()
+        };
+        let registers = Registers {
+            el1,
+            scr_el3: 1,
+            hcr_el2: 1,
+            vtcr_el2: 0x8002_0058,
+            vttbr_el2: vmid << 48 | 0x4000_0000,
+            ..Registers::default()
+        };
+        Translator::new(Regime::El1And0, &registers, &Implementation::ALL)
+    }
+
+    fn page(translator: &Translator, memory: &Tree, cache: &mut TableCache<8>) -> u64 {
+        match translator.translate_cached(Va::new(0x20_3123), READ, memory, &mut (), cache) {
+            Ok(Translation::Mapped(it)) => Pa::bits(it.output),
+            other => panic!("{other:x?}"),
+        }
+    }
+
+    #[test]
+    fn a_last_table_is_forgotten_by_what_names_its_addresses_and_not_the_last_level_alone() {
+        let other = TlbiContext { vmid: 8, ..GUEST };
+        let asid = 0x142 << 48;
+        // VA 0x20_3000, and 0x3f_f000 of the same 2 MiB, and 0x40_0000 and 0x1f_f000 beside them.
+        let cases: &[(&str, SysRegId, u64, TlbiContext, bool)] = &[
+            ("VAE1", ins::TLBI_VAE1, asid | 0x203, GUEST, true),
+            ("VAE1 of another page below the table", ins::TLBI_VAE1IS, asid | 0x3ff, GUEST, true),
+            ("VAE1 above", ins::TLBI_VAE1, asid | 0x400, GUEST, false),
+            ("VAE1 below", ins::TLBI_VAE1, asid | 0x1ff, GUEST, false),
+            ("VAE1 of another ASID", ins::TLBI_VAE1, 0x42 << 48 | 0x203, GUEST, false),
+            ("VAE1 of another VMID", ins::TLBI_VAE1, asid | 0x203, other, false),
+            ("VAE1 with TTL of a page: of leaves", ins::TLBI_VAE1, asid | 0b0111 << 44 | 0x203, GUEST, true),
+            ("VALE1", ins::TLBI_VALE1, asid | 0x203, GUEST, false),
+            ("VAAE1", ins::TLBI_VAAE1OS, 0x203, GUEST, true),
+            ("VAALE1", ins::TLBI_VAALE1, 0x203, GUEST, false),
+            // TG 4 KiB, SCALE 0, NUM 0: two pages.
+            ("RVAE1", ins::TLBI_RVAE1, asid | 1 << 46 | 0x203, GUEST, true),
+            ("RVAE1 that ends with the first page", ins::TLBI_RVAE1, asid | 1 << 46 | 0x1ff, GUEST, true),
+            ("RVAE1 that ends before", ins::TLBI_RVAE1, asid | 1 << 46 | 0x1fe, GUEST, false),
+            ("RVALE1", ins::TLBI_RVALE1, asid | 1 << 46 | 0x203, GUEST, false),
+            ("ASIDE1", ins::TLBI_ASIDE1, asid, GUEST, true),
+            ("ASIDE1 of another", ins::TLBI_ASIDE1, 0x99 << 48, GUEST, false),
+            ("VMALLE1", ins::TLBI_VMALLE1, 0, GUEST, true),
+            ("VMALLE1 of another VMID", ins::TLBI_VMALLE1, 0, other, false),
+            ("VMALLS12E1", ins::TLBI_VMALLS12E1, 0, GUEST, true),
+            ("ALLE1", ins::TLBI_ALLE1, 0, other, true),
+            // Stage 2 alone: where it moves a table VMALLE1 follows. Arm ARM D8.17.
+            ("IPAS2E1 of the table", ins::TLBI_IPAS2E1, 0x1_0002, GUEST, false),
+            ("ALLE2", ins::TLBI_ALLE2, 0, GUEST, false),
+            ("VAE2", ins::TLBI_VAE2, 0x203, GUEST, false),
+        ];
+        for (name, id, operand, context, gone) in cases {
+            let (memory, translator) = (Tree { moved: Cell::new(false) }, of_tree(7, 0x142, TREE));
+            let mut cache = TableCache::<8>::new();
+            assert_eq!(page(&translator, &memory, &mut cache), OLD);
+            memory.moved.set(true);
+            assert_eq!(page(&translator, &memory, &mut cache), OLD, "{name}: kept until it is told");
+            let tlbi = Tlbi::decode(*id, *operand, context).expect("a TLBI");
+            cache.remove(&tlbi, context);
+            assert_eq!(page(&translator, &memory, &mut cache), if *gone { NEW } else { OLD }, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_last_table_belongs_to_its_vmid_asid_and_tree() {
+        let memory = Tree { moved: Cell::new(false) };
+        let mut cache = TableCache::<8>::new();
+        assert_eq!(page(&of_tree(7, 0x142, TREE), &memory, &mut cache), OLD);
+        let held: Vec<_> = cache.iter().filter(|entry| entry.cached == Cached::Stage1Table).collect();
+        assert_eq!(held.len(), 1);
+        let entry = held.first().expect("one");
+        assert_eq!(
+            (entry.vmid, entry.asid, entry.start, entry.size_log2, entry.level),
+            (7, Some(0x142), 0x20_0000, 21, Level::L2)
+        );
+        memory.moved.set(true);
+        for (vmid, asid, tree, want) in [
+            (7, 0x142, TREE, OLD),
+            (7, 0x42, TREE, NEW),
+            (7, 0x142, TREE, OLD),
+            (8, 0x142, TREE, NEW),
+            (0x107, 0x142, TREE, OLD),
+            (7, 0x142, OTHER_TREE, NEW),
+        ] {
+            // One place for all: what another left is not taken, and the first is put back.
+            let mut own = cache.clone();
+            assert_eq!(
+                page(&of_tree(vmid, asid, tree), &memory, &mut own),
+                want,
+                "{vmid:x} {asid:x} {tree:x}"
+            );
+        }
+        cache.clear();
+        assert_eq!(page(&of_tree(7, 0x142, TREE), &memory, &mut cache), NEW);
     }
 }

@@ -39,6 +39,7 @@ impl Shareability {
     }
 
     /// Returns the SH field, as `PAR_EL1.SH` has it.
+    #[inline]
     #[must_use]
     pub const fn encode(self) -> u8 {
         match self {

@@ -111,7 +111,7 @@ impl Descriptor for u64 {
 
     #[inline]
     fn is_quick_table(self, range: &Range) -> bool {
-        self & range.quick_way.table_mask == range.quick_way.table
+        self & range.quick_mask == range.quick
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use super::attr::Shareability;
 use super::format::CONTIGUOUS;
 use super::implementation::Implementation;
 use super::rule::Rule;
-use arm_arch::bits::{field, low8, mask, trunc32, trunc64, zext8, zext32};
+use arm_arch::bits::{field, mask, trunc32, trunc64, zext8};
 use arm_arch::{FaultStatus, Granule, Level};
 
 /// How a descriptor spells an output address beyond 48 bits.
@@ -92,12 +92,12 @@ pub(super) struct Range {
 pub(super) struct Quick {
     /// Address of the first table.
     pub(super) base: u64,
-    /// Levels below the first; [`Self::CLOSED`] where a control forbids the short way.
-    pub(super) depth: u8,
-    /// Where the offset into the first table lies.
-    pub(super) first: u8,
-    /// Its bits: the index, already times the size of a descriptor.
+    /// Levels below the first, 2 or 3; 0 where there are more or fewer, or a control forbids the short way.
+    depth: u8,
+    /// Bits of the offset into the first table: the index, already times the size of a descriptor.
     pub(super) offset: u64,
+    /// Tells this tree of tables from others of the regime: [`Self::base`], ASID in bits 63:48, the depth in bits 1:0.
+    pub(super) name: u64,
     /// Bits of a table that say whether it is plain.
     pub(super) table_mask: u64,
     /// What they are.
@@ -106,19 +106,45 @@ pub(super) struct Quick {
     pub(super) leaf_mask: u64,
     /// What they are in a page.
     pub(super) page: u64,
-    /// What they are in a block.
+    /// Where a block differs from a plain table: which of the bits of `table` are others.
     pub(super) block: u64,
 }
 
+/// Levels below the first table, as the short way tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    Three,
+    Two,
+    /// Not its business.
+    Other,
+}
+
 impl Quick {
-    /// Above every depth that there is.
-    pub(super) const CLOSED: u8 = u8::MAX;
+    /// No depth.
+    const CLOSED: u8 = 0;
+
+    #[inline]
+    pub(super) const fn depth(&self) -> Depth {
+        if self.depth & 1 != 0 {
+            Depth::Three
+        } else if self.depth != Self::CLOSED {
+            Depth::Two
+        } else {
+            Depth::Other
+        }
+    }
+
+    /// Whether both depths are 3: the commonest, asked for in one step.
+    #[inline]
+    pub(super) const fn are_both_three(one: &Self, other: &Self) -> bool {
+        one.depth & other.depth & 1 != 0
+    }
 
     /// Returns the same where leaves must have these bits set.
     #[inline]
     pub(super) const fn with(&self, bits: u64) -> Self {
         let Self { leaf_mask, page, block, .. } = *self;
-        Self { leaf_mask: leaf_mask | bits, page: page | bits, block: block | bits, ..*self }
+        Self { leaf_mask: leaf_mask | bits, page: page | bits, block: block ^ bits, ..*self }
     }
 }
 
@@ -148,15 +174,21 @@ pub(super) const ACCESS_FLAG: u64 = 1 << 10;
 
 impl Range {
     /// Returns the range for the short way, where `plain` says that no control forbids it; `dirty`: hardware manages
-    /// dirty state.
-    pub(super) fn quickened(self, plain: bool, dirty: bool) -> Self {
+    /// dirty state; the tables belong to `asid`.
+    pub(super) fn quickened(self, plain: bool, dirty: bool, asid: u16) -> Self {
         let is_plain = self.fault.is_none()
             && !self.d128
             && matches!((self.form, self.granule), (AddressForm::Bits48, Granule::Size4K));
         let quick = self.quick_way;
-        let depth = if plain && is_plain { low8(zext32(self.remaining)) } else { Quick::CLOSED };
+        let depth = match self.remaining {
+            2 if plain && is_plain => 2,
+            3 if plain && is_plain => 3,
+            _ => Quick::CLOSED,
+        };
         let dbm = if dirty { DBM } else { 0 };
-        Self { quick_way: Quick { depth, leaf_mask: quick.leaf_mask | dbm, ..quick }, ..self }
+        // The first table holds two descriptors at least.
+        let name = quick.base & mask(48) & !mask(4) | u64::from(asid) << 48 | u64::from(depth);
+        Self { quick_way: Quick { depth, name, leaf_mask: quick.leaf_mask | dbm, ..quick }, ..self }
     }
 }
 
@@ -237,13 +269,13 @@ impl Shape<'_> {
             quick_way: Quick {
                 base,
                 depth: Quick::CLOSED,
-                first: low8(zext32(first_shift.wrapping_sub(3))),
+                name: 0,
                 offset: mask(first_bits) << 3,
                 table_mask: quick_mask,
                 table: quick,
                 leaf_mask: PAGE | ACCESS_FLAG | CONTIGUOUS | beyond & mask(48),
                 page: PAGE | ACCESS_FLAG,
-                block: BLOCK | ACCESS_FLAG,
+                block: quick ^ (BLOCK | ACCESS_FLAG),
             },
             hierarchy: 0,
             ns_table: 0,

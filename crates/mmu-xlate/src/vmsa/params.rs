@@ -6,7 +6,7 @@ use super::implementation::Implementation;
 use super::perm::{self, Permissions};
 use super::registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
 use super::rule::Rule;
-use arm_arch::bits::{bit, mask};
+use arm_arch::bits::{bit, low16, mask, trunc64};
 use arm_arch::sysreg::{HcrEl2, HcrxEl2, SctlrEl1, Tcr2, TcrEl1, TcrEl2, TcrEl3};
 use arm_arch::{FaultStatus, Granule, Level};
 
@@ -125,7 +125,7 @@ impl Params {
             let range = control.range(half, on, secure, implementation);
             let plain =
                 !(range.special || extended || sctlr.ee() || control.tcr2.pnch() || control.tcr2.aie());
-            range.quickened(plain, control.ha && control.hd)
+            range.quickened(plain, control.ha && control.hd, control.asid)
         };
         Self {
             on,
@@ -292,6 +292,8 @@ struct Control {
     hd: bool,
     tcr2: Tcr2,
     two_ranges: bool,
+    /// The current ASID; 0 where there is none.
+    asid: u16,
     low: Half,
     high: Half,
 }
@@ -337,6 +339,7 @@ impl Control {
 
     /// Reads the form with two ranges.
     const fn double(tcr: TcrEl1, own: &Stage1Registers, tcr2: Tcr2) -> Self {
+        let asid = low16(trunc64(if tcr.a1() { own.ttbr1 } else { own.ttbr0 }) >> 48);
         Self {
             ips: tcr.ips(),
             ds: tcr.ds(),
@@ -344,6 +347,7 @@ impl Control {
             hd: tcr.hd(),
             tcr2,
             two_ranges: true,
+            asid: if tcr.r#as() { asid } else { asid & 0xff },
             low: Half {
                 ttbr: own.ttbr0,
                 txsz: tcr.t0sz(),
@@ -398,6 +402,7 @@ impl Control {
             hd: tcr.hd(),
             tcr2,
             two_ranges: false,
+            asid: 0,
             low: half,
             high: half,
         }

@@ -13,7 +13,7 @@
 use super::attr::Attributes;
 use super::cache::{Details, Keeper, Key, Known};
 use super::format::{GUARDED, NOT_GLOBAL};
-use super::geometry::{Quick, Range};
+use super::geometry::{Depth, Quick, Range};
 use super::mapping::{Mapping, OutputAddress, Translation};
 use super::params::Params;
 use super::perm::{self, Access, Permissions};
@@ -34,7 +34,8 @@ const UPPER: u64 = 1 << 55;
 
 /// A leaf that is as most are.
 struct Leaf {
-    entry: u64,
+    /// The descriptor, less what makes it a plain leaf.
+    rest: u64,
     size: Size,
     /// All tables above it.
     tables: u64,
@@ -60,24 +61,34 @@ impl Leaf {
     /// Returns the output address for an input.
     #[inline]
     const fn output(&self, input: u64) -> u64 {
-        self.entry & self.size.above | input & self.size.below
+        self.rest & self.size.above | input & self.size.below
     }
 }
 
 impl Quick {
+    /// Takes out of a descriptor what makes a plain table; [`Self::is_table`] says whether it was one.
     #[inline]
-    const fn is_table(&self, entry: u64) -> bool {
-        entry & self.table_mask == self.table
+    const fn less_table(&self, entry: u64) -> u64 {
+        entry ^ self.table
+    }
+
+    /// Whether nothing but a plain table's own is left, nor an address bit of `outside`.
+    #[inline]
+    const fn is_table(&self, rest: u64, outside: u64) -> bool {
+        rest & (self.table_mask | outside) == 0
     }
 
     #[inline]
     fn page(&self, entry: u64, tables: u64) -> Option<Leaf> {
-        (entry & self.leaf_mask == self.page).then_some(Leaf { entry, size: Size::PAGE, tables })
+        let rest = entry ^ self.page;
+        (rest & self.leaf_mask == 0).then_some(Leaf { rest, size: Size::PAGE, tables })
     }
 
+    /// Returns the block that is left where there was no table.
     #[inline]
-    fn block(&self, entry: u64, size: Size, tables: u64) -> Option<Leaf> {
-        (entry & self.leaf_mask == self.block).then_some(Leaf { entry, size, tables })
+    fn block(&self, no_table: u64, size: Size, tables: u64) -> Option<Leaf> {
+        let rest = no_table ^ self.block;
+        (rest & self.leaf_mask == 0).then_some(Leaf { rest, size, tables })
     }
 }
 
@@ -85,14 +96,12 @@ impl Quick {
 trait Tables64 {
     type Error;
 
-    /// Returns the descriptor in a table, of 64 bits and little-endian; `None` where it is not to be had without more ado.
+    /// Returns the descriptor at an offset into a table, of 64 bits and little-endian; `None`, or one that is not plain, where it
+    /// is not to be had without more ado. Of `table` the address bits count.
     fn load(&mut self, table: u64, offset: u64) -> Result<Option<u64>, Self::Error>;
 
     /// Returns the same of the first table, the only one that can be less than a page.
     fn first(&mut self, table: u64, offset: u64) -> Result<Option<u64>, Self::Error>;
-
-    /// Whether a table may lie there.
-    fn has(&self, table: u64) -> bool;
 }
 
 /// Tables where memory is asked.
@@ -113,59 +122,50 @@ impl<A: OutputAddress, M: TableMemory<A>> Tables64 for Direct<'_, A, M> {
 
     #[inline(always)]
     fn load(&mut self, table: u64, offset: u64) -> Result<Option<u64>, M::Error> {
-        Ok(self.memory.load(A::located(table | offset, Space::NonSecure))?.map(u64::from_le_bytes))
+        self.first(table & ADDRESS, offset)
     }
 
     #[inline(always)]
     fn first(&mut self, table: u64, offset: u64) -> Result<Option<u64>, M::Error> {
-        self.load(table, offset)
-    }
-
-    #[inline(always)]
-    fn has(&self, _: u64) -> bool {
-        true
+        Ok(self.memory.load(A::located(table | offset, Space::NonSecure))?.map(u64::from_le_bytes))
     }
 }
 
-/// Follows plain tables of 4 KiB, so many levels below the first one, to a plain leaf.
+/// Follows plain tables of 4 KiB, so many levels below the first one, to a plain leaf. No table has an address with a bit of
+/// `outside`.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "each of its uses is a walk of its own, with its own loads")]
 fn descend<const DEPTH: u8, T: Tables64>(
     quick: &Quick,
+    outside: u64,
     input: u64,
     from: &mut T,
 ) -> Result<Option<Leaf>, T::Error> {
-    let offset = input.wrapping_shr(u32::from(quick.first)) & quick.offset;
-    let Some(mut entry) = from.first(quick.base, offset)? else { return Ok(None) };
+    // Where the index of the first table lies follows from the levels below it.
+    let offset = input >> if DEPTH == 3 { 36 } else { 27 } & quick.offset;
+    let Some(entry) = from.first(quick.base, offset)? else { return Ok(None) };
+    let mut rest = quick.less_table(entry);
     let mut tables = 0;
     if DEPTH == 3 {
         // No block is here.
-        let table = entry & ADDRESS;
-        if !quick.is_table(entry) || !from.has(table) {
+        if !quick.is_table(rest, outside) {
             return Ok(None);
         }
-        tables |= entry;
-        let Some(next) = from.load(table, input >> 27 & OFFSET)? else { return Ok(None) };
-        entry = next;
+        tables |= rest;
+        let Some(entry) = from.load(rest, input >> 27 & OFFSET)? else { return Ok(None) };
+        rest = quick.less_table(entry);
     }
-    if !quick.is_table(entry) {
-        return Ok(quick.block(entry, Size::HUGE, tables));
+    if !quick.is_table(rest, outside) {
+        return Ok(quick.block(rest, Size::HUGE, tables));
     }
-    let table = entry & ADDRESS;
-    if !from.has(table) {
-        return Ok(None);
+    tables |= rest;
+    let Some(entry) = from.load(rest, input >> 18 & OFFSET)? else { return Ok(None) };
+    rest = quick.less_table(entry);
+    if !quick.is_table(rest, outside) {
+        return Ok(quick.block(rest, Size::LARGE, tables));
     }
-    tables |= entry;
-    let Some(entry) = from.load(table, input >> 18 & OFFSET)? else { return Ok(None) };
-    if !quick.is_table(entry) {
-        return Ok(quick.block(entry, Size::LARGE, tables));
-    }
-    let table = entry & ADDRESS;
-    if !from.has(table) {
-        return Ok(None);
-    }
-    tables |= entry;
-    let Some(entry) = from.load(table, input >> 9 & OFFSET)? else { return Ok(None) };
+    tables |= rest;
+    let Some(entry) = from.load(rest, input >> 9 & OFFSET)? else { return Ok(None) };
     Ok(quick.page(entry, tables))
 }
 
@@ -207,10 +207,11 @@ fn alone<A: OutputAddress, M: TableMemory<A>>(
         return Ok(None);
     }
     let mut tables = Direct::<A, M>::new(memory);
-    let leaf = match range.quick_way.depth {
-        3 => descend::<3, _>(&range.quick_way, va, &mut tables)?,
-        2 => descend::<2, _>(&range.quick_way, va, &mut tables)?,
-        _ => None,
+    let quick = &range.quick_way;
+    let leaf = match quick.depth() {
+        Depth::Three => descend::<3, _>(quick, 0, va, &mut tables)?,
+        Depth::Two => descend::<2, _>(quick, 0, va, &mut tables)?,
+        Depth::Other => None,
     };
     let Some(leaf) = leaf else { return Ok(None) };
     let Some(Judged { permissions, attributes }) = judge(params, range, &leaf, access) else {
@@ -223,8 +224,8 @@ fn alone<A: OutputAddress, M: TableMemory<A>>(
         contiguous: false,
         attributes,
         permissions,
-        not_global: leaf.entry & NOT_GLOBAL != 0,
-        guarded: leaf.entry & GUARDED != 0,
+        not_global: leaf.rest & NOT_GLOBAL != 0,
+        guarded: leaf.rest & GUARDED != 0,
         clean: false,
         assured: false,
         space: Space::NonSecure,
@@ -243,19 +244,20 @@ struct Judged {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "what it returns is taken apart at once")]
 fn judge(params: &Params, range: &Range, leaf: &Leaf, access: Access) -> Option<Judged> {
-    let permissions = perm::direct(params, leaf.entry, leaf.tables & range.hierarchy);
+    let permissions = perm::direct(params, leaf.rest, leaf.tables & range.hierarchy);
     if !perm::wants(access).are_met(permissions) {
         return None;
     }
     let [data, fetch] = &params.attributes;
     let attributes = if access.is_fetch() { fetch } else { data };
     // AttrIndx, SH.
-    let at = leaf.entry >> 2 & 7 | leaf.entry >> 5 & 0x18;
+    let at = leaf.rest >> 2 & 7 | leaf.rest >> 5 & 0x18;
     Some(Judged { permissions, attributes: *attributes.get(index(at))? })
 }
 
 /// Translates by both stages; `None` where the full walk must.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "what it returns is large, and is to be made where it is wanted")]
 pub(super) fn both<A: OutputAddress, M: TableMemory<A>, K: Keeper>(
     (params, stage2): (&Params, &Stage2),
     va: u64,
@@ -287,12 +289,14 @@ fn half<A: OutputAddress, M: TableMemory<A>, K: Keeper>(
         return Ok(None);
     }
     let (walk, stages) = ((params, range, stage2, access), (va, memory, keeper));
-    match (first.depth, second.quick_way.depth) {
-        (3, 3) => nested::<3, 3, A, M, K>(walk, stages),
-        (3, 2) => nested::<3, 2, A, M, K>(walk, stages),
-        (2, 3) => nested::<2, 3, A, M, K>(walk, stages),
-        (2, 2) => nested::<2, 2, A, M, K>(walk, stages),
-        _ => Ok(None),
+    if Quick::are_both_three(first, &second.quick_way) {
+        return nested::<3, 3, A, M, K>(walk, stages);
+    }
+    match (first.depth(), second.quick_way.depth()) {
+        (Depth::Three, Depth::Two) => nested::<3, 2, A, M, K>(walk, stages),
+        (Depth::Two, Depth::Three) => nested::<2, 3, A, M, K>(walk, stages),
+        (Depth::Two, Depth::Two) => nested::<2, 2, A, M, K>(walk, stages),
+        (Depth::Three, Depth::Three) | (Depth::Other, _) | (_, Depth::Other) => Ok(None),
     }
 }
 
@@ -306,34 +310,53 @@ fn nested<const FIRST: u8, const SECOND: u8, A: OutputAddress, M: TableMemory<A>
     let [Tables { range: second, .. }, _] = &stage2.tables;
     let [outside, _] = second.checked;
     let key = Key::new(0, stage2.vmid, None, (Space::NonSecure, Space::NonSecure));
-    let mut behind = Behind::<SECOND, A, M, K> { stage2, key, memory, keeper, address: PhantomData };
-    let Some(leaf) = descend::<FIRST, _>(&range.quick_way, va, &mut behind)? else { return Ok(None) };
+    let quick = &range.quick_way;
+    let path = key.of_path(va, quick.name);
+    let known = if K::ON { keeper.path(path) } else { None };
+    let found = if let Some(tables) = known {
+        let mut direct = Direct::<A, M>::new(memory);
+        let Some(entry) = direct.load(tables, va >> 9 & OFFSET)? else { return Ok(None) };
+        quick.page(entry, tables)
+    } else {
+        let mut behind =
+            Behind::<SECOND, A, M, K> { stage2, key, memory, keeper, page: 0, address: PhantomData };
+        // What stage 2 has no place for is no plain table.
+        let found = descend::<FIRST, _>(quick, outside & ADDRESS, va, &mut behind)?;
+        let page = behind.page;
+        if let (true, Some(leaf)) = (K::ON && !range.haft && !second.haft, &found) {
+            if matches!(leaf.size.level, Level::L3) {
+                keeper.keep_path(path, page | leaf.tables & !ADDRESS);
+            }
+        }
+        found
+    };
+    let Some(leaf) = found else { return Ok(None) };
     let Some(first) = judge(params, range, &leaf, access) else { return Ok(None) };
     let ipa = leaf.output(va);
     if ipa & outside != 0 {
         return Ok(None);
     }
     let mut tables = Direct::<A, M>::new(memory);
-    let Some(own) = descend::<SECOND, _>(&second.quick_way, ipa, &mut tables)? else { return Ok(None) };
-    let permissions = stage2::direct(stage2, own.entry);
+    let Some(own) = descend::<SECOND, _>(&second.quick_way, 0, ipa, &mut tables)? else { return Ok(None) };
+    // What stage 2 takes away does not touch what PAN asks for, so this is its own check.
+    let permissions = first.permissions.intersection(stage2::held(stage2, own.rest));
     if !perm::wants(access).are_met(permissions) {
         return Ok(None);
     }
-    let attributes = if own.entry & stage2.transparent_mask == stage2.transparent {
-        first.attributes.shared_by(own.entry >> 8)
+    let attributes = if own.rest & stage2.transparent_mask == stage2.transparent {
+        first.attributes.shared_by(own.rest >> 8)
     } else {
-        stage2::memory(stage2, second, own.entry).over(first.attributes, stage2, access.is_fetch())
+        stage2::memory(stage2, second, own.rest).over(first.attributes, stage2, access.is_fetch())
     };
-    let held = stage2::with_gcs(permissions).union(Permissions::UNDER_PAN);
     Ok(Some(Translation::Mapped(Mapping {
         output: A::from_number(own.output(ipa)),
         level: Some(leaf.size.level),
         size_log2: leaf.size.log2.min(own.size.log2),
         contiguous: false,
         attributes,
-        permissions: first.permissions.intersection(held),
-        not_global: leaf.entry & NOT_GLOBAL != 0,
-        guarded: leaf.entry & GUARDED != 0,
+        permissions,
+        not_global: leaf.rest & NOT_GLOBAL != 0,
+        guarded: leaf.rest & GUARDED != 0,
         clean: false,
         assured: false,
         space: Space::NonSecure,
@@ -348,6 +371,8 @@ struct Behind<'a, const DEPTH: u8, A, M, K> {
     key: Key,
     memory: &'a M,
     keeper: &'a mut K,
+    /// Where the last one lies.
+    page: u64,
     address: PhantomData<A>,
 }
 
@@ -358,48 +383,40 @@ impl<const DEPTH: u8, A: OutputAddress, M: TableMemory<A>, K: Keeper> Tables64
 
     #[inline(always)]
     fn load(&mut self, table: u64, offset: u64) -> Result<Option<u64>, M::Error> {
-        let found = if K::ON {
-            let key = self.key.of_page(table);
-            match self.keeper.page(key) {
-                Some(known) => Some(known),
-                None => miss::<DEPTH, A, M, K>(self.stage2, table, key, self.memory, self.keeper)?,
-            }
-        } else {
-            locate::<DEPTH, A, M>(&self.stage2.quick_to_tables, table, self.memory)?
+        if !K::ON {
+            let quick = &self.stage2.quick_to_tables;
+            return Ok(Some(behind::<DEPTH, A, M>(quick, table, offset, self.memory)?));
+        }
+        let page = table & ADDRESS;
+        let key = self.key.of_page(page);
+        let found = match self.keeper.page(key) {
+            Some(known) => Some(known),
+            None => miss::<DEPTH, A, M, K>(self.stage2, page, key, self.memory, self.keeper)?,
         };
         let Some(found) = found else { return Ok(None) };
-        Direct::<A, M>::new(self.memory).load(found, offset)
+        self.page = found;
+        Direct::<A, M>::new(self.memory).first(found, offset)
     }
 
     #[inline(always)]
     fn first(&mut self, table: u64, offset: u64) -> Result<Option<u64>, M::Error> {
-        self.load(table & !mask(12), table & mask(12) | offset)
-    }
-
-    /// What stage 2 has no place for is nothing plain.
-    #[inline(always)]
-    fn has(&self, table: u64) -> bool {
-        let [Tables { range, .. }, _] = &self.stage2.tables;
-        let [outside, _] = range.checked;
-        table & outside == 0
+        self.load(table, table & mask(12) | offset)
     }
 }
 
-/// Returns where stage 2 puts a page of stage 1 tables, and nothing else about it. A function of its own: registers are
-/// few.
+/// Returns the descriptor at an offset into a page of stage 1 tables, wherever stage 2 puts it; 0, which is not plain, where that
+/// is not. Of `page` bits 47:12 count. A function of its own: registers are few.
 #[inline(never)]
-fn locate<const DEPTH: u8, A: OutputAddress, M: TableMemory<A>>(
+fn behind<const DEPTH: u8, A: OutputAddress, M: TableMemory<A>>(
     quick: &Quick,
     page: u64,
+    offset: u64,
     memory: &M,
-) -> Result<Option<u64>, M::Error> {
-    let Some(leaf) = descend::<DEPTH, _>(quick, page, &mut Direct::<A, M>::new(memory))? else {
-        return Ok(None);
-    };
-    if matches!(leaf.size.level, Level::L3) {
-        return Ok(Some(leaf.entry & ADDRESS));
-    }
-    Ok(Some(leaf.output(page)))
+) -> Result<u64, M::Error> {
+    let mut tables = Direct::<A, M>::new(memory);
+    let Some(leaf) = descend::<DEPTH, _>(quick, 0, page, &mut tables)? else { return Ok(0) };
+    let page = if matches!(leaf.size.level, Level::L3) { leaf.rest } else { leaf.output(page) };
+    Ok(tables.load(page, offset)?.unwrap_or(0))
 }
 
 /// Returns where stage 2 puts a page of stage 1 tables, and keeps it.
@@ -412,7 +429,7 @@ fn miss<const DEPTH: u8, A: OutputAddress, M: TableMemory<A>, K: Keeper>(
     keeper: &mut K,
 ) -> Result<Option<u64>, M::Error> {
     let mut tables = Direct::<A, M>::new(memory);
-    let Some(leaf) = descend::<DEPTH, _>(&stage2.quick_to_tables, page, &mut tables)? else {
+    let Some(leaf) = descend::<DEPTH, _>(&stage2.quick_to_tables, 0, page, &mut tables)? else {
         return Ok(None);
     };
     let output = leaf.output(page);

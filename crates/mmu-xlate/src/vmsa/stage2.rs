@@ -385,6 +385,13 @@ pub(super) fn direct(params: &Stage2, low: u64) -> Permissions {
     params.direct.get(index(at)).copied().unwrap_or(Permissions::NONE)
 }
 
+/// Returns what of the permissions of stage 1 is left, as far as the direct ones of a leaf go.
+#[inline]
+pub(super) fn held(params: &Stage2, low: u64) -> Permissions {
+    let at = low >> 6 & 3 | low >> 51 & 0xc;
+    params.held.get(index(at)).copied().unwrap_or(Permissions::NONE)
+}
+
 /// Returns what [`direct`] finds: by S2AP in bits 1:0, XN in bits 3:2.
 pub(super) const fn directs(xnx: bool) -> [Permissions; 16] {
     let mut table = [Permissions::NONE; 16];

@@ -36,6 +36,8 @@ pub struct Stage2 {
     pub(super) xnx: bool,
     /// The direct permissions of each leaf: by S2AP in bits 1:0, XN in bits 3:2.
     pub(super) direct: [Permissions; 16],
+    /// What of the permissions of stage 1 each leaf leaves.
+    pub(super) held: [Permissions; 16],
     /// How to know at once a leaf that leaves the memory type of stage 1 as it is: these bits are those of
     /// [`Self::transparent`].
     pub(super) transparent_mask: u64,
@@ -99,7 +101,7 @@ impl Stage2 {
         let (transparent_mask, transparent) =
             stage2::transparent(effective.hcr.fwb(), implementation.xs, uncached);
         let tables = tables(registers, vtcr, vstcr, state, implementation)
-            .map(|tables| Tables { range: tables.range.quickened(plain, dirty), ..tables });
+            .map(|tables| Tables { range: tables.range.quickened(plain, dirty, 0), ..tables });
         let [own, _] = &tables;
         Some(Self {
             quick_to_tables: own.range.quick_way.with(stage2::READABLE),
@@ -113,6 +115,8 @@ impl Stage2 {
             cmow: implementation.cmow && effective.hcrx.cmow(),
             xnx: implementation.xnx,
             direct: stage2::directs(implementation.xnx),
+            held: stage2::directs(implementation.xnx)
+                .map(|direct| stage2::with_gcs(direct).union(Permissions::UNDER_PAN)),
             transparent_mask,
             transparent,
             xs: implementation.xs,

@@ -51,7 +51,10 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, memory, Probe::<A, M, R>::new(memory, recorder), &mut ())
+        if let Some(found) = self.quick::<A, M, R, _>(va, access, memory, &mut ())? {
+            return Ok(found);
+        }
+        self.run_in_full(va, access, Extent::Whole, &mut Probe::<A, M, R>::new(memory, recorder), &mut ())
     }
 
     /// Translates as [`Self::translate`] does, and keeps what stage 2 says about the tables of stage 1 for the
@@ -69,7 +72,10 @@ impl Translator {
         recorder: &mut R,
         cache: &mut TableCache<N>,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, memory, Probe::<A, M, R>::new(memory, recorder), cache)
+        if let Some(found) = self.quick::<A, M, R, _>(va, access, memory, cache)? {
+            return Ok(found);
+        }
+        self.run_in_full(va, access, Extent::Whole, &mut Probe::<A, M, R>::new(memory, recorder), cache)
     }
 
     /// Translates an access, and writes what hardware writes: access flags and dirty state.
@@ -85,7 +91,10 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, memory, Writer::<A, M, R>::new(memory, recorder), &mut ())
+        if let Some(found) = self.quick::<A, M, R, _>(va, access, memory, &mut ())? {
+            return Ok(found);
+        }
+        self.run_in_full(va, access, Extent::Whole, &mut Writer::<A, M, R>::new(memory, recorder), &mut ())
     }
 
     /// Translates as [`Self::translate_updating`] does, and keeps what stage 2 says about the tables of stage 1
@@ -103,7 +112,10 @@ impl Translator {
         recorder: &mut R,
         cache: &mut TableCache<N>,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Whole, memory, Writer::<A, M, R>::new(memory, recorder), cache)
+        if let Some(found) = self.quick::<A, M, R, _>(va, access, memory, cache)? {
+            return Ok(found);
+        }
+        self.run_in_full(va, access, Extent::Whole, &mut Writer::<A, M, R>::new(memory, recorder), cache)
     }
 
     /// Translates by stage 1 alone; stage 2 translates only the addresses of descriptors. The output
@@ -120,36 +132,35 @@ impl Translator {
         memory: &M,
         recorder: &mut R,
     ) -> Result<Translation<A>, M::Error> {
-        self.run(va, access, Extent::Stage1, memory, Probe::<A, M, R>::new(memory, recorder), &mut ())
+        if self.stage2.is_none() {
+            return self.translate(va, access, memory, recorder);
+        }
+        self.run_in_full(va, access, Extent::Stage1, &mut Probe::<A, M, R>::new(memory, recorder), &mut ())
     }
 
-    /// Translates the short way, or else through hardware.
-    #[inline]
-    fn run<A: OutputAddress, M: TableMemory<A>, H: Hardware<Error = M::Error>, K: Keeper>(
+    /// Translates the short way; `None` where the full walk must, above all where a recorder listens.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what it returns is large, and is to be made where it is wanted"
+    )]
+    fn quick<A: OutputAddress, M: TableMemory<A>, R: Recorder, K: Keeper>(
         &self,
         va: Va,
         access: Access,
-        extent: Extent,
         memory: &M,
-        mut hardware: H,
         keeper: &mut K,
-    ) -> Result<Translation<A>, M::Error> {
-        if !H::Recorder::ACTIVE {
-            let quick = match (&self.stage2, extent) {
-                (Some(stage2), Extent::Whole) => {
-                    quick::both((&self.stage1, stage2), va.bits(), access, memory, keeper)?
-                }
-                (Some(_), Extent::Stage1) => None,
-                (None, _) => quick::stage_1(&self.stage1, va.bits(), access, memory)?,
-            };
-            if let Some(found) = quick {
-                return Ok(found);
-            }
+    ) -> Result<Option<Translation<A>>, M::Error> {
+        if R::ACTIVE {
+            return Ok(None);
         }
-        self.run_in_full(va, access, extent, &mut hardware, keeper)
+        match &self.stage2 {
+            Some(stage2) => quick::both((&self.stage1, stage2), va.bits(), access, memory, keeper),
+            None => quick::stage_1(&self.stage1, va.bits(), access, memory),
+        }
     }
 
-    /// The same the long way.
+    /// Translates the long way.
     #[inline(never)]
     fn run_in_full<A: OutputAddress, H: Hardware, K: Keeper>(
         &self,
