@@ -6,9 +6,9 @@
 //!   scope, address or range, ASID, last level), shareability and nXS as in the name;
 //! - IS, OS and nXS forms remove the same; a level hint and a last-level form remove no more; "all" removes what each
 //!   address does; 8-bit ASIDs do not look at the high byte; the 128-bit form by address says what the 64-bit form says;
-//! - a cache gives up exactly what must be removed, and what it holds is stage 2 of the current VMID, so that VMALLS12E1
-//!   empties it; after a change of any descriptor, IPAS2E1 for the tables of stage 1 makes a walk with the cache agree with
-//!   one without.
+//! - a cache gives up exactly what must be removed, and what it holds is stage 2, or the last table of the address for the current
+//!   ASID, of the current VMID, so that VMALLS12E1 empties it; after a change of any descriptor, IPAS2E1 for the tables of
+//!   stage 1 and VAE1 of the address, or what is stronger, make a walk with the cache agree with one without.
 
 use crate::bits::{bit, mask, pick};
 use crate::codec::{Codec, Input, arbitrary_input};
@@ -384,9 +384,20 @@ impl Case {
             ds: false,
         };
         let all = Tlbi::decode(ins::TLBI_VMALLS12E1, 0, &context);
+        let own = &registers.el1;
+        let asid = (if bit(own.tcr, 22) { own.ttbr1 } else { own.ttbr0 } >> 48) as u16;
+        let asid = if bit(own.tcr, 36) { asid } else { asid & 0xff };
         for entry in &kept {
             assert!(all.is_some_and(|all| all.removes(entry, &context)), "{entry:x?}");
-            assert_eq!((entry.cached, entry.vmid), (Cached::Stage2, first.vmid));
+            assert_eq!(entry.vmid, first.vmid);
+            match entry.cached {
+                Cached::Stage2 => assert_eq!(entry.asid, None, "{entry:x?}"),
+                Cached::Stage1Table => {
+                    assert_eq!((entry.asid, entry.size_log2), (Some(asid), 21), "{entry:x?}");
+                    assert_eq!((entry.start ^ self.va) & mask(56) & !mask(21), 0, "{entry:x?}");
+                }
+                _ => panic!("{entry:x?} is of no use to a cache of tables"),
+            }
             assert_eq!(entry.start & mask(entry.size_log2.into()), 0, "{entry:x?}");
         }
         if let Some(any) = Tlbi::decode(self.instruction(), self.operand, &context) {
@@ -414,6 +425,18 @@ impl Case {
                 }
             }
         }
+        // The last table of stage 1, by each of the instructions that name it.
+        let page = self.va >> 12 & mask(44);
+        let (id, operand) = match self.victim >> 6 {
+            0 => (ins::TLBI_VAE1, u64::from(asid) << 48 | page),
+            1 => (ins::TLBI_VAAE1IS, page),
+            2 => (ins::TLBI_ASIDE1, u64::from(asid) << 48),
+            _ => (ins::TLBI_VMALLE1, 0),
+        };
+        if let Some(tlbi) = Tlbi::decode(id, operand, &context) {
+            cache.remove(&tlbi, &context);
+        }
+        assert!(cache.iter().all(|entry| entry.cached == Cached::Stage2), "a table of stage 1 is left");
         let cached = translator.translate_cached::<Located, _, _, 8>(va, access, &other, &mut (), &mut cache);
         assert_eq!(cached, plain, "after maintenance");
     }
