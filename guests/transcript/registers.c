@@ -2,7 +2,7 @@
 #include "transcript.h"
 
 /* What a register asks of the guest's model, or of this program. */
-enum gate { ALWAYS, TIME, PAN, UAO, DIT, SSBS, TCO, RNG, RAS, ECV, BREAKPOINT, WATCHPOINT };
+enum gate { ALWAYS, TIME, CHANNEL, PAN, UAO, DIT, SSBS, TCO, RNG, RAS, ECV, BREAKPOINT, WATCHPOINT };
 struct row { u16 encoding; u8 gate, number; };
 #define REGISTER(encoding, gate, number, name) { encoding, gate, number },
 static const struct row ROWS[] = {
@@ -30,7 +30,7 @@ static int is_there(const struct row *row)
     case ECV: return id_field(MRS(id_aa64mmfr0_el1), 60) != 0;
     case BREAKPOINT: return row->number <= id_field(dfr0, 12);
     case WATCHPOINT: return row->number <= id_field(dfr0, 20);
-    case ALWAYS: case TIME: return 1;
+    case ALWAYS: case TIME: case CHANNEL: return 1;
     }
     return 0;
 }
@@ -53,7 +53,7 @@ void registers(void)
         if (!is_there(row)) { put("sysreg."); put(label); put(": not announced\n"); continue; }
         set_code(0xd5200000 | (u32)row->encoding << 5);
         u64 trapped = attempt(code, 0, 0, 0);
-        if (row->gate == TIME || row->gate == RNG) putch('~');
+        if (row->gate == TIME || row->gate == RNG || row->gate == CHANNEL) putch('~');
         put("sysreg."); put(label); put(": ");
         if (!trapped) hex(self()->x[0]);
         else if (self()->esr == 0x2000000) put("undefined");

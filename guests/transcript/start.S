@@ -74,7 +74,9 @@ attempt:
     mov  x1, x2
     mov  x2, x3
     msr  nzcv, xzr
-    blr  x9
+    adr  x30, 1f
+    ret  x9                         /* no BLR: it would leave its mark in PSTATE.BTYPE, announced or not */
+1:
     mrs  x9, tpidr_el1
     str  x0, [x9, #CPU_X]
     mov  x0, #0

@@ -89,7 +89,7 @@ void mmu_off(void) { off(); }
 
 CODE(t_load, "ldr w0, [x0]");
 CODE(t_store, "str w1, [x0]\n mov x0, #1");
-CODE(t_fetch, "mov x9, x30\n blr x0\n mov x30, x9");
+CODE(t_fetch, "mov x9, x30\n adr x30, 1f\n ret x0\n1: mov x30, x9");
 CODE(t_ldtr, "ldtr w0, [x0]");
 CODE(t_sttr, "sttr w1, [x0]\n mov x0, #1");
 CODE(t_pair, "ldp x0, x1, [x0]\n eor x0, x0, x1");
@@ -105,13 +105,15 @@ CODE(t_civac, "dc civac, x0\n mov x0, #1");
 CODE(t_ivac, "dc ivac, x0\n mov x0, #1");
 CODE(t_ivau, "ic ivau, x0\n mov x0, #1");
 CODE(t_prfm, "prfm pldl1keep, [x0]\n mov x0, #1");
-CODE(at_1r, "at s1e1r, x0\n isb\n mrs x0, par_el1");
-CODE(at_1w, "at s1e1w, x0\n isb\n mrs x0, par_el1");
-CODE(at_0r, "at s1e0r, x0\n isb\n mrs x0, par_el1");
-CODE(at_0w, "at s1e0w, x0\n isb\n mrs x0, par_el1");
+/* NS is UNKNOWN and \[10\] IMPLEMENTATION DEFINED where the translation succeeded. Arm ARM, PAR_EL1. */
+#define PAR " mrs x0, par_el1\n tbnz x0, #0, 1f\n and x0, x0, #~0x600\n1:"
+CODE(at_1r, "at s1e1r, x0\n isb\n" PAR);
+CODE(at_1w, "at s1e1w, x0\n isb\n" PAR);
+CODE(at_0r, "at s1e0r, x0\n isb\n" PAR);
+CODE(at_0w, "at s1e0w, x0\n isb\n" PAR);
 CODE(t_load0, "ldr w0, [x0]\n svc #0xe0");
 CODE(t_store0, "str w1, [x0]\n mov x0, #1\n svc #0xe0");
-CODE(t_fetch0, "blr x0\n svc #0xe0");
+CODE(t_fetch0, "adr x30, 1f\n ret x0\n1: svc #0xe0");
 CODE(t_civac0, "dc civac, x0\n mov x0, #1\n svc #0xe0");
 CODE(t_cvau0, "dc cvau, x0\n mov x0, #1\n svc #0xe0");
 CODE(t_ivau0, "ic ivau, x0\n mov x0, #1\n svc #0xe0");
@@ -297,10 +299,13 @@ static void maintained(const struct space *space)
 static void ranges(const struct space *space)
 {
     u64 high = 1ull << (space->bits - 1);
+    append(0, "mmu.off.past-pa"); all(1ull << space->bits);
+    on(space, 0);
     append(0, "mmu.range.out-of-ttbr0"); all(1ull << space->bits);
     append(0, "mmu.range.middle"); all(0x00ff000000000000);
     append(0, "mmu.range.epd1"); all(0xffff000000000000);
     append(0, "mmu.range.below-ttbr1"); all(0xfffe000000000000);
+    off();
     /* Tags: the top byte is ignored. */
     entry(slot(space, high, 3), SCRATCH | PAGE | AF | ISH | AP(1));
     on(space, 1ull << 37);

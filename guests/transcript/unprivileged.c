@@ -51,7 +51,7 @@ EL0(el0_isw, "dc isw, x0");
 EL0(el0_load, "ldr x0, [x0]");
 EL0(el0_store, "str x1, [x0]");
 EL0(el0_load_user, "ldtr x0, [x0]");
-EL0(el0_branch, "br x0");
+EL0(el0_branch, "ret x0");
 EL0(el0_misaligned_sp, "sub sp, sp, #8\n ldr x0, [sp]");
 EL0(el0_icc, "mrs x0, S3_0_C4_C6_0");
 EL0(el0_impdef, "mrs x0, S3_3_C15_C0_0");

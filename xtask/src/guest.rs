@@ -111,6 +111,9 @@ fn gate(name: &str) -> (&'static str, u8) {
     }
     let gate = match name {
         "CNTFRQ_EL0" | "CNTPCT_EL0" | "CNTVCT_EL0" | "CNTP_TVAL_EL0" | "CNTV_TVAL_EL0" => "TIME",
+        // Of a debugger outside; QEMU has none of them.
+        "OSDTRRX_EL1" | "OSDTRTX_EL1" | "OSECCR_EL1" | "DBGPRCR_EL1" | "DBGCLAIMSET_EL1"
+        | "DBGCLAIMCLR_EL1" | "DBGAUTHSTATUS_EL1" | "DBGDTR_EL0" | "DBGDTRRX_EL0" => "CHANNEL",
         "CNTPCTSS_EL0" | "CNTVCTSS_EL0" => "ECV",
         "PAN" => "PAN",
         "UAO" => "UAO",
