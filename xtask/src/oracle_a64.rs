@@ -493,7 +493,9 @@ fn spelling(have: &str, want: &str, mnemonic: &str) -> Option<&'static str> {
     };
     let is_sys =
         have.starts_with(mnemonic) != want.starts_with(mnemonic) && matches!(mnemonic, "sys" | "sysp");
-    let same_target = have.rsplit(' ').next() == want.rsplit(' ').next();
+    // Without a register the named form ends with the name, the other with the zero register.
+    let same_target = have.rsplit(' ').next() == want.rsplit(' ').next()
+        || have.ends_with(", xzr") && want.split(' ').count() == 2;
     let is_move = ["mrs ", "msr ", "mrrs ", "msrr "].iter().any(|m| want.starts_with(m));
     if want
         .strip_suffix(']')
