@@ -73,6 +73,13 @@ pub struct TestClock {
     pub now: AtomicU64,
 }
 
+impl TestClock {
+    /// The real clock, from now on.
+    pub fn running() -> Self {
+        Self { started: Some(Instant::now()), now: AtomicU64::new(0) }
+    }
+}
+
 impl Clock for TestClock {
     fn nanoseconds(&self) -> u64 {
         let moved = self.now.load(Ordering::SeqCst);

@@ -137,10 +137,10 @@ pub(crate) fn error_changes_nothing(stage: &Stage<'_>) -> Checked {
             let said = registers.write_wide(*id, u128::from(SEED) << 64);
             ensure!(said.is_err(), "a write of 128 bits to {id:?} says {said:?}");
         }
-        for id in stage.facts.wide {
-            // Where it is taken, it is `register-is-not-cut` that says so.
+        for (id, place) in stage.facts.wide.iter().zip(1000..) {
+            // Where a narrow value is taken, nothing has failed.
             if registers.write(*id, SEED).is_ok() {
-                return Err(Ended::NotApplicable("wide registers take narrow values"));
+                let _ = registers.write_wide(*id, wide_value(place));
             }
         }
         ensure!(
