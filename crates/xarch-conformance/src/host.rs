@@ -122,7 +122,7 @@ pub trait Vm: Sync {
 
 /// A service of a back end that was refused: why.
 #[derive(Clone, Copy, Debug)]
-pub struct Refused(pub Text);
+pub struct Refused(pub Text<96>);
 
 /// The services of a [`Backend`] without its types. Every back end has them; a table of functions can be given them.
 pub trait Services: Sync {

@@ -2,16 +2,14 @@
 
 use core::fmt;
 
-const ROOM: usize = 160;
-
-/// A text of at most 160 bytes. What does not fit is cut off.
+/// A text of at most so many bytes. What does not fit is cut off.
 #[derive(Clone, Copy)]
-pub struct Text {
+pub struct Text<const ROOM: usize = 160> {
     bytes: [u8; ROOM],
     used: usize,
 }
 
-impl Text {
+impl<const ROOM: usize> Text<ROOM> {
     /// Returns the text that `arguments` make.
     #[must_use]
     pub fn new(arguments: fmt::Arguments<'_>) -> Self {
@@ -35,7 +33,7 @@ impl Text {
     }
 }
 
-impl fmt::Write for Text {
+impl<const ROOM: usize> fmt::Write for Text<ROOM> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
             if let Some(place) = self.bytes.get_mut(self.used) {
@@ -47,13 +45,13 @@ impl fmt::Write for Text {
     }
 }
 
-impl fmt::Display for Text {
+impl<const ROOM: usize> fmt::Display for Text<ROOM> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl fmt::Debug for Text {
+impl<const ROOM: usize> fmt::Debug for Text<ROOM> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.as_str())
     }
@@ -64,11 +62,13 @@ mod tests {
     extern crate std;
     use super::*;
 
+    const ROOM: usize = 160;
+
     #[test]
     fn a_long_text_is_cut_where_a_character_ends() {
-        let text = Text::new(format_args!("{}ä", "a".repeat(ROOM - 1)));
+        let text = Text::<ROOM>::new(format_args!("{}ä", "a".repeat(ROOM - 1)));
         assert_eq!(text.as_str(), "a".repeat(ROOM - 1));
-        assert_eq!(Text::new(format_args!("{}", "ä".repeat(ROOM))).as_str(), "ä".repeat(ROOM / 2));
-        assert_eq!(Text::new(format_args!("seen {:#x}", 16)).as_str(), "seen 0x10");
+        assert_eq!(Text::<ROOM>::new(format_args!("{}", "ä".repeat(ROOM))).as_str(), "ä".repeat(ROOM / 2));
+        assert_eq!(Text::<8>::new(format_args!("seen {:#x}", 16)).as_str(), "seen 0x1");
     }
 }

@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use crate::program::Step;
 use crate::report::{Checked, broken, ensure};
-use crate::stage::{Scene, Stage};
+use crate::stage::{FIRST, Scene, Stage};
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use xarch_abi::{AccessSize, Exit, Next, Outcome, Registers};
 
@@ -33,13 +33,13 @@ pub(crate) fn ends_an_entry(stage: &Stage<'_>) -> Checked {
     };
     let program = [Step::Timer { nanoseconds: NEAR }, count, Step::PowerOff];
     stage.with_vm(1, &bench, &program, |scene| {
+        scene.with_cpu(FIRST, |cpu| Scene::needs_guest_side(cpu))?;
         start.store(now(), SeqCst);
         scene.race(1, |race| {
             race.see_progress(stage.word(2))?;
             stage.wait_for(|| came.load(SeqCst) != 0 || race.has_ended());
             Ok(())
         })?;
-        scene.with_cpu(crate::stage::FIRST, |cpu| Scene::needs_guest_side(cpu))?;
         ensure!(came.load(SeqCst) != 0, "a timer that came due was not reported to the guest side");
         let after = after.load(SeqCst);
         ensure!(after >= NEAR, "a timer of {NEAR} ns was reported {after} ns after the program began");
