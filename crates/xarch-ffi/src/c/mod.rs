@@ -3,6 +3,8 @@
 
 pub(crate) mod api;
 pub(crate) mod callbacks;
+#[cfg(test)]
+mod conformance;
 pub(crate) mod memory;
 mod place;
 #[cfg(xarch_static_library)]
