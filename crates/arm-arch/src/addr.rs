@@ -1,4 +1,4 @@
-//! Addresses of the three kinds that translation tells apart, translation granules and lookup levels.
+//! Addresses of the three kinds that translation tells apart, translation granules and lookup levels. Arm ARM D8.1.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! The exception syndrome register and its exception classes.
+//! The exception syndrome register and its exception classes. Arm ARM, ESR_EL1.
 
 use bitfield_struct::bitfield;
 

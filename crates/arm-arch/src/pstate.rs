@@ -1,4 +1,4 @@
-//! `PSTATE` in the format of `SPSR_ELx`, and the mode it names.
+//! `PSTATE` in the format of `SPSR_ELx`, and the mode it names. Arm ARM D1.2.2, "PSTATE".
 
 use crate::el::{ExceptionLevel, StackPointer};
 use bitfield_struct::bitfield;

@@ -1,4 +1,4 @@
-//! Why an exception is taken, and what it reports.
+//! Why an exception is taken, and what it reports. Arm ARM D1.3.1; the class of each is of ESR_EL1.EC.
 
 use crate::el::ExceptionLevel;
 use crate::esr::{EsrEl, ExceptionClass};

@@ -1,4 +1,4 @@
-//! Taking an exception.
+//! Taking an exception. Arm ARM D1.3, AArch64.TakeException.
 
 use super::cause::{Cause, Kind};
 use crate::el::{ExceptionLevel, StackPointer};

@@ -1,4 +1,4 @@
-//! Which interrupt is taken, virtual or physical, and what ends a WFI.
+//! Which interrupt is taken, virtual or physical, and what ends a WFI. Arm ARM D1.3.6, "Asynchronous exception types".
 
 use super::cause::Kind;
 use super::route::{InterruptRoute, Routing};

@@ -1,4 +1,4 @@
-//! The set of ID registers of a processing element.
+//! The set of ID registers of a processing element. Arm ARM D24.1.3, "Principles of the ID scheme".
 
 use super::cpu::{CTR_FIELDS, CTR_RES1, register_name};
 use super::{AARCH32_FIELDS, FIELDS, Field};
@@ -90,6 +90,10 @@ impl IdRegisters {
     /// that is not in this set. `CCSIDR_EL1` depends on `CSSELR_EL1`: see [`IdRegisters::ccsidr`].
     #[must_use]
     pub fn get(&self, id: SysRegId) -> Option<u64> {
+        // Nearly all that is asked for is of the ID space.
+        if let Some(value) = self.slot(id) {
+            return Some(*value);
+        }
         Some(match id {
             names::MIDR_EL1 => self.midr.into_bits(),
             names::REVIDR_EL1 => self.revidr,
@@ -97,7 +101,7 @@ impl IdRegisters {
             names::CTR_EL0 => self.ctr.into_bits(),
             names::DCZID_EL0 => self.dczid.into_bits(),
             names::CLIDR_EL1 => self.clidr,
-            _ => return self.slot(id).copied(),
+            _ => return None,
         })
     }
 

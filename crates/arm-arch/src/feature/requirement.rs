@@ -1,4 +1,4 @@
-//! What features need of each other, and since when they are mandatory.
+//! What features need of each other, and since when they are mandatory. Arm ARM A2, "Architectural features".
 
 use super::requirements::{DUTIES, REQUIREMENTS};
 use super::version::Version;

@@ -1,4 +1,5 @@
 //! Register values as they read back: bits of features that are not announced are RES0 or RES1.
+//! Arm ARM, the fields of each register.
 
 use super::{Feature, Features};
 use crate::sysreg::{CntkctlEl1, CpacrEl1, SctlrEl1, TcrEl1, TtbrEl1};

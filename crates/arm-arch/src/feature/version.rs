@@ -1,4 +1,4 @@
-//! Versions of the architecture.
+//! Versions of the architecture. Arm ARM A2.
 
 use core::fmt;
 

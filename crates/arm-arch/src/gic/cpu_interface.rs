@@ -1,4 +1,4 @@
-//! Acknowledge, priority drop, deactivation, and what is signalled.
+//! Acknowledge, priority drop, deactivation, and what is signalled. GIC ch. 4 and 6.
 
 use super::{
     FIRST_LPI, Group, IDLE_PRIORITY, IchState, PREEMPTION_BITS, PRIORITY_BITS, SPURIOUS, is_special,

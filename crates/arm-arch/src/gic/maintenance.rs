@@ -1,4 +1,4 @@
-//! When the hypervisor wants to hear of the virtual CPU interface.
+//! When the hypervisor wants to hear of the virtual CPU interface. GIC, ICH_MISR_EL2.
 
 use super::IchState;
 use crate::sysreg::{IchLr, IchMisr, LrState};

@@ -1,4 +1,4 @@
-//! The `ICC_*` registers of a guest, by encoding.
+//! The `ICC_*` registers of a guest, by encoding. GIC ch. 12.
 
 use super::{Deactivated, Group, IchState};
 use crate::bits;

@@ -1,4 +1,4 @@
-//! Data aborts and instruction aborts.
+//! Data aborts and instruction aborts. Arm ARM, ESR_EL1, the ISS encodings of aborts.
 
 use crate::bits;
 use crate::fault::FaultStatus;

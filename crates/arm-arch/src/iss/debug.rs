@@ -1,4 +1,4 @@
-//! Debug exceptions and SErrors.
+//! Debug exceptions and SErrors. Arm ARM, ESR_EL1.ISS.
 
 use bitfield_struct::bitfield;
 

@@ -1,4 +1,5 @@
 //! The fields of every class's ISS and ISS2, as data: what prints a syndrome, and what tests compare the types with.
+//! Arm ARM, ESR_EL1.
 
 use super::Gpc;
 use crate::bits;

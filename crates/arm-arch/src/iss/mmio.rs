@@ -1,4 +1,4 @@
-//! A guest's access to memory that is none, from what the abort reports.
+//! A guest's access to memory that is none, from what the abort reports. Arm ARM, ESR_EL2, ISV.
 
 use super::{AccessSize, DataAbort, Direction, Transfer};
 use crate::addr::Ipa;

@@ -1,4 +1,4 @@
-//! What the ISS of each exception class says.
+//! What the ISS of each exception class says. Arm ARM, ESR_EL1.ISS.
 //!
 //! [`Syndrome::decode`] is total: every value of `ESR_ELx` is one variant, and [`Syndrome::encode`] gives the same
 //! class and ISS back. [`fields`] lists a syndrome's fields by name, and `Display` of [`EsrEl`] prints them.

@@ -1,4 +1,4 @@
-//! The classes that an Armv8.0-A guest in AArch64 does not raise, and those whose ISS is 0.
+//! The classes that an Armv8.0-A guest in AArch64 does not raise, and those whose ISS is 0. Arm ARM, ESR_EL1.ISS.
 
 use super::Immediate;
 use crate::bits;

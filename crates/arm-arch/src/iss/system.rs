@@ -1,4 +1,4 @@
-//! Trapped instructions: system registers, waits, floating point, exception return.
+//! Trapped instructions: system registers, waits, floating point, exception return. Arm ARM, ESR_EL1.ISS.
 
 use crate::bits;
 use crate::sysreg::SysRegId;

@@ -1,4 +1,4 @@
-//! Registers of the interrupt controller's CPU interface and hypervisor interface.
+//! Registers of the interrupt controller's CPU interface and hypervisor interface. GIC ch. 12.
 
 use bitfield_struct::bitfield;
 

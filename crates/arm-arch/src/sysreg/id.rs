@@ -1,4 +1,4 @@
-//! The encoding that names a system register or a system instruction.
+//! The encoding that names a system register or a system instruction. Arm ARM C5.1.2.
 
 use crate::bits;
 use core::fmt;

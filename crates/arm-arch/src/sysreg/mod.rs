@@ -3,6 +3,7 @@
 pub mod control;
 pub mod gic;
 mod id;
+pub mod id_aa64;
 pub mod identification;
 pub mod instructions;
 pub mod names;
@@ -17,10 +18,11 @@ pub mod translation;
 pub use control::{CpacrEl1, CptrEl2, FpEnable, HcrEl2, HcrxEl2, MdcrEl2, MdscrEl1, SctlrEl1};
 pub use gic::{IccCtlr, IccSgi, IchHcr, IchLr, IchMisr, IchVmcr, IchVtr, LrState};
 pub use id::SysRegId;
-pub use identification::{
-    ClidrEl1, CtrEl0, DczidEl0, IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1,
-    IdAa64Mmfr2, IdAa64Pfr0, IdAa64Pfr1, MidrEl1, MpidrEl1,
+pub use id_aa64::{
+    IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1, IdAa64Mmfr2, IdAa64Pfr0,
+    IdAa64Pfr1,
 };
+pub use identification::{ClidrEl1, CtrEl0, DczidEl0, MidrEl1, MpidrEl1};
 pub use regime::{GpccrEl3, Tcr2, TcrEl2, TcrEl3, VstcrEl2, VtcrEl2};
 #[cfg(feature = "tables")]
 pub use register::Register;

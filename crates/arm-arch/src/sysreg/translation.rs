@@ -1,4 +1,4 @@
-//! Registers that say how an address is translated.
+//! Registers that say how an address is translated. Arm ARM D24.2.
 
 use bitfield_struct::bitfield;
 

@@ -1,4 +1,4 @@
-//! The evaluator: reads the rule of an access in the manual's order.
+//! The evaluator: reads the rule of an access in the manual's order. Arm ARM D1.3.6, "Accessing" of each register.
 
 use super::{
     Controls, Decision, Extensions, Gate, Nested, Outcome, Trap, TrapEl3, Unit, active_traps, hosted, nested,

@@ -1,4 +1,4 @@
-//! The control registers that decide about traps, and which traps they switch on.
+//! The control registers that decide about traps, and which traps they switch on. Arm ARM, the field of each name.
 
 use super::extension::Extensions;
 use super::{Gate, Outcome};

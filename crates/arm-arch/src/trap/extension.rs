@@ -1,4 +1,4 @@
-//! The control registers of what came after Armv8.0-A, and those of EL3.
+//! The control registers of what came after Armv8.0-A, and those of EL3. Arm ARM, the field of each name.
 
 use super::{Controls, FineGrained};
 use crate::bits;

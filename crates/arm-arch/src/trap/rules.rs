@@ -1,4 +1,5 @@
 //! What a rule is, and the lookup of the rule of a register or system instruction.
+//! Arm ARM, "Accessing" of each register.
 
 use super::table::{ROWS, RULES};
 use super::{Trap, TrapEl3};

@@ -1,4 +1,4 @@
-//! Loads, stores and atomics that a hypervisor may have to finish itself.
+//! Loads, stores and atomics that a hypervisor may have to finish itself. Arm ARM C4.1, "Loads and Stores".
 //!
 //! A data abort from stage 2 says what was accessed only for plain loads and stores of one general-purpose register
 //! without write-back (ESR_ELx.ISS.ISV). For all others the instruction has to be looked at. [`decode`] turns its

@@ -1,4 +1,4 @@
-//! Any word to its instruction: name, group and fields, with unallocated words told apart.
+//! Any word to its instruction: name, group and fields, with unallocated words told apart. Arm ARM C4.1.
 //!
 //! The tables are made from `data/a64_insns.tsv`, all variants of the base, Advanced SIMD and floating-point, SVE and
 //! SME sets, and from `data/a64_reserved.tsv`, the operands that those rows leave open but the manual reserves. A
