@@ -9,6 +9,7 @@
 
 mod bus;
 pub mod console;
+mod cpu;
 mod fdt;
 pub mod image;
 mod layout;

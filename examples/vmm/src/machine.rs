@@ -2,6 +2,7 @@
 
 use crate::bus::Bus;
 use crate::console::{self, Typed, Typist};
+use crate::cpu;
 use crate::image::{self, Image};
 use crate::layout::{ADDRESS_BITS, RAM};
 use crate::options::Options;
@@ -302,7 +303,7 @@ pub fn run(
         let vcpus: Vec<_> = (0..options.cpus)
             .map(|number| {
                 let (host, ready, model, index) = (&host, &ready, &model, VcpuIndex(number));
-                scope.spawn(move || run_vcpu(host, ready, index, model, image, setup))
+                scope.spawn(move || run_vcpu(host, ready, index, model, image, options, setup))
             })
             .collect();
         vcpus.into_iter().map(|vcpu| vcpu.join()).collect::<Vec<_>>()
@@ -311,8 +312,8 @@ pub fn run(
     let end = host.end.lock().unwrap_or_else(PoisonError::into_inner).take();
     let mut vcpus = Vec::new();
     for report in reports {
-        let report = report.unwrap_or_else(|_| Err("a vCPU's thread panicked".into()));
-        vcpus.push(report.map_err(Error::Machine)?);
+        let panicked = || Err(Error::Machine("a vCPU's thread panicked".into()));
+        vcpus.push(report.unwrap_or_else(|_| panicked())?);
     }
     let report = host.counters.as_ref().map(|counters| Report::new(started.elapsed(), counters, vcpus));
     Ok((end.unwrap_or(End::Quit), report))
@@ -381,20 +382,28 @@ fn run_vcpu(
     index: VcpuIndex,
     model: &Model,
     image: &Image,
+    options: &Options,
     setup: &Setup<'_>,
-) -> Result<VcpuReport, String> {
+) -> Result<VcpuReport, Error> {
     let mut end = EndOnPanic { host, ready: Some(ready) };
     if let Some(thread) = host.threads.get(usize::from(index.0)) {
         // Set once, by this thread; nobody else writes it.
         let _ = thread.set(thread::current());
     }
     let mut caches = CacheMemory::new();
-    let cpu = model.cpu(index.0, caches.lend()).ok_or_else(|| String::from(NO_CPU));
+    let text = |error: &dyn std::fmt::Display| Error::Machine(error.to_string());
+    let cpu = model.cpu(index.0, caches.lend()).ok_or_else(|| text(&NO_CPU));
     let made = cpu.and_then(|cpu| {
         let made = s390_host::Vcpu::new(host.backend, cpu, index);
-        let mut vcpu = made.map_err(|error| error.to_string())?;
-        let mut guest = vcpu_core::Vcpu::new(host.core, index).ok_or("the VM has no such vCPU")?;
-        prepare(&mut vcpu, &mut guest, index, image)?;
+        let mut vcpu = made.map_err(|error| text(&error))?;
+        let guest = vcpu_core::Vcpu::new(host.core, index);
+        let mut guest = guest.ok_or_else(|| text(&"the VM has no such vCPU"))?;
+        prepare(&mut vcpu, &mut guest, index, image).map_err(Error::Machine)?;
+        if let Some(named) = &options.cpu_model {
+            cpu::tell(host.core, named, options.lower_cpu_model).map_err(Error::Request)?;
+            // Controls follow from it.
+            prepare(&mut vcpu, &mut guest, index, image).map_err(Error::Machine)?;
+        }
         if let (Some(before_run), Some(block)) = (setup.before_run, host.backend.control_block(index)) {
             before_run(&model.storage(), block, index);
         }

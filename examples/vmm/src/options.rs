@@ -1,6 +1,8 @@
 //! The command line, and what is wrong with it.
 
+use crate::cpu;
 use crate::layout::{ADDRESS_BITS, RAM};
+use arm_arch::feature::cpu::NamedModel;
 use clap::Parser;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -32,6 +34,14 @@ pub struct Options {
     /// Virtual CPUs, a host thread each.
     #[arg(long, visible_alias = "smp", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CPUS)))]
     pub cpus: u16,
+
+    /// The CPU that the guest is told it runs on, instead of the most that the machine can do.
+    #[arg(long, value_name = "NAME", value_parser = cpu::parser())]
+    pub cpu_model: Option<NamedModel>,
+
+    /// Lowers the CPU model to what the machine can do, where it would be refused.
+    #[arg(long, requires = "cpu_model")]
+    pub lower_cpu_model: bool,
 
     /// A device tree of your own instead of the generated one.
     #[arg(long, value_name = "FILE")]

@@ -11,6 +11,7 @@
 
 mod aborts;
 mod boot;
+mod cpu_model;
 mod device_tree;
 mod firmware;
 mod guest;
