@@ -458,7 +458,7 @@ impl Vm for BrokenVm {
 impl Host for BrokenHost {
     fn facts(&self) -> Facts<'_> {
         // Many of these hosts do nothing where something is waited for.
-        riscv::facts(300_000_000, 64)
+        riscv::facts(300_000_000, 8)
     }
 
     fn assemble(&self, step: &Step, code: &mut Code) -> Result<(), Cannot> {

@@ -66,7 +66,10 @@ pub(crate) fn reads_slots(embedder: &dyn Embedder) -> Checked {
     let machine = embedder.machine();
     let mut buffer = [0; 64];
     for range in machine.memory {
-        for address in places(*range, machine.page_bytes) {
+        // Where a slot ends in the midst of memory another one goes on.
+        let end = slot_at(embedder, range.start())?.guest.last();
+        let seam = [GuestPa::new(end.value().saturating_sub(4))].into_iter().filter(|at| range.contains(*at));
+        for address in places(*range, machine.page_bytes).into_iter().chain(seam) {
             for bytes in [1_u64, 2, 3, 4, 7, 8, 16, 31, 64] {
                 let left = range.last().value().wrapping_sub(address.value()).saturating_add(1);
                 let length = usize::try_from(bytes.min(left)).unwrap_or(1);
