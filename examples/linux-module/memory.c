@@ -13,6 +13,7 @@
  * from then on. What the guest's stage-2 tables say about it is not: regions come, go and move.
  */
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -288,7 +289,7 @@ long xarch_set_region(struct xarch_vm_file *vm, const struct xarch_region *from)
 		return error;
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	region = &vm->region[from->region];
+	region = &vm->region[array_index_nospec(from->region, XARCH_REGIONS)];
 	error = -ENOENT;
 	if (!wish.bytes && !region->bytes)
 		goto unlock;

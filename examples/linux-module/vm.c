@@ -4,6 +4,7 @@
 #include <linux/irqflags.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -159,6 +160,21 @@ static int xarch_make_backend(struct xarch_vm_file *vm)
 	return xarch_call_roomy(xarch_backend_create, &making);
 }
 
+struct xarch_vm_making {
+	struct xarch_backend *backend;
+	const struct xarch_vm_config *config;
+	void *memory;
+	u64 bytes;
+	struct xarch_vm **vm;
+};
+
+static int xarch_vm_create(void *argument)
+{
+	const struct xarch_vm_making *making = argument;
+
+	return xarch_api->vm_create(making->backend, making->config, making->memory, making->bytes, making->vm);
+}
+
 static int xarch_make_vm(struct xarch_vm_file *vm, struct xarch_vm **made)
 {
 	const struct xarch_vm_config config = {
@@ -168,6 +184,7 @@ static int xarch_make_vm(struct xarch_vm_file *vm, struct xarch_vm **made)
 		.vcpus = vm->vcpus,
 		.features = XARCH_FEATURE_DEVICE_LATER,
 	};
+	struct xarch_vm_making making;
 	struct xarch_layout layout;
 	uint64_t features = 0;
 	int error = xarch_api->vm_layout(&config, &layout);
@@ -177,7 +194,8 @@ static int xarch_make_vm(struct xarch_vm_file *vm, struct xarch_vm **made)
 	vm->vm_memory = xarch_object_memory(&layout);
 	if (!vm->vm_memory)
 		return -ENOMEM;
-	error = xarch_api->vm_create(vm->backend, &config, vm->vm_memory, layout.size, made);
+	making = (struct xarch_vm_making){ vm->backend, &config, vm->vm_memory, layout.size, made };
+	error = xarch_call_roomy(xarch_vm_create, &making);
 	if (error)
 		return error;
 	/* Devices in user space need it. */
@@ -230,6 +248,7 @@ static long xarch_create_vcpu(struct xarch_vm_file *vm, unsigned long index)
 
 	if (index >= vm->vcpus)
 		return -EINVAL;
+	index = array_index_nospec(index, XARCH_VCPUS);
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
 	if (vm->vcpu[index])
@@ -274,8 +293,11 @@ static long xarch_irq_line(struct xarch_vm_file *vm, const struct xarch_irq_line
 /* Ends XARCH_RUN of a vCPU, or the next one, as a signal would. */
 static long xarch_interrupt_vcpu(struct xarch_vm_file *vm, unsigned long index)
 {
-	struct xarch_vcpu_file *vcpu = index < XARCH_VCPUS ? smp_load_acquire(&vm->vcpu[index]) : NULL;
+	struct xarch_vcpu_file *vcpu;
 
+	if (index >= XARCH_VCPUS)
+		return -ENXIO;
+	vcpu = smp_load_acquire(&vm->vcpu[array_index_nospec(index, XARCH_VCPUS)]);
 	if (!vcpu)
 		return -ENXIO;
 	atomic_set(&vcpu->interrupted, 1);
