@@ -1,7 +1,10 @@
 //! The facility of the machine itself: an instruction, or a short sequence of them, for each operation.
 //!
-//! The only unsafe code of the crate. Nobody outside IBM can run it: what follows is what the Linux series does, as far
-//! as it shows; that it assembles to the documented bytes is checked, that it works is not.
+//! The only unsafe code of the crate. Nobody outside IBM has the facility: what follows is what the Linux series does, as
+//! far as it shows. That it assembles to the documented bytes is checked. `examples/bare-metal-s390x` runs it on a CPU in
+//! supervisor state with DAT on, where the facility's instructions are program checks that `sae-model` emulates, and
+//! which spoil every register that SAE may spoil; IPTE, IDTE and CSP are the CPU's there. That a machine with the
+//! facility takes it as the model does, nobody can check.
 //!
 //! Only in supervisor state: IPTE, IDTE and CSP are privileged, and so is, as far as one can tell, SAE.
 //!
