@@ -138,3 +138,20 @@ fn each_bit_of_an_entry_does_what_the_manual_says() {
     }
     assert_eq!(met.len(), 9, "{met:?}");
 }
+
+/// All bits that a plain entry has clear, and none that it has set: TF, I, FC, what is common, TT inverted; of a page I and bit
+/// 52. I is looked at first. PoP ch. 3, "Translation Process".
+#[test]
+fn an_entry_with_all_that_a_plain_one_lacks_is_invalid() {
+    for (level, entry) in [0xe0, 0xe4, 0x4f8, 0x43c, 0xc00].into_iter().enumerate() {
+        let (address, places, mut storage) = scenario(1);
+        storage.words.insert(places[level], entry);
+        let (asce, address) = (Asce::from_bits(0x10_000f), Virtual::from_bits(address));
+        let Ok(answer) = walk_asce(asce, address, Access::Fetch, Features::ALL, &storage);
+        let cause = match answer {
+            Translation::Fault(fault) => Some(fault.cause),
+            Translation::Mapped(_) => None,
+        };
+        assert_eq!(cause, Some(Cause::Invalid), "level {level}: {answer:x?}");
+    }
+}
