@@ -17,7 +17,7 @@ CODE(w_load, "ldr x1, [x0]\n svc #0xe0");
 CODE(w_store, "str x1, [x0]\n svc #0xe0");
 CODE(w_byte, "strb w1, [x0, #3]\n svc #0xe0");
 CODE(w_pair, "ldp x1, x2, [x0, #-8]\n svc #0xe0");
-CODE(k_step, "msr daifclr, #8\n nop\n mrs x0, id_aa64pfr0_el1\n ldr w1, [x1]\n nop\n msr daifset, #8");
+CODE(k_step, "msr daifclr, #8\n nop\n mrs x0, id_aa64pfr0_el1\n ldr w1, [x1]\n mov x0, #1\n msr daifset, #8");
 CODE(k_break, "msr daifclr, #8\n nop\n nop\n msr daifset, #8");
 
 /* Notes each step and goes on with the next, until something else happens. */

@@ -42,7 +42,13 @@ void sync_code(void *at, size_t bytes)
 u64 id_field(u64 value, int shift) { return value >> shift & 15; }
 
 u64 exception(struct cpu *cpu);
-u64 exception(struct cpu *cpu) { return cpu->handler ? cpu->handler(cpu) : 0; }
+u64 exception(struct cpu *cpu)
+{
+    if (cpu->handler && cpu->handler(cpu)) return 1;
+    if (cpu->recover) return 0;
+    put("transcript: nobody expects this: "); describe_trap(cpu, 0); putch('\n');
+    for (;;) __asm__ volatile("movz w0, #0x8400, lsl #16\n movk w0, #8\n hvc #0\n wfi" ::: "x0", "memory");
+}
 
 /* Whether FAR_EL1 says something of an exception of this class: aborts, PC alignment, watchpoints. */
 static int has_far(u64 class)
