@@ -6,14 +6,15 @@ use crate::hw;
 use crate::layout::{self, GUEST_RAM, GUEST_UART_SPI, KICK};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use arm_arch::feature::{CpuModel, models::MODELS};
 use arm_host::hw::{Control, Physical};
 use arm_host::{Config, CpuNumber, HostControl, Interrupts, Tables};
 use core::sync::atomic::{AtomicBool, Ordering};
 use spin::Mutex;
 use vcpu_core::{Line, Spi};
 use xarch_abi::{
-    Backend, DeviceAccess, DeviceAnswer, GuestPa, GuestRange, HostPa, Platform, Slot, StopReason, VcpuIndex,
-    Writable,
+    Backend, DeviceAccess, DeviceAnswer, GuestPa, GuestRange, HostPa, Platform, Slot, StopReason, Unreadable,
+    VcpuIndex, Writable,
 };
 
 /// vCPUs that a guest can have.
@@ -37,6 +38,8 @@ pub struct Description {
     pub vcpus: u16,
     /// The CPU of the first one; the others follow.
     pub first_cpu: u16,
+    /// Models that what the guest is told of the CPU is to be below, a bit for each of [`MODELS`].
+    pub models: u64,
 }
 
 /// The host side of a guest.
@@ -95,6 +98,12 @@ impl Guest {
         self.description.first_cpu + vcpu.0
     }
 
+    /// Returns what the guest is to be told of the CPU, `None` for all that it has.
+    pub fn model(&self) -> Option<CpuModel> {
+        let asked = (0..).zip(MODELS).filter(|(number, _)| self.description.models >> *number & 1 != 0);
+        asked.map(|(_, named)| named.model).reduce(|below, model| below.meet(&model))
+    }
+
     /// Whether the vCPU was kicked since it last asked.
     pub fn take_kick(&self, vcpu: VcpuIndex) -> bool {
         self.kicked.get(usize::from(vcpu.0)).is_some_and(|kicked| kicked.swap(false, Ordering::SeqCst))
@@ -137,6 +146,16 @@ impl Platform for Guest {
         self.slot.guest.contains(address).then_some(self.slot)
     }
 
+    fn read_memory(&self, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
+        let unreadable = Unreadable(address);
+        let offset = address.offset_from(self.slot.guest.start()).ok_or(unreadable)?;
+        if offset.checked_add(into.len() as u64).is_none_or(|end| end > self.slot.guest.bytes()) {
+            return Err(unreadable);
+        }
+        hw::read_guest_memory(self.slot.host.checked_add(offset).ok_or(unreadable)?, into);
+        Ok(())
+    }
+
     fn device(&self, _vcpu: VcpuIndex, access: &DeviceAccess) -> Option<DeviceAnswer> {
         let (answer, line) = self.bus.lock().access(access);
         self.drive(line);
@@ -158,7 +177,7 @@ impl Platform for Guest {
 pub fn descriptions() -> Vec<Description> {
     let count = if hw::manifest(0) == layout::MAGIC { hw::manifest(1) as usize } else { 0 };
     let described = (0..count.min(layout::GUESTS)).map(|guest| {
-        let word = |index: usize| hw::manifest(2 + guest * 6 + index);
+        let word = |index: usize| hw::manifest(2 + guest * 7 + index);
         Description {
             memory: HostPa::new(word(0)),
             bytes: word(1),
@@ -166,12 +185,22 @@ pub fn descriptions() -> Vec<Description> {
             device_tree: word(3),
             vcpus: word(4) as u16,
             first_cpu: word(5) as u16,
+            models: word(6),
         }
     });
     let mut described: Vec<_> = described.collect();
     if described.is_empty() {
         let (memory, bytes) = layout::OWN_GUEST;
-        described.push(Description { memory, bytes, entry: 0, device_tree: 0, vcpus: 1, first_cpu: 0 });
+        let entry = 0;
+        described.push(Description {
+            memory,
+            bytes,
+            entry,
+            device_tree: 0,
+            vcpus: 1,
+            first_cpu: 0,
+            models: 0,
+        });
     }
     for description in described.iter_mut().filter(|description| description.entry == 0) {
         hw::copy_own_guest(description.memory);

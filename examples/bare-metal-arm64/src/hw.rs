@@ -1,6 +1,6 @@
 //! The machine: QEMU's "virt" with GICv3. Everything unsafe of this program is here.
 
-use crate::layout::{HEAP_BYTES, MANIFEST};
+use crate::layout::{HEAP_BYTES, MANIFEST, OWN_GUEST};
 use arm_host::hw::{Control, HardwareCpu, Physical};
 use arm_host::{CpuNumber, Intid};
 use core::alloc::{GlobalAlloc, Layout};
@@ -177,6 +177,20 @@ pub fn copy_own_guest(to: HostPa) {
     let to = core::ptr::with_exposed_provenance_mut::<u8>(to.value() as usize);
     // SAFETY: source and size are the image's; the destination is a guest's memory, which nobody uses yet.
     unsafe { core::ptr::copy_nonoverlapping(image, to, bytes) }
+}
+
+/// Copies bytes out of the memory of a guest.
+///
+/// # Panics
+/// Where there is no memory for guests: the caller asks for what a slot has.
+pub fn read_guest_memory(from: HostPa, into: &mut [u8]) {
+    assert!(from.value() >= OWN_GUEST.0.value(), "the program's own memory is no guest's");
+    for (at, byte) in (from.value()..).zip(into) {
+        let at = core::ptr::with_exposed_provenance::<u8>(at as usize);
+        // SAFETY: memory lies at its physical address, all of it from there on is guests'. They may store meanwhile:
+        // each byte is what it was at some time.
+        *byte = unsafe { at.read_volatile() };
+    }
 }
 
 /// Reads a word of the manifest.

@@ -154,6 +154,12 @@ fn seat(guest: &'static Guest, index: VcpuIndex, cpu: u16) -> Seat {
     let core = vcpu_core::Vcpu::new(&guest.core, index);
     let mut core = core.unwrap_or_else(|| fail(format_args!("no vCPU {}", index.0)));
     let mut prepared = core.reset(&mut host);
+    if let (Some(model), Some(limit)) = (guest.model(), guest.core.limit()) {
+        if let Err(error) = guest.core.set_model(&model.meet(&limit)) {
+            fail(format_args!("guest {}: {error}", guest.number));
+        }
+        prepared = prepared.and_then(|()| core.reset(&mut host));
+    }
     if index.0 == 0 {
         let description = guest.description;
         let arguments = [description.device_tree, 0, 0, 0];

@@ -78,6 +78,8 @@ struct Guest {
     device_tree: u64,
     vcpus: u64,
     first_cpu: u64,
+    /// Models that what it is told of the CPU is below, a bit for each in the order of `data/cpu_models.tsv`.
+    models: u64,
 }
 
 /// Where a guest sees its memory.
@@ -102,8 +104,8 @@ fn machine(hypervisor: &Path, cpu: &str, guests: &[Guest]) -> Result<Command, St
     }
     let mut words = vec![u64::from_le_bytes(*b"XARCHGST"), guests.len() as u64];
     for guest in guests {
-        let Guest { memory: (start, bytes), entry, device_tree, vcpus, first_cpu, .. } = *guest;
-        words.extend([start, bytes, entry, device_tree, vcpus, first_cpu]);
+        let Guest { memory: (start, bytes), entry, device_tree, vcpus, first_cpu, models, .. } = *guest;
+        words.extend([start, bytes, entry, device_tree, vcpus, first_cpu, models]);
         for (file, address) in &guest.files {
             loader(&mut qemu, file, start + (address - GUEST_RAM));
         }
@@ -186,7 +188,15 @@ fn vmm(words: &[&str]) -> Result<(), String> {
         let second = Boot { cmdline, cpus: 1, ..boot };
         guests.push(second.guest(&program, end, cpus - 1)?);
         let memory = (end + second.memory, 64 * MIB);
-        guests.push(Guest { memory, files: Vec::new(), entry: 0, device_tree: 0, vcpus: 1, first_cpu: 0 });
+        guests.push(Guest {
+            memory,
+            files: Vec::new(),
+            entry: 0,
+            device_tree: 0,
+            vcpus: 1,
+            first_cpu: 0,
+            models: 0,
+        });
     }
     let mut qemu = machine(&hypervisor, value("--host-cpu").unwrap_or("max"), &guests)?;
     println!("$ {}", shell::line(&qemu));
@@ -225,6 +235,7 @@ impl Boot<'_> {
             device_tree,
             vcpus: self.cpus,
             first_cpu,
+            models: 0,
         })
     }
 }
@@ -297,6 +308,7 @@ fn bench() -> Result<(), String> {
             device_tree: 0,
             vcpus: 1,
             first_cpu: 0,
+            models: 0,
         };
         let inside = bench::measure(machine(&hypervisor, cpu, &[inside])?.args(COUNTED))?;
         println!(
