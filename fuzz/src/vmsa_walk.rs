@@ -379,7 +379,9 @@ impl Question<'_> {
         let roles = listener.roles();
         for (key, new) in &written {
             let changed = self.changed(*key, *new);
-            assert_eq!(changed & !0x480, 0, "only access flag and dirty state: {changed:#x}");
+            // A descriptor of both stages, whose byte orders differ, is written as each of them.
+            let shared = roles.get(key).is_some_and(|roles| roles.len() > 1);
+            assert!(shared || changed & !0x480 == 0, "only access flag and dirty state: {changed:#x}");
         }
         if written.is_empty() {
             assert_eq!(first, probed, "nothing was written");
