@@ -156,6 +156,11 @@ _start:
     isb
     b    4b
 5:  msr  daifclr, #2
+    // A store to another page each time: whoever logs them has to see it.
+    mov  x0, #0x1000000
+    add  x0, x0, x27
+    add  x0, x0, x25, lsl #12
+    str  x25, [x0]
     // Not before its time.
     mrs  x0, cntvct_el0
     cmp  x0, x23
@@ -178,6 +183,28 @@ _start:
     adr  x0, 100f
     bl   80f
 
+    // What is typed is an interrupt, which ends a loop: SPI 33, in group 1, for this CPU; the port on, and it may interrupt.
+    mov  x1, #0x08000000
+    mov  w2, #2
+    str  w2, [x1, #0x84]
+    str  w2, [x1, #0x104]
+    add  x1, x1, #0x6000
+    str  xzr, [x1, #0x108]
+    mov  w2, #0x10
+    str  w2, [x28, #0x38]
+    mov  w2, #0x301
+    str  w2, [x28, #0x30]
+    mov  x26, #0
+    mov  w19, #0
+    adr  x0, 106f
+    bl   80f
+6:  cbz  x26, 6b
+    cmp  w19, #'x'
+    b.ne 70f
+    str  wzr, [x28, #0x38]
+    adr  x0, 107f
+    bl   80f
+
     // Floating point registers keep their values over exits.
     mov  x0, #(3 << 20)
     msr  cpacr_el1, x0
@@ -193,7 +220,66 @@ _start:
     b.ne 70f
     adr  x0, 101f
     bl   80f
-    mov  w0, #0x84000000
+
+    // A second CPU, if there is one: CPU_ON with the context in X0.
+    mov  w0, #0x3
+    movk w0, #0xc400, lsl #16
+    mov  x1, #1
+    adr  x2, 50f
+    adr  x3, 40f
+    hvc  #0
+    cbnz w0, 79f
+    adr  x21, 40f
+7:  ldar x1, [x21]
+    cbz  x1, 7b
+    adr  x0, 103f
+    bl   80f
+
+    // Both add to one number.
+    add  x22, x21, #8
+    mov  x2, #10000
+    bl   60f
+8:  ldar x1, [x22]
+    mov  x2, #20000
+    cmp  x1, x2
+    b.lo 8b
+    b.ne 70f
+    adr  x0, 104f
+    bl   80f
+
+    // SGI 1 to the other CPU, which answers with one to this one: a WFI for each.
+    mov  x1, #0x080b0000
+    mov  w2, #2
+    str  w2, [x1, #0x80]
+    str  w2, [x1, #0x100]
+    mov  x25, #100
+    mov  x26, #0
+9:  mov  x24, x26
+    mov  x0, #(1 << 24)
+    orr  x0, x0, #2
+    msr  S3_0_C12_C11_5, x0       // ICC_SGI1R_EL1: INTID 1, to Aff0 1
+    isb
+10: msr  daifset, #2
+    cmp  x26, x24
+    b.ne 11f
+    wfi
+    msr  daifclr, #2
+    isb
+    b    10b
+11: msr  daifclr, #2
+    subs x25, x25, #1
+    b.ne 9b
+    adr  x0, 105f
+    bl   80f
+
+    // The other CPU now loops, and nothing it does leaves the guest: the end has to reach it there.
+    add  x22, x21, #16
+    mov  x0, #1
+    stlr x0, [x22]
+    add  x22, x21, #24
+12: ldar x1, [x22]
+    cbz  x1, 12b
+79: mov  w0, #0x84000000
     movk w0, #8                   // SYSTEM_OFF
     hvc  #0
     b    70f
@@ -212,7 +298,67 @@ _start:
     b    80b
 81: ret
 
+    // Adds 1 to the number at X22, X2 times.
+60: ldxr x3, [x22]
+    add  x3, x3, #1
+    stxr w4, x3, [x22]
+    cbnz w4, 60b
+    subs x2, x2, #1
+    b.ne 60b
+    ret
+
+    // The second CPU, X0 is where both keep what they share.
+50: mov  x21, x0
+    mov  x28, #0x09000000
+    adr  x0, 20f
+    msr  vbar_el1, x0
+    mov  x1, #0x080c0000
+    str  wzr, [x1, #0x14]
+    add  x1, x1, #0x10000
+    mov  w2, #2
+    str  w2, [x1, #0x80]
+    str  w2, [x1, #0x100]
+    mov  x0, #7
+    msr  S3_0_C12_C12_5, x0
+    isb
+    mov  x0, #0xf0
+    msr  S3_0_C4_C6_0, x0
+    mov  x0, #1
+    msr  S3_0_C12_C12_7, x0
+    isb
+    mov  x0, #1
+    stlr x0, [x21]
+    add  x22, x21, #8
+    mov  x2, #10000
+    bl   60b
+    mov  x26, #0
+    mov  x25, #100
+51: mov  x24, x26
+52: msr  daifset, #2
+    cmp  x26, x24
+    b.ne 53f
+    wfi
+    msr  daifclr, #2
+    isb
+    b    52b
+53: add  x24, x24, #1
+    msr  daifclr, #2
+    mov  x0, #1
+    movk x0, #0x100, lsl #16      // INTID 1, to Aff0 0
+    msr  S3_0_C12_C11_5, x0
+    isb
+    subs x25, x25, #1
+    b.ne 52b
+    add  x22, x21, #16
+54: ldar x1, [x22]
+    cbz  x1, 54b
+    add  x22, x21, #24
+    stlr x1, [x22]
+55: b    55b
+
     .balign 8
+    // Shared: the second CPU is here, the number, go and loop, it loops.
+40: .quad 0, 0, 0, 0
 30: .quad 0x1122334455667788
 
     .balign 2048
@@ -233,13 +379,21 @@ _start:
     eret
     . = 20b + 0x280
     mrs  x0, S3_0_C12_C12_0       // ICC_IAR1_EL1
+    add  x26, x26, #1
+    cmp  x0, #1
+    b.eq 22f
+    cmp  x0, #33
+    b.eq 23f
     cmp  x0, #27
     b.ne 70b
-    add  x26, x26, #1
     msr  cntv_ctl_el0, xzr
-    msr  S3_0_C12_C12_1, x0       // ICC_EOIR1_EL1
+22: msr  S3_0_C12_C12_1, x0       // ICC_EOIR1_EL1
     isb
     eret
+23: ldr  w19, [x28]
+    mov  w20, #0x7ff
+    str  w20, [x28, #0x44]
+    b    22b
     . = 20b + 0x400
 
 90: .asciz "guest: here\n"
@@ -254,4 +408,9 @@ _start:
 99: .asciz "guest: ten timer interrupts, none too early\n"
 100: .asciz "guest: an interrupt ends a loop\n"
 101: .asciz "guest: floating point survives\n"
+103: .asciz "guest: a second CPU is here\n"
+104: .asciz "guest: both count, and nothing is lost\n"
+105: .asciz "guest: a hundred interrupts to and fro\n"
+106: .asciz "guest: type x\n"
+107: .asciz "guest: what is typed arrives\n"
 102: .asciz "guest: FAILED\n"

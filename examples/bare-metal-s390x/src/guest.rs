@@ -39,6 +39,8 @@ pub struct Manifest {
     pub device_tree: u64,
     /// How many vCPUs it has.
     pub vcpus: u16,
+    /// Whether its memory is to be looked after while it runs.
+    pub services: bool,
 }
 
 /// What the manifest starts with.
@@ -56,6 +58,7 @@ impl Manifest {
             entry: word(5)?,
             device_tree: word(6)?,
             vcpus: word(7)? as u16,
+            services: word(8)? != 0,
         })
     }
 }
@@ -174,6 +177,12 @@ impl Guest {
     /// Whether the vCPU was kicked since it last asked.
     pub fn take_kick(&self, vcpu: VcpuIndex) -> bool {
         self.kicked.get(usize::from(vcpu.0)).is_some_and(|kicked| kicked.swap(false, Ordering::SeqCst))
+    }
+
+    /// Returns where its memory lies, as it sees addresses.
+    pub const fn ram(&self) -> GuestRange {
+        let [_, ram] = self.slots;
+        ram.guest
     }
 
     /// Types a byte.

@@ -4,7 +4,9 @@
 //! PoP ch. 3 (assigned storage locations), ch. 4 (control registers, SIGP, TOD clock), ch. 6 (interruptions), ch. 10
 //! (SERVC is not in it; its use here is that of Linux and of QEMU's firmware).
 
-use crate::layout::{self, HEAP, LINEAR, STACK_BYTES};
+use crate::layout::{self, HEAP, LINEAR, STACK_BYTES, STACKS};
+use crate::space::Space;
+use alloc::boxed::Box;
 use arm_exec::{Page, Ram};
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::{asm, global_asm};
@@ -97,8 +99,8 @@ unsafe fn store(at: u64, value: u64) {
 /// Fills in a prefix area: where interruptions go, and which stacks this CPU has.
 ///
 /// # Safety
-/// `area` is a prefix area that no CPU uses yet, or this CPU's own; `stacks` the first of a CPU's stacks.
-pub unsafe fn prepare_prefix(area: u64, cpu: usize, stacks: u64) {
+/// `area` is a prefix area that no CPU uses yet, or this CPU's own.
+unsafe fn prepare_prefix(area: u64, cpu: usize) {
     let entries: [(unsafe extern "C" fn(), bool); 6] = [
         (restart_entry, false),
         (external_entry, true),
@@ -107,11 +109,13 @@ pub unsafe fn prepare_prefix(area: u64, cpu: usize, stacks: u64) {
         (unexpected_entry, true),
         (unexpected_entry, true),
     ];
+    // What a stack begins with is for a callee of nobody.
+    let stacks = image().stacks + cpu as u64 * STACKS * STACK_BYTES;
     let top = |number: u64| stacks + number * STACK_BYTES - 160;
     let words = [
         (low::STACK, top(1)),
-        (low::EMULATION_STACK, top(2) + 160),
-        (low::REPORT_STACK, top(3) + 160),
+        (low::EMULATION_STACK, top(2)),
+        (low::REPORT_STACK, top(3)),
         (low::CPU, cpu as u64),
     ];
     for (at, (entry, dat)) in low::NEW.into_iter().zip(entries) {
@@ -126,16 +130,14 @@ pub unsafe fn prepare_prefix(area: u64, cpu: usize, stacks: u64) {
     }
 }
 
-/// Turns this program's address space on, for the CPU that this runs on.
-///
-/// # Safety
-/// The tables map this program where it lies.
-pub unsafe fn enter_address_space(asce: u64, protect_execution: bool, first: bool) {
+/// Turns this program's address space on, for the CPU that this runs on: the first one, or another.
+pub fn enter_address_space(space: Space, first: bool) {
+    let asce = space.asce();
     let cr0 = Cr0::new()
         .with_initially_one(true)
         .with_lap(true)
-        .with_edat(has_facility(8))
-        .with_iep(protect_execution)
+        .with_edat(space.features().large_frames)
+        .with_iep(space.features().protect_execution)
         .with_afp(true)
         .with_vector(true)
         .with_external_call(true)
@@ -145,7 +147,7 @@ pub unsafe fn enter_address_space(asce: u64, protect_execution: bool, first: boo
     let registers = [cr0.into_bits(), asce, asce, asce];
     set_comparator(None);
     // SAFETY: control registers 0, 1, 7 and 13, of which the last two are never used: the address space is the primary
-    // one. The caller vouches for the tables; `dat_on` changes R1 and one bit of the PSW.
+    // one. A `Space` maps this program where it lies; `dat_on` changes R1 and one bit of the PSW.
     unsafe {
         asm!(
             "lctlg %c0, %c1, 0({at})",
@@ -249,9 +251,12 @@ pub fn clock() -> u64 {
     now
 }
 
-/// Returns a count that grows [`frequency`] times in a second.
+/// The time-of-day clock at the start of 1970.
+const UNIX_EPOCH: u64 = 0x7d91_048b_ca00_0000;
+
+/// Returns a count that grows [`frequency`] times in a second, from the start of 1970 on.
 pub fn count() -> u64 {
-    clock()
+    clock().wrapping_sub(UNIX_EPOCH)
 }
 
 /// Returns how much the count grows in a second.
@@ -325,9 +330,16 @@ pub fn call(cpu: usize) {
     signal(cpu, EXTERNAL_CALL, 0);
 }
 
+/// A CPU's first two pages, as it sees storage. PoP ch. 3, "Prefixing".
+#[repr(C, align(8192))]
+struct PrefixArea([u8; 8192]);
+
 /// Starts another CPU in `rust_secondary`; whether there is one.
-pub fn start_cpu(cpu: usize, area: u64) -> bool {
-    // A new CPU is stopped; its prefix area was prepared.
+pub fn start_cpu(cpu: usize) -> bool {
+    let area: *mut PrefixArea = Box::leak(Box::new(PrefixArea([0; 8192])));
+    let area = area.expose_provenance() as u64;
+    // SAFETY: the area is new.
+    unsafe { prepare_prefix(area, cpu) };
     signal(cpu, INITIAL_RESET, 0) == 0 && signal(cpu, SET_PREFIX, area) == 0 && signal(cpu, RESTART, 0) == 0
 }
 
@@ -500,8 +512,8 @@ unsafe impl GlobalAlloc for Heap {
 /// Called by start.S on the first CPU, with DAT off.
 #[unsafe(no_mangle)]
 extern "C" fn rust_boot() -> ! {
-    // SAFETY: the prefix of the first CPU is 0, and its stacks are those of the image.
-    unsafe { prepare_prefix(0, 0, image().stacks) };
+    // SAFETY: the prefix of the first CPU is 0.
+    unsafe { prepare_prefix(0, 0) };
     crate::start()
 }
 

@@ -49,15 +49,16 @@ use probe::Found;
 use s390_arch::Absolute;
 use s390_arch::sae::Facility;
 use sclp::Information;
+use space::Space;
 use spin::Once;
-use xarch_abi::{Backend, BackendVcpu, Guest as _, Outcome, StopReason, VcpuIndex};
+use xarch_abi::{Age, Backend, BackendVcpu, Guest as _, Outcome, StopReason, VcpuIndex};
 
 /// The guest, once it is built.
 static GUEST: Once<Guest> = Once::new();
 /// The model that runs it, where the machine does not.
 static MODEL: Once<&'static model::Machine> = Once::new();
 /// The address space, for the CPUs that come later.
-static SPACE: Once<(u64, space::Features)> = Once::new();
+static SPACE: Once<Space> = Once::new();
 /// CPUs that have reset their vCPUs.
 static READY: AtomicUsize = AtomicUsize::new(0);
 /// What each CPU does.
@@ -96,20 +97,13 @@ fn start() -> ! {
     if bytes < layout::OWN_END {
         fail(format_args!("{} MiB of storage are too few", bytes >> 20));
     }
-    let space = *SPACE.call_once(|| (space::build(bytes, features), features));
-    enter(space, true);
+    hw::enter_address_space(*SPACE.call_once(|| space::build(bytes, features)), true);
     PORT.lock().line(format_args!(
         "xarch: hypervisor on IBM Z, {} MiB, DAT with {}",
         bytes >> 20,
         if features.large_frames { "frames of 1 MiB" } else { "pages of 4 KiB" }
     ));
     main(information, bytes)
-}
-
-#[expect(unsafe_code, reason = "the address space of this program is built here")]
-fn enter((asce, features): (u64, space::Features), first: bool) {
-    // SAFETY: `space::build` maps this program where it lies.
-    unsafe { hw::enter_address_space(asce, features.protect_execution, first) }
 }
 
 fn main(mut information: Information, bytes: u64) -> ! {
@@ -127,45 +121,44 @@ fn main(mut information: Information, bytes: u64) -> ! {
     if usize::from(manifest.vcpus) > cpus.min(CPUS) {
         fail(format_args!("{} vCPUs need as many CPUs, which are {cpus}", manifest.vcpus));
     }
-    let built = match found {
+    match found {
         Found::Facility => {
             let how = if manifest.announce { "emulated" } else { "there" };
             PORT.lock().line(format_args!("xarch: Start Arm Execution is {how}"));
-            Guest::new(manifest, &mut hw::facility(), guest::machine_control(), storage)
+            begin(manifest, hw::facility(), guest::machine_control(), storage)
         }
         Found::NotAnnounced | Found::NoGuestTime => {
             PORT.lock()
                 .line(format_args!("xarch: no Start Arm Execution ({found:?}): the model runs the guest"));
             let machine = *MODEL.call_once(|| model::machine(bytes));
-            Guest::new(manifest, &mut model::cpu(machine, 0), Control::Model(machine), storage)
+            begin(manifest, model::cpu(machine, 0), Control::Model(machine), storage)
         }
-    };
-    match built {
+    }
+}
+
+/// Builds the guest, starts the other CPUs, and runs the first vCPU.
+fn begin<F: Facility>(
+    manifest: Manifest,
+    mut facility: F,
+    control: Control,
+    storage: sae_model::Storage<'static>,
+) -> ! {
+    let guest = match Guest::new(manifest, &mut facility, control, storage) {
         Ok(guest) => GUEST.call_once(|| guest),
         Err(error) => fail(format_args!("{error}")),
     };
     for cpu in 1..usize::from(manifest.vcpus) {
-        start_cpu(cpu);
+        if !hw::start_cpu(cpu) {
+            fail(format_args!("CPU {cpu} does not start"));
+        }
     }
-    life(0)
+    run(guest, facility, 0)
 }
 
 /// Another CPU, with DAT off.
 fn start_secondary(cpu: usize) -> ! {
-    if let Some(space) = SPACE.get() {
-        enter(*space, false);
-    }
-    life(cpu)
-}
-
-fn start_cpu(cpu: usize) {
-    let _ = cpu;
-    fail(format_args!("one CPU for now"))
-}
-
-/// The life of a CPU.
-fn life(cpu: usize) -> ! {
-    let Some(guest) = GUEST.get() else { fail(format_args!("no guest")) };
+    let (Some(space), Some(guest)) = (SPACE.get(), GUEST.get()) else { fail(format_args!("no guest")) };
+    hw::enter_address_space(*space, false);
     match MODEL.get() {
         Some(machine) => run(guest, model::cpu(machine, cpu), cpu),
         None => run(guest, hw::facility(), cpu),
@@ -195,6 +188,7 @@ fn run<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
     while READY.load(Ordering::SeqCst) < usize::from(guest.manifest.vcpus) {
         core::hint::spin_loop();
     }
+    let mut services = Services::default();
     while guest.end().is_none() {
         if cpu == 0 && TYPED.swap(false, Ordering::SeqCst) {
             type_in(guest);
@@ -212,6 +206,9 @@ fn run<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
         match outcome {
             Outcome::Interrupted => {}
             Outcome::Wait { deadline } => {
+                if cpu == 0 {
+                    services.render(guest);
+                }
                 let at = deadline.map(|deadline| after(deadline.nanoseconds));
                 sleep(guest, index, at);
             }
@@ -230,11 +227,46 @@ fn run<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
         "xarch: vCPU {cpu}: {} entries, {} pages mapped, interceptions {:?}",
         statistics.entries, statistics.faults_resolved, statistics.interceptions
     ));
+    if cpu == 0 && guest.manifest.services {
+        // What nobody has asked for yet.
+        while services.rounds % 4 != 1 {
+            services.render(guest);
+        }
+        PORT.lock().line(format_args!("xarch: {services:?}"));
+    }
     let done = READY.fetch_sub(1, Ordering::SeqCst) == 1;
     while !done {
         hw::wait();
     }
     finish(guest)
+}
+
+/// What was asked of the guest's memory while it ran.
+#[derive(Debug, Default)]
+struct Services {
+    rounds: u64,
+    dirty_pages: u64,
+    young: u64,
+}
+
+impl Services {
+    /// Asks for one of the services around memory. Whatever they take from the guest's tables, it finds again.
+    fn render(&mut self, guest: &Guest) {
+        if !guest.manifest.services {
+            return;
+        }
+        let ram = guest.ram();
+        let done = match self.rounds % 4 {
+            0 => guest.host.collect_dirty(ram, |_| self.dirty_pages += 1),
+            1 => guest.host.protect(ram),
+            2 => guest.host.age(ram).map(|age| self.young += u64::from(age == Age::Young)),
+            _ => guest.host.unmap(ram),
+        };
+        if let Err(error) = done {
+            fail(format_args!("a service of memory: {error}"));
+        }
+        self.rounds += 1;
+    }
 }
 
 /// Returns when so many nanoseconds will have passed, by the time-of-day clock.

@@ -11,7 +11,7 @@
 //! PoP ch. 3, "Dynamic Address Translation". Frames of 1 MiB are used where EDAT-1 is installed.
 
 use crate::hw::{self, Image};
-use crate::layout::{HEAP, LINEAR, STACK_BYTES, STACKS, TABLES};
+use crate::layout::{CPUS, HEAP, LINEAR, STACK_BYTES, STACKS, TABLES};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use s390_arch::dat::{
@@ -47,8 +47,27 @@ pub struct Features {
     pub protect_execution: bool,
 }
 
-/// Builds the tables for a machine with `bytes` of storage; they stay for ever.
-pub fn build(bytes: u64, features: Features) -> u64 {
+/// An address space that maps this program where it lies: tables that stay for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    asce: u64,
+    features: Features,
+}
+
+impl Space {
+    /// Returns its address-space-control element.
+    pub const fn asce(self) -> u64 {
+        self.asce
+    }
+
+    /// Returns what the machine has for it.
+    pub const fn features(self) -> Features {
+        self.features
+    }
+}
+
+/// Builds the tables for a machine with `bytes` of storage.
+pub fn build(bytes: u64, features: Features) -> Space {
     let zeros = leak(Page([0; 4096])).addr;
     let image = hw::image();
     let own = segments(0, HEAP.0 + HEAP.1, features, &|at| (own_use(&image, at), at));
@@ -63,7 +82,7 @@ pub fn build(bytes: u64, features: Features) -> u64 {
         regions.0[index] = entry.with_table(Absolute::new(table)).into_bits();
     }
     let asce = Asce::new().with_dt(TableType::RegionThird).with_tl(3);
-    asce.with_table(Absolute::new(leak(regions).addr)).into_bits()
+    Space { asce: asce.with_table(Absolute::new(leak(regions).addr)).into_bits(), features }
 }
 
 #[repr(C, align(4096))]
@@ -81,7 +100,7 @@ fn leak<T>(value: T) -> Leaked {
 
 /// What this program does with its own page at `at`.
 fn own_use(image: &Image, at: u64) -> Use {
-    let stacks = image.stacks..image.stacks + STACKS * STACK_BYTES;
+    let stacks = image.stacks..image.stacks + STACKS * STACK_BYTES * CPUS as u64;
     if (image.text.0..image.text.1).contains(&at) {
         Use::Execute
     } else if stacks.contains(&at) && (at - image.stacks) % STACK_BYTES == 0 {

@@ -1,17 +1,22 @@
 //! `run-host bare-metal-s390x`: a hypervisor on IBM Z, under `qemu-system-s390x`.
 
 use crate::console::Console;
-use crate::{cross, shell};
+use crate::demo::{self, Machine};
+use crate::{cross, guest, shell};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask run-host bare-metal-s390x [model | hw | mistakes]
-               a hypervisor on IBM Z, without Start Arm Execution and with it; each of these in turn:
-    model      the model runs the guest, as the machine does not announce the facility
-    hw         it does, and the facility's instructions run the guest: as program checks, which emulate them
-    mistakes   program checks of the hypervisor itself are reported for what they are
+usage: cargo xtask run-host bare-metal-s390x [model | hw | mistakes | transcript | linux | vmm OPTIONS]
+                   a hypervisor on IBM Z, without Start Arm Execution and with it; the first three in turn:
+    model          the model runs the guest, as the machine does not announce the facility
+    hw             it does, and the facility's instructions run the guest: as program checks, which emulate them
+    mistakes       program checks of the hypervisor itself are reported for what they are
+    transcript     both give the same transcript of guests/transcript
+    linux          Debian's arm64 kernel to a shell, unattended, by the facility's instructions
+    vmm OPTIONS    boots a kernel, with options of the VMM: --kernel, --initrd, --cmdline, --cpus, --memory; and --model
 ";
 
 /// Longest silence of a machine that is at work.
@@ -29,7 +34,9 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             return Ok(());
         }
         [] => None,
-        [part @ ("model" | "hw" | "mistakes")] => Some(*part),
+        [part @ ("model" | "hw" | "mistakes" | "transcript")] => Some(*part),
+        ["linux"] => return linux(),
+        ["vmm", rest @ ..] => return vmm(rest),
         _ => return Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
     };
     let host = Hypervisor::build()?;
@@ -41,6 +48,9 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     }
     if asked("mistakes") {
         mistakes(&host)?;
+    }
+    if part == Some("transcript") {
+        same_transcript()?;
     }
     Ok(())
 }
@@ -125,6 +135,7 @@ impl Hypervisor {
             order.entry,
             order.device_tree,
             order.vcpus,
+            u64::from(order.services),
         ];
         let manifest = directory().join(format!("manifest-{announced}-{}", order.mistake));
         let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_be_bytes).collect();
@@ -146,6 +157,8 @@ struct Order<'a> {
     entry: u64,
     device_tree: u64,
     vcpus: u64,
+    /// Whether its memory is protected, collected, aged and unmapped while it runs.
+    services: bool,
     /// Files in its memory: guest-physical address.
     files: &'a [(PathBuf, u64)],
 }
@@ -166,8 +179,8 @@ fn assemble(source: &Path) -> Result<PathBuf, String> {
     Ok(file("bin"))
 }
 
-/// What the guest says when all is well.
-const CLAIMS: [&str; 12] = [
+/// What the guest says when all is well, until it wants something typed.
+const CLAIMS: [&str; 11] = [
     "guest: here",
     "guest: firmware is there",
     "guest: there is no EL2",
@@ -179,42 +192,191 @@ const CLAIMS: [&str; 12] = [
     "guest: 16 MiB of memory",
     "guest: ten timer interrupts, none too early",
     "guest: an interrupt ends a loop",
-    "guest: floating point survives",
+];
+/// What it says then.
+const TYPED: [&str; 2] = ["guest: what is typed arrives", "guest: floating point survives"];
+/// What two vCPUs say.
+const TWO: [&str; 3] = [
+    "guest: a second CPU is here",
+    "guest: both count, and nothing is lost",
+    "guest: a hundred interrupts to and fro",
 ];
 
 /// The facility's instructions, as the hypervisor counts them; and two that come with it.
 const INSTRUCTIONS: [&str; 9] =
     ["SAE", "LASRM", "STIASRM", "QAAF", "SASR", "EASR", "PTFF", "STBEAR", "LBEAR"];
 
+/// Runs the guest that does what a guest can do, with one vCPU and with two.
 fn own_guest(host: &Hypervisor, facility: Facility) -> Result<(), String> {
-    let order = Order {
-        facility,
-        mistake: 0,
-        bytes: 64 * MIB,
-        entry: GUEST_RAM,
-        device_tree: 0,
-        vcpus: 1,
-        files: &[(host.guest.clone(), GUEST_RAM)],
-    };
-    let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, true)?;
-    let how = match facility {
-        Facility::Absent => "no Start Arm Execution (NotAnnounced): the model runs the guest",
-        Facility::Announced => "Start Arm Execution is emulated",
-    };
-    expect_lines(&mut console, [how].into_iter().chain(CLAIMS))?;
-    ended(&mut console)?;
+    for vcpus in [1, 2] {
+        let order = Order {
+            facility,
+            mistake: 0,
+            bytes: 64 * MIB,
+            entry: GUEST_RAM,
+            device_tree: 0,
+            vcpus,
+            services: true,
+            files: &[(host.guest.clone(), GUEST_RAM)],
+        };
+        let started = Instant::now();
+        let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, true)?;
+        let how = match facility {
+            Facility::Absent => "no Start Arm Execution (NotAnnounced): the model runs the guest",
+            Facility::Announced => "Start Arm Execution is emulated",
+        };
+        expect_lines(&mut console, [how].into_iter().chain(CLAIMS))?;
+        expect_lines(&mut console, ["guest: type x"])?;
+        console.send("x")?;
+        let two = TWO.into_iter().filter(|_| vcpus == 2);
+        expect_lines(&mut console, TYPED.into_iter().chain(two))?;
+        ended(&mut console)?;
+        counts(&console, facility)?;
+        println!("run-host: {vcpus} vCPUs, {:.2} s", started.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+/// Checks what the hypervisor has counted.
+fn counts(console: &Console, facility: Facility) -> Result<(), String> {
     let text = console.text();
-    let emulated = |name: &str| {
-        let (_, rest) = text.split_once(&format!("xarch: emulated {name}: "))?;
-        rest.lines().next()?.parse::<u64>().ok()
+    let number = |before: &str| {
+        let (_, rest) = text.split_once(before)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
     };
     for name in INSTRUCTIONS {
-        match (facility, emulated(name)) {
+        match (facility, number(&format!("xarch: emulated {name}: "))) {
             (Facility::Absent, None) | (Facility::Announced, Some(1..)) => {}
             (_, count) => return Err(console.failure(&format!("{name} was executed {count:?} times"))),
         }
     }
-    Ok(())
+    // The guest has stored to 4096 pages; how often it was asked about the same ones is a matter of time.
+    match (number("rounds: "), number("dirty_pages: "), number("young: ")) {
+        (Some(4..), Some(4096..), Some(1..)) => Ok(()),
+        counts => Err(console.failure(&format!("the guest's memory was looked after {counts:?} times"))),
+    }
+}
+
+/// What the guest that every host runs says on this one: by the model, and by the facility's instructions.
+pub fn transcripts() -> Result<[String; 2], String> {
+    let host = Hypervisor::build()?;
+    let files = [(guest::transcript_image()?, GUEST_RAM + 0x8_0000)];
+    let run = |facility| -> Result<String, String> {
+        let (bytes, entry) = (64 * MIB, GUEST_RAM + 0x8_0000);
+        let order = Order {
+            facility,
+            mistake: 0,
+            bytes,
+            entry,
+            device_tree: 0,
+            vcpus: 2,
+            services: false,
+            files: &files,
+        };
+        let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, false)?;
+        ended(&mut console)?;
+        let own = |line: &&str| !line.starts_with("xarch: ");
+        Ok(console.text().lines().filter(own).map(|line| format!("{line}\n")).collect())
+    };
+    Ok([run(Facility::Absent)?, run(Facility::Announced)?])
+}
+
+/// Compares both transcripts, but for the lines that say of themselves that they differ from run to run.
+fn same_transcript() -> Result<(), String> {
+    let texts = transcripts()?;
+    let [model, hw] = texts.each_ref().map(|text| {
+        let lines = text.lines().filter(|line| !line.starts_with('~'));
+        lines.collect::<Vec<_>>()
+    });
+    let different = model.iter().zip(&hw).find(|(model, hw)| model != hw);
+    match different {
+        Some((model, hw)) => Err(format!("the transcripts differ:\nmodel: {model}\nhw:    {hw}")),
+        None if model.len() != hw.len() || model.len() < 1000 => {
+            Err(format!("transcripts of {} and {} lines", model.len(), hw.len()))
+        }
+        None => {
+            println!(
+                "bare-metal-s390x: {} lines, the same by the model and by the instructions",
+                model.len()
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Boots a kernel under the hypervisor with options of the VMM; does not come back where it succeeds.
+fn vmm(words: &[&str]) -> Result<(), String> {
+    let value = |name: &str| {
+        let at = words.iter().position(|word| *word == name)?;
+        words.get(at + 1).copied()
+    };
+    let number = |name: &str, or: u64| match value(name) {
+        Some(text) => text.parse::<u64>().map_err(|e| format!("{name} {text}: {e}")),
+        None => Ok(or),
+    };
+    let (vcpus, bytes) = (number("--cpus", 1)?, number("--memory", 512)? * MIB);
+    let kernel = PathBuf::from(value("--kernel").ok_or("--kernel FILE is missing")?);
+    let initrd = unpacked(Path::new(value("--initrd").ok_or("--initrd FILE is missing")?))?;
+    let cmdline = value("--cmdline").unwrap_or(demo::CMDLINE);
+    let host = Hypervisor::build()?;
+    let Machine::Ours(program) = Machine::ours()? else { return Err("no VMM".into()) };
+    // The device tree is the VMM's: the guest's machine is the same, whoever plays it.
+    let tree = directory().join("guest.dtb");
+    let mut dump = Command::new(program);
+    dump.arg("--kernel").arg(&kernel).arg("--initrd").arg(&initrd);
+    dump.args(["--cpus", &vcpus.to_string(), "--memory", &(bytes / MIB).to_string()]);
+    shell::run(dump.args(["--cmdline", cmdline]).arg("--dump-dtb").arg(&tree))?;
+    let blob = read(&tree)?;
+    let property = |name| property(&blob, name).ok_or_else(|| format!("the device tree has no {name}"));
+    let (start, end) = (property("linux,initrd-start")?, property("linux,initrd-end")?);
+    let offset = read(&kernel)?.get(8..16).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+    let entry = GUEST_RAM + offset.ok_or("the kernel is too short")?;
+    let device_tree = end.next_multiple_of(2 * MIB);
+    let facility = if words.contains(&"--model") { Facility::Absent } else { Facility::Announced };
+    let files = [(kernel, entry), (initrd, start), (tree, device_tree)];
+    let order =
+        Order { facility, mistake: 0, bytes, entry, device_tree, vcpus, services: false, files: &files };
+    let mut qemu = host.machine(&order)?;
+    println!("$ {}", shell::line(&qemu));
+    Err(format!("{QEMU}: {}", qemu.exec()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Returns an initrd that is not compressed: an interpreter in an interpreter takes minutes to unpack one.
+fn unpacked(initrd: &Path) -> Result<PathBuf, String> {
+    if !read(initrd)?.starts_with(&[0x1f, 0x8b]) {
+        return Ok(initrd.into());
+    }
+    let to = directory().join("initrd");
+    let create = |path: &Path| std::fs::File::create(path).map_err(|e| format!("{}: {e}", path.display()));
+    shell::run(Command::new("gzip").arg("-dc").arg(initrd).stdout(create(&to)?))?;
+    Ok(to)
+}
+
+/// Returns a property of 64 bits of a device tree, by its name alone. Devicetree Specification ch. 5, "Flattened Devicetree
+/// Format": header words 2 and 3 say where structure and names begin; FDT_PROP, 3, is followed by length and name.
+fn property(blob: &[u8], name: &str) -> Option<u64> {
+    let word = |at: usize| Some(u32::from_be_bytes(blob.get(at..at + 4)?.try_into().ok()?));
+    let names = blob.get(word(12)? as usize..)?;
+    let name = format!("\0{name}\0");
+    let called = names.windows(name.len()).position(|at| at == name.as_bytes())? as u32 + 1;
+    let mut places = (word(8)? as usize..blob.len()).step_by(4);
+    let at = places.find(|at| {
+        let header = [0, 4, 8].map(|offset| word(at + offset));
+        header == [Some(3), Some(8), Some(called)]
+    })?;
+    Some(u64::from_be_bytes(blob.get(at + 12..at + 20)?.try_into().ok()?))
+}
+
+/// Debian's kernel, checked as the demo's smoke boot is.
+fn linux() -> Result<(), String> {
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    let line = format!("{} run-host bare-metal-s390x vmm", own.display());
+    let options = demo::Options::default();
+    demo::smoke(&Machine::Other(line), &options.images()?, &options, true).map(|_| ())
 }
 
 /// Waits for lines, one after the other, each a part of one.
@@ -282,8 +444,16 @@ const MISTAKES: [Mistake; 18] = [
 
 fn mistakes(host: &Hypervisor) -> Result<(), String> {
     for Mistake { number, facility, report } in MISTAKES {
-        let order =
-            Order { facility, mistake: number, bytes: MIB, entry: 0, device_tree: 0, vcpus: 1, files: &[] };
+        let order = Order {
+            facility,
+            mistake: number,
+            bytes: MIB,
+            entry: 0,
+            device_tree: 0,
+            vcpus: 1,
+            services: false,
+            files: &[],
+        };
         let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, false)?;
         expect_lines(&mut console, report.iter().copied())?;
         let status = console.end(PATIENCE)?;
