@@ -471,6 +471,31 @@ struct xarch_exit {
 };
 
 /*
+ * The registers of a vCPU that the core wants at nearly every exit, where the back end keeps
+ * them while it is not inside enter: reaching them there takes no call.
+ */
+struct xarch_frame {
+	/* Size of this structure, set by the back end. */
+	uint32_t size;
+	/* Reserved, 0. */
+	uint32_t reserved;
+	/* XARCH_BANK_CORE, index 0. */
+	uint64_t pc;
+	/* XARCH_BANK_CORE, index 1. */
+	uint64_t status;
+	/*
+	 * XARCH_BANK_GENERAL, by number; those that the guest architecture does not have are
+	 * not touched.
+	 */
+	uint64_t general[32];
+	/*
+	 * The registers of XARCH_BANK_SYSTEM that turn the guest's timers on: of the one on the
+	 * virtual count, then of the one on the physical count.
+	 */
+	uint64_t timers[2];
+};
+
+/*
  * A back end of the caller's own. The library copies the table.
  *
  * context is that of xarch_backend_config, vcpu is what vcpu_create was given as context. Calls
@@ -525,6 +550,14 @@ struct xarch_backend_ops {
 				 void *argument);
 	/* See add_slot. */
 	int32_t (*age)(void *context, uint64_t guest, uint64_t bytes);
+	/*
+	 * Returns where some registers of the vCPU lie, or null. Called once, by vcpu_create.
+	 * The frame is valid until vcpu_destroy; whatever the back end does outside enter, it
+	 * finds and leaves the registers there, and read and write are not called for them.
+	 *
+	 * Null: all registers go by read and write.
+	 */
+	struct xarch_frame *(*frame)(void *vcpu);
 };
 
 /* What a back end is to be. */

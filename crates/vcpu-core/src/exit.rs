@@ -84,6 +84,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         Ok(Next::Resume)
     }
 
+    /// Not part of the loop of a back end: what it keeps on the stack need not be there while the guest runs.
+    #[inline(never)]
     fn decide<R: Registers, P: Platform>(
         &mut self,
         registers: &mut R,

@@ -154,6 +154,22 @@ impl Identity {
     pub fn is_other_part(&self) -> bool {
         self.view().midr != self.limit.ids().midr
     }
+}
+
+/// What one vCPU knows of the model: enough for every trap without asking the VM, under its lock, again. The model only
+/// changes before the first entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Told {
+    /// Which telling: see [`Shared::told`].
+    number: u32,
+    pub model: CpuModel,
+    pub features: Features,
+}
+
+impl Told {
+    /// Nothing yet.
+    pub const NOTHING: Self =
+        Self { number: 0, model: CpuModel::new(IdRegisters::NONE), features: Features::NONE };
 
     /// Whether HCR has to let pointer authentication through.
     pub fn has_pointer_authentication(&self) -> bool {
@@ -166,8 +182,30 @@ impl Identity {
     }
 
     /// Whether DC ZVA is prohibited, which HCR has to see to.
-    pub fn is_zva_prohibited(&self) -> bool {
-        self.view().dczid.dzp()
+    pub const fn is_zva_prohibited(&self) -> bool {
+        self.model.ids().dczid.dzp()
+    }
+
+    /// Whether the guest has a model.
+    pub const fn is_known(&self) -> bool {
+        self.number != 0
+    }
+}
+
+impl<const N: usize> Shared<N> {
+    /// Puts down what is told now, where it is to stay, unless it is there already.
+    pub(crate) fn tell(&self, told: &mut Told) {
+        if let Some(identity) = self.identity.as_ref().filter(|_| told.number != self.told) {
+            told.number = self.told;
+            told.model = identity.model;
+            told.features = identity.features;
+        }
+    }
+
+    /// Has every vCPU look at the identity again.
+    fn retell(&mut self) {
+        // 0 stands for nothing.
+        self.told = self.told.checked_add(1).unwrap_or(1);
     }
 }
 
@@ -292,11 +330,34 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
         self.with(|shared| {
             let identity = shared.identity.as_mut().ok_or(IdentityError::NotReset)?;
             match identity.first_change(model) {
-                Some(id) if started => Err(IdentityError::Started(id)),
-                Some(_) => identity.set_model(model),
-                None => Ok(()),
+                Some(id) if started => return Err(IdentityError::Started(id)),
+                Some(_) => identity.set_model(model)?,
+                None => {}
             }
-        })
+            shared.retell();
+            Ok(())
+        })?;
+        self.mark_all();
+        Ok(())
+    }
+
+    /// Makes the identity from the limit that `find` returns, unless there is one; `told` is what the vCPU then knows.
+    pub(crate) fn begin_identity(
+        &self,
+        told: &mut Told,
+        find: impl FnOnce() -> Result<CpuModel, RegisterError>,
+    ) -> Result<(), RegisterError> {
+        if !self.with(|shared| shared.identity.is_some()) {
+            let limit = find()?;
+            self.with(|shared| {
+                if shared.identity.is_none() {
+                    shared.identity = Some(Identity::new(limit));
+                    shared.retell();
+                }
+            });
+        }
+        self.with(|shared| shared.tell(told));
+        Ok(())
     }
 
     /// Shows the guest another value of one identification register, within what host and core can do. The vCPUs
@@ -315,8 +376,12 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
             if started && identity.view().get(id) != Some(value) {
                 return Err(IdentityError::Started(id));
             }
-            identity.set(id, value).map_err(IdentityError::Limit)
-        })
+            identity.set(id, value).map_err(IdentityError::Limit)?;
+            shared.retell();
+            Ok(())
+        })?;
+        self.mark_all();
+        Ok(())
     }
 }
 

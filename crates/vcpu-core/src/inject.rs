@@ -85,11 +85,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             Pending::None => return Ok(()),
             Pending::Increment => increment(registers)?,
             Pending::Exception(injection) => {
-                let mask = self
-                    .vm
-                    .with(|shared| shared.identity.as_ref().map(|identity| identity.features().pstate_mask()))
-                    .unwrap_or(PStateMask::ARMV8_0);
-                enter(registers, injection, mask)?;
+                enter(registers, injection, self.told.features.pstate_mask())?;
             }
         }
         self.pending = Pending::None;

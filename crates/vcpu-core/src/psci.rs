@@ -24,6 +24,8 @@ pub(crate) struct Start {
 /// Whoever turns a vCPU on only leaves the request here: its registers belong to its own thread, which resets
 /// them when it finds the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// The numbers make a VM that has not begun all zero.
+#[repr(u8)]
 pub(crate) enum Power {
     Off,
     OnPending(Start),
@@ -86,26 +88,25 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
                 Width::Smc64 => value,
             })
         };
-        let [one, two, three] = [argument(1)?, argument(2)?, argument(3)?];
         Ok(match function.number {
             PSCI_VERSION => Reply::Value(VERSION_1_1),
             CPU_SUSPEND => self.cpu_suspend(registers)?,
             CPU_OFF => self.cpu_off(registers)?,
             CPU_ON => {
+                let [target, entry, context] = [argument(1)?, argument(2)?, argument(3)?];
                 let big_endian = byte_order(registers)? == ByteOrder::Big;
-                let start = Start { entry: two, context: three, big_endian };
-                Reply::Value(self.cpu_on(platform, one, start))
+                Reply::Value(self.cpu_on(platform, target, Start { entry, context, big_endian }))
             }
-            AFFINITY_INFO => Reply::Value(self.affinity_info(one, two)),
+            AFFINITY_INFO => Reply::Value(self.affinity_info(argument(1)?, argument(2)?)),
             MIGRATE_INFO_TYPE => Reply::Value(NO_TRUSTED_OS),
             SYSTEM_OFF => Reply::ValueThen(INTERNAL_FAILURE, Next::Stop(StopReason::PowerOff)),
             SYSTEM_RESET => Reply::ValueThen(INTERNAL_FAILURE, Next::Stop(StopReason::Reset)),
             // Type 0 is a warm reset; there are no vendor types here.
-            SYSTEM_RESET2 if bits::trunc32(one) == 0 => {
+            SYSTEM_RESET2 if bits::trunc32(argument(1)?) == 0 => {
                 Reply::ValueThen(INTERNAL_FAILURE, Next::Stop(StopReason::Reset))
             }
             SYSTEM_RESET2 => Reply::Value(INVALID_PARAMETERS),
-            PSCI_FEATURES => Reply::Value(psci_features(bits::trunc32(one))),
+            PSCI_FEATURES => Reply::Value(psci_features(bits::trunc32(argument(1)?))),
             _ => Reply::Value(NOT_SUPPORTED),
         })
     }
@@ -162,13 +163,15 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         let member =
             |vcpu: &VcpuIndex| (affinity_of(*vcpu).into_mpidr().into_bits() ^ target) & compared == 0;
         let members = (0..vcpus).map(VcpuIndex).filter(member);
-        let powers = self.vm.with(|shared| shared.power);
-        let state = |vcpu: VcpuIndex| match powers.get(usize::from(vcpu.0)) {
-            Some(Power::On) => 0,
-            Some(Power::OnPending(_)) => 2,
-            Some(Power::Off) | None => 1,
-        };
-        members.map(state).reduce(more_on).unwrap_or(INVALID_PARAMETERS)
+        let states = self.vm.with(|shared| {
+            let state = |vcpu: VcpuIndex| match shared.power.get(usize::from(vcpu.0)) {
+                Some(Power::On) => 0,
+                Some(Power::OnPending(_)) => 2,
+                Some(Power::Off) | None => 1,
+            };
+            members.map(state).reduce(more_on)
+        });
+        states.unwrap_or(INVALID_PARAMETERS)
     }
 
     /// Starts if asked to: resets the registers here, on the vCPU's own thread, and sets what the caller gave.

@@ -26,6 +26,15 @@ pub struct Speculation {
     pub workaround_3: Weakness,
 }
 
+impl Speculation {
+    /// Nothing is known.
+    pub(crate) const UNKNOWN: Self = Self {
+        workaround_1: Weakness::Unknown,
+        workaround_2: Weakness::Unknown,
+        workaround_3: Weakness::Unknown,
+    };
+}
+
 /// How the guest called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Conduit {

@@ -1,6 +1,6 @@
 //! What a VM and its vCPUs are made of: configuration, state shared by vCPUs, state of one.
 
-use crate::identity::Identity;
+use crate::identity::{Identity, Told};
 use crate::inject::Pending;
 use crate::mmio::Outstanding;
 use crate::psci::Power;
@@ -11,7 +11,7 @@ use crate::vgic::{Gic, GicConfig, LIST_REGISTERS, Line, Listed, Ppi, Spi};
 use arm_arch::gic::Affinity;
 use arm_arch::sysreg::{IchLr, MpidrEl1};
 use core::sync::atomic::{AtomicBool, Ordering};
-use xarch_abi::{GuestRange, Lock, Platform, VcpuIndex};
+use xarch_abi::{GuestPa, GuestRange, Lock, Platform, VcpuIndex};
 
 /// The most vCPUs of a VM: as many as the redistributor region of QEMU's machine "virt" holds.
 pub const MAX_VCPUS: usize = 123;
@@ -99,6 +99,13 @@ pub struct Config {
 }
 
 impl Config {
+    const NONE: Self = Self {
+        vcpus: 0,
+        gic: GicConfig { distributor: GuestPa::new(0), redistributors: GuestPa::new(0) },
+        address_bits: 0,
+        speculation: Speculation::UNKNOWN,
+    };
+
     /// A VM of `vcpus` vCPUs with 40 bits of addresses and the rest at its default.
     #[must_use]
     pub fn new(vcpus: u16) -> Self {
@@ -153,6 +160,13 @@ pub struct Shared<const N: usize> {
     pub(crate) gic: Gic<N>,
     pub(crate) power: [Power; N],
     pub(crate) identity: Option<Identity>,
+    /// How often the identity was told anew.
+    pub(crate) told: u32,
+}
+
+impl<const N: usize> Shared<N> {
+    /// What vCPUs share before there are any: what the lock of [`Vm::blank`] is made around.
+    pub const BLANK: Self = Self { gic: Gic::BLANK, power: [Power::Off; N], identity: None, told: 0 };
 }
 
 /// One VM: what its vCPUs have in common.
@@ -175,14 +189,33 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
     /// # Errors
     /// [`ConfigError`] says what does not fit.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        check(&config, N)?;
-        let shared = Shared { gic: Gic::new(config.vcpus), power: [Power::Off; N], identity: None };
-        Ok(Self {
-            config,
-            attention: [const { AtomicBool::new(true) }; N],
+        let mut vm = Self::blank(L::new(Shared::BLANK));
+        vm.configure(config)?;
+        Ok(vm)
+    }
+
+    /// Makes a VM without vCPUs, around a lock of [`Shared::BLANK`]. It can be a constant, and so be copied to where it is
+    /// to lie without a detour over the stack; [`configure`](Self::configure) then makes a VM of it.
+    #[must_use]
+    pub const fn blank(lock: L) -> Self {
+        Self {
+            config: Config::NONE,
+            attention: [const { AtomicBool::new(false) }; N],
             started: AtomicBool::new(false),
-            shared: L::new(shared),
-        })
+            shared: lock,
+        }
+    }
+
+    /// Makes a VM in its reset state of one that is blank, where it lies.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what does not fit; nothing has changed then.
+    pub fn configure(&mut self, config: Config) -> Result<(), ConfigError> {
+        check(&config, N)?;
+        self.config = config;
+        self.with(|shared| shared.gic.begin(config.vcpus));
+        self.reset();
+        Ok(())
     }
 
     /// Returns how the VM was built.
@@ -202,9 +235,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
     pub fn reset(&self) {
         self.with(|shared| {
             shared.gic.reset();
-            shared.power = [Power::Off; N];
+            shared.power.fill(Power::Off);
         });
-        self.mark(VcpuSet::first_of(self.config.vcpus));
+        self.mark_all();
         self.started.store(false, Ordering::Relaxed);
     }
 
@@ -257,6 +290,11 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
                 flag.store(true, Ordering::Release);
             }
         }
+    }
+
+    /// Tells all vCPUs to look.
+    pub(crate) fn mark_all(&self) {
+        self.mark(VcpuSet::first_of(self.config.vcpus));
     }
 
     /// Whether the vCPU was told to look since it last asked.
@@ -355,6 +393,8 @@ pub struct Vcpu<'vm, const N: usize = 8, L = spin::Mutex<Shared<N>>> {
     pub(crate) frequency: u64,
     /// `CSSELR_EL1`.
     pub(crate) csselr: u64,
+    /// What the guest was told when it last could change: read without the lock.
+    pub(crate) told: Told,
     /// vCPUs that were told to look, but not kicked yet.
     pub(crate) owed: VcpuSet,
 }
@@ -376,6 +416,7 @@ impl<'vm, const N: usize, L: Lock<Shared<N>>> Vcpu<'vm, N, L> {
             lines: Lines::LOW,
             frequency: 0,
             csselr: 0,
+            told: Told::NOTHING,
             owed: VcpuSet::EMPTY,
         })
     }
@@ -424,7 +465,6 @@ impl<'vm, const N: usize, L: Lock<Shared<N>>> Vcpu<'vm, N, L> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xarch_abi::GuestPa;
 
     #[test]
     fn affinities_have_sixteen_at_level_0() {

@@ -59,6 +59,7 @@ impl<P: Platform> TableMemory<Ipa> for Tables<'_, P> {
 
 impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     /// Begins an access that aborted without a syndrome; the inner `Err` is what the guest is told instead.
+    #[inline(never)]
     pub(crate) fn steps<R: Registers, P: Platform>(
         &self,
         registers: &mut R,
@@ -129,6 +130,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     /// Returns at which level the walk for an access at `address` finds no memory; the host did not say.
     ///
     /// The tables may have changed since, or the platform may not give them away: then 3. CHOICE: the likely one.
+    #[inline(never)]
     pub(crate) fn walk_level<R: Registers, P: Platform>(
         &self,
         registers: &mut R,
@@ -151,7 +153,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         address: u64,
         kind: AccessKind,
     ) -> Result<Option<Translation<Ipa>>, RegisterError> {
-        let Some(model) = self.vm.model() else { return Ok(None) };
+        if !self.told.is_known() {
+            return Ok(None);
+        }
         let state = El1Registers {
             sctlr: registers.read(system(names::SCTLR_EL1))?,
             tcr: registers.read(system(names::TCR_EL1))?,
@@ -160,7 +164,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             mair: registers.read(system(names::MAIR_EL1))?,
             hcr: crate::sysreg::HCR.into_bits(),
         };
-        let params = Params::el1(&state, &Implementation::of(&model));
+        let params = Params::el1(&state, &Implementation::of(&self.told.model));
         let privilege = match PState::from_bits(registers.read(RegId::STATUS)?).el() {
             ExceptionLevel::El0 => Privilege::Unprivileged,
             ExceptionLevel::El1 | ExceptionLevel::El2 | ExceptionLevel::El3 => Privilege::Privileged,

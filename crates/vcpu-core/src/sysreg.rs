@@ -208,12 +208,11 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         if is_id_space(id) {
             return direction == Direction::Read;
         }
-        let features = self.vm.with(|shared| shared.identity.as_ref().map(|identity| *identity.features()));
-        let Some(features) = features else { return false };
+        let features = &self.told.features;
         // Which level has which access was decided before the trap.
-        trap::rule_of(id, &features).is_some_and(|rule| {
+        trap::rule_of(id, features).is_some_and(|rule| {
             let permits = |el| rule.permits(direction, el);
-            rule.needs.are_met(&features) && (permits(ExceptionLevel::El1) || permits(ExceptionLevel::El0))
+            rule.needs.are_met(features) && (permits(ExceptionLevel::El1) || permits(ExceptionLevel::El0))
         })
     }
 
@@ -232,9 +231,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         id: SysRegId,
     ) -> Result<Option<u64>, RegisterError> {
         Ok(Some(match row(id) {
-            Row::Identity => self.identity_value(id),
+            Row::Identity => self.told.model.ids().get(id).unwrap_or(0),
             Row::Affinity => mpidr_of(self.index).into_bits(),
-            Row::CacheGeometry => self.identity(|identity| identity.view().ccsidr(self.csselr)),
+            Row::CacheGeometry => self.told.model.ids().ccsidr(self.csselr),
             Row::CacheSelection => self.csselr,
             Row::Carried => return optional(registers.read(system(id))),
             Row::Count(count) => registers.read(system(count))?,
@@ -288,13 +287,15 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     }
 
     /// Puts all registers into their reset state, on the vCPU's own thread.
+    #[inline(never)]
     pub(crate) fn reset_registers<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
         self.pending = Pending::None;
         self.outstanding = None;
         self.steps = None;
         self.csselr = 0;
         self.reset_interface(registers)?;
-        let identity = self.vm_identity(registers)?;
+        let vm = self.vm;
+        vm.begin_identity(&mut self.told, || vm.config().limit(registers))?;
         for number in 0..31 {
             registers.write(RegId::general(number), 0)?;
         }
@@ -305,23 +306,21 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             optional(registers.write(system(*id), 0))?;
         }
         registers.write(system(names::SCTLR_EL1), SCTLR.into_bits())?;
-        show_part(registers, &identity)?;
+        let is_other_part = vm.with(|shared| shared.identity.as_ref().is_some_and(Identity::is_other_part));
+        self.show_part(registers, is_other_part)?;
         registers.write(RegId::PC, 0)?;
         registers.write(RegId::STATUS, PState::RESET_EL1.into_bits())?;
-        self.reset_controls(registers, &identity)?;
+        self.reset_controls(registers)?;
         self.frequency = registers.read(RegId::host_limit(names::CNTFRQ_EL0.into_bits()))?;
         Ok(())
     }
 
     /// Writes the registers by which this side controls the guest.
-    fn reset_controls<R: Registers>(
-        &mut self,
-        registers: &mut R,
-        identity: &Identity,
-    ) -> Result<(), RegisterError> {
-        let pauth = identity.has_pointer_authentication();
-        let hcr = HCR.with_api(pauth).with_apk(pauth).with_tdz(identity.is_zva_prohibited());
-        let hcrx = HcrxEl2::new().with_mscen(identity.has_memory_copy());
+    fn reset_controls<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
+        let told = &self.told;
+        let pauth = told.has_pointer_authentication();
+        let hcr = HCR.with_api(pauth).with_apk(pauth).with_tdz(told.is_zva_prohibited());
+        let hcrx = HcrxEl2::new().with_mscen(told.has_memory_copy());
         let timers = CnthctlEl2::new().with_el1pcten(true).with_el1pten(true);
         registers.write(control(names::HCR_EL2), hcr.into_bits())?;
         optional(registers.write(control(names::HCRX_EL2), hcrx.into_bits()))?;
@@ -332,13 +331,11 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         registers.write(control(names::VMPIDR_EL2), mpidr_of(self.index).into_bits())
     }
 
-    /// Returns the VM's identification, made from what the host offers when its first vCPU is reset.
-    fn vm_identity<R: Registers>(&mut self, registers: &mut R) -> Result<Identity, RegisterError> {
-        if let Some(identity) = self.vm.with(|shared| shared.identity) {
-            return Ok(identity);
-        }
-        let limit = self.vm.config().limit(registers)?;
-        Ok(self.vm.with(|shared| *shared.identity.get_or_insert_with(|| Identity::new(limit))))
+    /// `MIDR_EL1` does not trap: the host shows the part. One that cannot may do without, as long as it is its own.
+    fn show_part<R: Registers>(&self, registers: &mut R, is_other_part: bool) -> Result<(), RegisterError> {
+        let part = self.told.model.ids().midr.into_bits();
+        let shown = registers.write(system(names::MIDR_EL1), part);
+        if is_other_part { shown } else { optional(shown).map(|_| ()) }
     }
 
     /// Sets what a boot protocol sets: the entry address and X0 to X3. After a reset, before the first entry.
@@ -436,12 +433,6 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             _ => Err(RegisterError::Value(RegId::ERROR, value)),
         }
     }
-}
-
-/// `MIDR_EL1` does not trap: the host shows the part. One that cannot may do without, as long as it is its own.
-fn show_part<R: Registers>(registers: &mut R, identity: &Identity) -> Result<(), RegisterError> {
-    let shown = registers.write(system(names::MIDR_EL1), identity.view().midr.into_bits());
-    if identity.is_other_part() { shown } else { optional(shown).map(|_| ()) }
 }
 
 fn own_register(id: RegId) -> Option<SysRegId> {

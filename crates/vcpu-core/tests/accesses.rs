@@ -184,13 +184,15 @@ fn a_walk_whose_level_the_host_does_not_say_is_walked_again() {
     // The fault address 0xffff_8000_1000_0000 has index 0x100 at level 0, 0 at level 1 and 0x80 at level 2.
     const NOWHERE: u64 = 0x0a00_0000;
     const TABLE: u64 = 3;
-    const CASES: &[(&str, u64, &[(u64, u64)], u64)] = &[
+    /// Name, TTBR1, entries of tables with their addresses, and ESR.
+    type Case = (&'static str, u64, &'static [(u64, u64)], u64);
+    const CASES: &[Case] = &[
         ("TTBR1 names nothing", NOWHERE, &[], 0x9600_0014),
         ("an entry of level 0 does", RAM, &[(RAM + 0x800, NOWHERE | TABLE)], 0x9600_0015),
         (
             "an entry of level 1 does",
             RAM,
-            &[(RAM + 0x800, RAM + 0x1000 | TABLE), (RAM + 0x1000, NOWHERE | TABLE)],
+            &[(RAM + 0x800, (RAM + 0x1000) | TABLE), (RAM + 0x1000, NOWHERE | TABLE)],
             0x9600_0016,
         ),
         ("the entry is gone", RAM, &[(RAM + 0x800, 0)], 0x9600_0017),

@@ -11,6 +11,11 @@ pub(crate) struct Guarded<T> {
 }
 
 impl<T> Guarded<T> {
+    /// Makes a lock that tells nobody yet; for constants.
+    pub(crate) const fn around(value: T) -> Self {
+        Self { lock: spin::Mutex::new(value), hooks: None }
+    }
+
     /// Has the embedder told from now on.
     pub(crate) fn tell(&mut self, hooks: Option<SpinHooks>) {
         self.hooks = hooks;
@@ -20,7 +25,7 @@ impl<T> Guarded<T> {
 impl<T: Send> Lock<T> for Guarded<T> {
     #[inline]
     fn new(value: T) -> Self {
-        Self { lock: spin::Mutex::new(value), hooks: None }
+        Self::around(value)
     }
 
     #[inline]

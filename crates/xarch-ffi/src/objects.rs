@@ -28,13 +28,9 @@ pub(crate) const BACKEND_SAE_MODEL: u32 = 1;
 
 pub(crate) type Model = sae_model::Machine<'static, Embedder>;
 pub(crate) type ModelVm = s390_host::Vm<&'static Model, Storage<'static>, Guarded<Tables>>;
-type ModelVcpu = s390_host::Vcpu<
-    'static,
-    sae_model::Cpu<'static, Embedder>,
-    &'static Model,
-    Storage<'static>,
-    Guarded<Tables>,
->;
+pub(crate) type ModelCpu = sae_model::Cpu<'static, Embedder>;
+pub(crate) type ModelVcpu =
+    s390_host::Vcpu<'static, &'static mut ModelCpu, &'static Model, Storage<'static>, Guarded<Tables>>;
 type SharedLock = Guarded<vcpu_core::Shared<VCPUS>>;
 pub(crate) type CoreVm = vcpu_core::Vm<VCPUS, SharedLock>;
 pub(crate) type CoreVcpu = vcpu_core::Vcpu<'static, VCPUS, SharedLock>;
@@ -197,7 +193,7 @@ impl Platform for BackendObject {
 #[derive(Debug)]
 pub(crate) struct VmObject {
     pub backend: &'static BackendObject,
-    pub core: CoreVm,
+    pub core: &'static CoreVm,
     /// vCPUs that exist.
     pub users: AtomicU32,
     /// Which, by number.
@@ -205,10 +201,9 @@ pub(crate) struct VmObject {
 }
 
 /// What runs the guest of one vCPU.
-#[expect(clippy::large_enum_variant, reason = "it lies in memory of the caller, where nothing can be boxed")]
 #[derive(Debug)]
 pub(crate) enum Hardware {
-    Model(ModelVcpu),
+    Model(&'static mut ModelVcpu),
     Ops(OpsVcpu),
 }
 
@@ -245,7 +240,7 @@ impl Registers for Hardware {
 /// The two halves of a vCPU.
 #[derive(Debug)]
 pub(crate) struct Halves {
-    pub guest: CoreVcpu,
+    pub guest: &'static mut CoreVcpu,
     pub hardware: Hardware,
 }
 
@@ -261,8 +256,8 @@ pub(crate) struct VcpuObject {
 impl Halves {
     pub(crate) fn run(&mut self, backend: &'static BackendObject) -> xarch_outcome {
         let outcome: Outcome = match &mut self.hardware {
-            Hardware::Model(vcpu) => vcpu.run(&mut self.guest, backend),
-            Hardware::Ops(vcpu) => match vcpu.run_or_fail(&mut self.guest, backend) {
+            Hardware::Model(vcpu) => vcpu.run(self.guest, backend),
+            Hardware::Ops(vcpu) => match vcpu.run_or_fail(self.guest, backend) {
                 Ok(outcome) => outcome,
                 Err(error) => return convert::failed(error),
             },

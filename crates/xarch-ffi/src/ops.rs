@@ -1,9 +1,10 @@
 //! A back end of the embedder: registers and entering through its table, the loop here.
 
-use crate::c::callbacks::{Context, Ops, size};
+use crate::c::callbacks::{Context, Frame, Ops, size};
 use crate::c::*;
 use crate::convert::{self, Reported};
 use crate::objects::{BackendObject, CoreVcpu, VCPUS};
+use crate::status::Status;
 use core::sync::atomic::{AtomicBool, Ordering};
 use xarch_abi::{
     Guest as _, Next, Outcome, Platform as _, RegId, RegisterError, Registers, StopReason, TraceEvent,
@@ -45,27 +46,31 @@ pub(crate) struct OpsVcpu {
     host: &'static OpsHost,
     context: Context,
     index: VcpuIndex,
+    /// Registers that need no call.
+    frame: Option<Frame>,
     #[cfg(feature = "next")]
     preempted: u64,
 }
 
 impl Registers for OpsVcpu {
+    #[inline(always)]
     fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
-        match self.host.table.read(self.context, convert::id(id)) {
-            Ok([value, 0]) => Ok(value),
-            Ok(_) => Err(RegisterError::Wide(id)),
-            Err(error) => Err(convert::register_error(id, 0, error)),
+        match self.frame.as_ref().and_then(|frame| frame.load(id)) {
+            Some(value) => Ok(value),
+            None => self.read_called(id),
         }
     }
 
+    #[inline(always)]
     fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
-        match self.host.table.write(self.context, convert::id(id), [value, 0]) {
-            XARCH_OK => Ok(()),
-            error => Err(convert::register_error(id, value, error)),
-        }
+        let stored = self.frame.as_mut().is_some_and(|frame| frame.store(id, value));
+        if stored { Ok(()) } else { self.write_called(id, value) }
     }
 
     fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
+        if let Some(value) = self.frame.as_ref().and_then(|frame| frame.load(id)) {
+            return Ok(u128::from(value));
+        }
         match self.host.table.read(self.context, convert::id(id)) {
             Ok(value) => Ok(convert::whole(value)),
             Err(error) => Err(convert::register_error(id, 0, error)),
@@ -74,6 +79,9 @@ impl Registers for OpsVcpu {
 
     fn write_wide(&mut self, id: RegId, value: u128) -> Result<(), RegisterError> {
         let [low, high] = convert::halves(value);
+        if self.frame.as_ref().is_some_and(|frame| frame.load(id).is_some()) {
+            return if high == 0 { self.write(id, low) } else { Err(RegisterError::Wide(id)) };
+        }
         match self.host.table.write(self.context, convert::id(id), [low, high]) {
             XARCH_OK => Ok(()),
             error => Err(convert::register_error(id, low, error)),
@@ -82,13 +90,31 @@ impl Registers for OpsVcpu {
 }
 
 impl OpsVcpu {
-    pub(crate) const fn new(host: &'static OpsHost, context: Context, index: VcpuIndex) -> Self {
-        Self {
+    pub(crate) fn new(host: &'static OpsHost, context: Context, index: VcpuIndex) -> Result<Self, Status> {
+        Ok(Self {
             host,
             context,
             index,
+            frame: host.table.frame(context)?,
             #[cfg(feature = "next")]
             preempted: 0,
+        })
+    }
+
+    #[inline(never)]
+    fn read_called(&mut self, id: RegId) -> Result<u64, RegisterError> {
+        match self.host.table.read(self.context, convert::id(id)) {
+            Ok([value, 0]) => Ok(value),
+            Ok(_) => Err(RegisterError::Wide(id)),
+            Err(error) => Err(convert::register_error(id, 0, error)),
+        }
+    }
+
+    #[inline(never)]
+    fn write_called(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        match self.host.table.write(self.context, convert::id(id), [value, 0]) {
+            XARCH_OK => Ok(()),
+            error => Err(convert::register_error(id, value, error)),
         }
     }
 

@@ -17,6 +17,11 @@ fn programs_in_c_run_guests_to_their_end() {
     let said = run(&mut Command::new(host));
     assert!(said.starts_with("guest ended: device got \"ok\""), "{said}");
 
+    // With registers that it keeps in a frame, a host gets the same.
+    let frame = program(&cc, "growth.c", "growth-frame", &["-DFRAME"], &old);
+    let said = run(Command::new(&frame).arg("old"));
+    assert!(said.starts_with("old host, old core: guest ended, 0 of "), "{said}");
+
     // Old and new, mixed: what one side lacks the other does without.
     let new = library(&["next"]);
     let pairs = [

@@ -72,7 +72,9 @@ fn actual() -> String {
         xarch_exit { size kind syndrome fault_address address code direction cause size_log2 walk_level }
         xarch_backend_ops {
             size abi enter read write request_exit add_slot remove_slot unmap protect collect_dirty age
+            frame
         }
+        xarch_frame { size reserved pc status general timers }
         xarch_backend_config {
             size abi kind vcpus address_bits flags platform context ops storage storage_bytes table_bytes
             code_bytes

@@ -137,6 +137,60 @@ pub trait Facility {
     fn store_vectors(&mut self, vectors: &mut [u128; 32]);
 }
 
+/// The CPU that is borrowed is the CPU.
+impl<F: Facility + ?Sized> Facility for &mut F {
+    #[inline]
+    fn sae(&mut self, block: Absolute) {
+        F::sae(self, block);
+    }
+
+    #[inline]
+    fn lasrm(&mut self, area: Absolute) -> Result<(), Rejected> {
+        F::lasrm(self, area)
+    }
+
+    #[inline]
+    fn stiasrm(&mut self, area: Absolute) -> Result<(), Rejected> {
+        F::stiasrm(self, area)
+    }
+
+    #[inline]
+    fn sasr(
+        &mut self,
+        area: Absolute,
+        register: SystemRegisterNumber,
+        m4: M4,
+        value: u64,
+    ) -> Result<(), Rejected> {
+        F::sasr(self, area, register, m4, value)
+    }
+
+    #[inline]
+    fn easr(&mut self, area: Absolute, register: SystemRegisterNumber, m4: M4) -> Result<u64, Rejected> {
+        F::easr(self, area, register, m4)
+    }
+
+    #[inline]
+    fn qaaf(&mut self, gr0: u64, result: Absolute) -> Result<(), Rejected> {
+        F::qaaf(self, gr0, result)
+    }
+
+    #[inline]
+    fn ptff(&mut self, code: u8, parameters: &mut [u64; 2]) -> Result<(), Rejected> {
+        F::ptff(self, code, parameters)
+    }
+
+    #[inline]
+    fn load_vectors(&mut self, vectors: &[u128; 32]) {
+        F::load_vectors(self, vectors);
+    }
+
+    #[inline]
+    fn store_vectors(&mut self, vectors: &mut [u128; 32]) {
+        F::store_vectors(self, vectors);
+    }
+}
+
 /// What a host does to all CPUs while guests may be running on them.
 ///
 /// The table operations are synchronous: when they return, no CPU uses the old entry any more, and

@@ -41,6 +41,9 @@ pub(crate) struct Bank {
 }
 
 impl Bank {
+    /// No state yet: every bit is zero.
+    pub const BLANK: Self = Self { group1: 0, ..Self::reset(0) };
+
     /// State after a reset: everything disabled, Group 1 (CHOICE: what firmware leaves to a guest of a
     /// single Security state; the GIC resets it to an UNKNOWN value), priority 0.
     pub const fn reset(edge: u32) -> Self {

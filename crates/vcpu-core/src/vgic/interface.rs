@@ -48,9 +48,11 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
     /// Gives what is in the list registers back to the distributor, so that its state is the whole truth.
     pub(crate) fn fold_lists<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
-        if !self.lists.loaded {
-            return Ok(());
-        }
+        if self.lists.loaded { self.fold_loaded(registers) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn fold_loaded<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
         let gathered = self.gather(registers)?;
         let index = self.index;
         let concerned = self.vm.with(|shared| fold(&mut shared.gic, index, &gathered));
@@ -67,9 +69,15 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         if !(attention || self.lists.refill || self.is_any_ended(registers)?) {
             return Ok(());
         }
+        self.refill(registers)
+    }
+
+    #[inline(never)]
+    fn refill<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
         let gathered = if self.lists.loaded { Some(self.gather(registers)?) } else { None };
         let (index, count) = (self.index, self.lists.count);
         let (filled, concerned) = self.vm.with(|shared| {
+            shared.tell(&mut self.told);
             let concerned = gathered.map(|gathered| fold(&mut shared.gic, index, &gathered));
             (shared.gic.fill(index, count), concerned.unwrap_or_default())
         });

@@ -189,28 +189,34 @@ pub struct Gic<const N: usize> {
 const PRIVATE_EDGES: u32 = 0x0000_ffff;
 
 impl<const N: usize> Gic<N> {
-    /// Makes the controller of `vcpus` vCPUs in its reset state.
-    pub(crate) fn new(vcpus: u16) -> Self {
-        let route = Route { router: 0, target: Some(VcpuIndex(0)), holder: None };
-        Self {
-            vcpus,
-            groups: 0,
-            private: [Private { bank: Bank::reset(PRIVATE_EDGES), asleep: true }; N],
-            spis: [Bank::reset(0); SPI_BANKS],
-            routes: [[route; 32]; SPI_BANKS],
-            online: VcpuSet::EMPTY,
-        }
+    /// A controller of no vCPUs, before its first reset. All bits are zero, so that none have to be stored.
+    pub(crate) const BLANK: Self = Self {
+        vcpus: 0,
+        groups: 0,
+        private: [Private { bank: Bank::BLANK, asleep: false }; N],
+        spis: [Bank::BLANK; SPI_BANKS],
+        routes: [[Route { router: 0, target: None, holder: None }; 32]; SPI_BANKS],
+        online: VcpuSet::EMPTY,
+    };
+
+    /// Becomes the controller of `vcpus` vCPUs; a reset has to follow.
+    pub(crate) const fn begin(&mut self, vcpus: u16) {
+        self.vcpus = vcpus;
     }
 
-    /// Puts everything but the input lines into the reset state.
+    /// Puts everything but the input lines into the reset state, where it lies: the whole is too large for a stack.
     pub(crate) fn reset(&mut self) {
-        let fresh = Self::new(self.vcpus);
-        let old = core::mem::replace(self, fresh);
-        for (bank, old) in self.spis.iter_mut().zip(old.spis.iter()) {
-            bank.line = old.line;
+        let Self { vcpus: _, groups, private, spis, routes, online } = self;
+        (*groups, *online) = (0, VcpuSet::EMPTY);
+        for private in private {
+            private.bank = Bank { line: private.bank.line, ..Bank::reset(PRIVATE_EDGES) };
+            private.asleep = true;
         }
-        for (private, old) in self.private.iter_mut().zip(old.private.iter()) {
-            private.bank.line = old.bank.line;
+        for bank in spis {
+            *bank = Bank { line: bank.line, ..Bank::reset(0) };
+        }
+        for route in routes.as_flattened_mut() {
+            *route = Route { router: 0, target: Some(VcpuIndex(0)), holder: None };
         }
     }
 

@@ -8,6 +8,8 @@
 use super::types::*;
 use crate::status::Status;
 use core::ffi::c_void;
+use core::ptr::NonNull;
+use xarch_abi::{Bank, RegId};
 
 /// A pointer that means something to the embedder alone.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +147,59 @@ pub(crate) struct Ops {
     pub(super) context: Context,
 }
 
+/// Registers of one vCPU in memory of the embedder.
+#[derive(Debug)]
+pub(crate) struct Frame(NonNull<xarch_frame>);
+
+// SAFETY: the frame goes with its vCPU, which one thread at a time uses, whichever it is.
+unsafe impl Send for Frame {}
+// SAFETY: nothing is reached by a shared reference but by whoever uses the vCPU alone.
+unsafe impl Sync for Frame {}
+
+impl Frame {
+    /// Whether the register is in the frame, and where. Inline: of a register that the caller names nothing is left but its
+    /// place.
+    #[inline(always)]
+    #[expect(clippy::as_conversions, reason = "a small number")]
+    fn place(&self, id: RegId) -> Option<*mut u64> {
+        let frame = self.0.as_ptr();
+        // SAFETY: the frame has all fields: `Ops::frame` has looked.
+        unsafe {
+            Some(match (id.bank, id.index) {
+                (Bank::GENERAL, number @ 0..32) => {
+                    (&raw mut (*frame).general).cast::<u64>().wrapping_add(number as usize)
+                }
+                (Bank::CORE, 0) => &raw mut (*frame).pc,
+                (Bank::CORE, 1) => &raw mut (*frame).status,
+                (Bank::SYSTEM, VIRTUAL_TIMER) => (&raw mut (*frame).timers).cast::<u64>(),
+                (Bank::SYSTEM, PHYSICAL_TIMER) => (&raw mut (*frame).timers).cast::<u64>().wrapping_add(1),
+                _ => return None,
+            })
+        }
+    }
+
+    /// Reads a register, if it is here.
+    #[inline(always)]
+    pub(crate) fn load(&self, id: RegId) -> Option<u64> {
+        // SAFETY: inside the frame, which is valid until the vCPU is destroyed and which the embedder leaves alone while the
+        // library uses the vCPU.
+        self.place(id).map(|at| unsafe { at.read() })
+    }
+
+    /// Writes a register, if it is here; returns whether.
+    #[inline(always)]
+    pub(crate) fn store(&mut self, id: RegId, value: u64) -> bool {
+        // SAFETY: as `load`.
+        self.place(id).map(|at| unsafe { at.write(value) }).is_some()
+    }
+}
+
+/// Encodings of `CNTV_CTL_EL0` and `CNTP_CTL_EL0`.
+#[expect(clippy::as_conversions, reason = "widening in constants")]
+const VIRTUAL_TIMER: u32 = arm_arch::sysreg::names::CNTV_CTL_EL0.into_bits() as u32;
+#[expect(clippy::as_conversions, reason = "as above")]
+const PHYSICAL_TIMER: u32 = arm_arch::sysreg::names::CNTP_CTL_EL0.into_bits() as u32;
+
 type Ranged = Option<unsafe extern "C" fn(*mut c_void, u64, u64) -> i32>;
 
 impl Ops {
@@ -170,6 +225,18 @@ impl Ops {
     pub(crate) fn write(&self, vcpu: Context, id: u64, value: [u64; 2]) -> i32 {
         // SAFETY: as `enter`.
         self.table.write.map_or(XARCH_E_NOTSUP, |write| unsafe { write(vcpu.0, id, value.as_ptr()) })
+    }
+
+    /// Asks where the vCPU's frame is; the error is for one that is no frame.
+    pub(crate) fn frame(&self, vcpu: Context) -> Result<Option<Frame>, Status> {
+        // SAFETY: as `enter`.
+        let at = self.table.frame.map_or(core::ptr::null_mut(), |frame| unsafe { frame(vcpu.0) });
+        let Some(frame) = NonNull::new(at) else { return Ok(None) };
+        // SAFETY: not null; the embedder was told to return a frame, which starts with its size.
+        if !at.is_aligned() || unsafe { at.cast::<u32>().read() } < size::<xarch_frame>() {
+            return Err(Status(XARCH_E_INVAL));
+        }
+        Ok(Some(Frame(frame)))
     }
 
     pub(crate) fn request_exit(&self, vcpu: u32) {

@@ -39,7 +39,7 @@ sized! {
     xarch_access, 32, false;
     xarch_platform, 80, true;
     xarch_exit, 40, false;
-    xarch_backend_ops, 88, true;
+    xarch_backend_ops, 96, true;
     xarch_backend_config, 80, false;
     xarch_vm_config, 56, false;
     xarch_irq, 24, false;

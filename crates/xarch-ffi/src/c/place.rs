@@ -4,9 +4,10 @@
 use super::callbacks::{Context, Embedder, Ops};
 use super::memory::{Memory, Plan, Spot, fill, read};
 use super::types::*;
+use crate::lock::Guarded;
 use crate::objects::{
     BACKEND_SAE_MODEL, BackendObject, CoreVcpu, CoreVm, GUEST_AARCH64, Halves, Hardware, Host, MODEL_VCPUS,
-    Model, ModelVm, VCPUS, VcpuObject, VmObject,
+    Model, ModelCpu, ModelVcpu, ModelVm, VCPUS, VcpuObject, VmObject,
 };
 use crate::ops::{OpsHost, OpsVcpu};
 use crate::status::Status;
@@ -69,7 +70,8 @@ impl CacheSpots {
     }
 }
 
-/// Writes one object and returns it.
+/// Writes one object and returns it. Where it is a constant, or small, nothing of it goes over the stack.
+#[inline(always)]
 fn put<T>(memory: &'static mut [MaybeUninit<T>], value: T) -> Result<&'static mut T, Status> {
     // A plan has room for one.
     Ok(memory.first_mut().ok_or(INVALID)?.write(value))
@@ -216,13 +218,14 @@ impl BackendParts {
 pub(super) struct VmPlan {
     pub plan: Plan,
     vm: Spot<VmObject>,
+    core: Spot<CoreVm>,
 }
 
 impl VmPlan {
     pub(super) fn new() -> Self {
         let mut plan = Plan::default();
-        let vm = plan.add(1);
-        Self { plan, vm }
+        let (vm, core) = (plan.add(1), plan.add(1));
+        Self { plan, vm, core }
     }
 
     /// Makes a VM on a back end that was claimed for it.
@@ -236,16 +239,17 @@ impl VmPlan {
         backend: &'static BackendObject,
         config: &xarch_vm_config,
     ) -> Result<&'static mut VmObject, Status> {
-        let core = CoreVm::new(core_config(config, backend)?).map_err(|_| INVALID)?;
+        let core_config = core_config(config, backend)?;
+        // SAFETY: the spots are of the memory's plan.
+        let (place, core) = unsafe { (memory.at(self.vm), memory.at(self.core)) };
+        let core = put(core, const { CoreVm::blank(Guarded::around(vcpu_core::Shared::BLANK)) })?;
+        core.configure(core_config).map_err(|_| INVALID)?;
+        core.lock_mut().tell(backend.embedder.spin_hooks());
         backend.agreed.store(config.features & super::api::FEATURES, Ordering::Relaxed);
         #[cfg(feature = "next")]
         backend.preempted_limit.store(config.preempted_limit, Ordering::Relaxed);
-        // SAFETY: the spot is of the memory's plan.
-        let place = unsafe { memory.at(self.vm) };
         let made = [const { AtomicBool::new(false) }; VCPUS];
-        let vm = put(place, VmObject { backend, core, users: AtomicU32::new(0), made })?;
-        vm.core.lock_mut().tell(backend.embedder.spin_hooks());
-        Ok(vm)
+        put(place, VmObject { backend, core, users: AtomicU32::new(0), made })
     }
 }
 
@@ -278,7 +282,15 @@ pub(super) fn core_config(
 pub(super) struct VcpuPlan {
     pub plan: Plan,
     vcpu: Spot<VcpuObject>,
-    caches: Option<CacheSpots>,
+    guest: Spot<CoreVcpu>,
+    model: Option<ModelSpots>,
+}
+
+/// Room for a vCPU on the library's own back end.
+struct ModelSpots {
+    vcpu: Spot<ModelVcpu>,
+    cpu: Spot<ModelCpu>,
+    caches: CacheSpots,
 }
 
 /// Bytes of decoded code unless the embedder says otherwise.
@@ -287,14 +299,18 @@ const CODE_BYTES: u64 = 1 << 20;
 impl VcpuPlan {
     pub(super) fn new(backend: &BackendObject) -> Self {
         let mut plan = Plan::default();
-        let vcpu = plan.add(1);
+        let (vcpu, guest) = (plan.add(1), plan.add(1));
         let code = if backend.code_bytes == 0 { CODE_BYTES } else { backend.code_bytes };
         let ops = usize::try_from(code).unwrap_or(usize::MAX) >> 4;
-        let caches = match backend.host {
-            Host::Model { .. } => Some(CacheSpots::plan(&mut plan, ops, Caches::FUNCTIONS)),
+        let model = match backend.host {
+            Host::Model { .. } => Some(ModelSpots {
+                vcpu: plan.add(1),
+                cpu: plan.add(1),
+                caches: CacheSpots::plan(&mut plan, ops, Caches::FUNCTIONS),
+            }),
             Host::Ops(_) => None,
         };
-        Self { plan, vcpu, caches }
+        Self { plan, vcpu, guest, model }
     }
 
     /// Makes a vCPU whose number was claimed for it.
@@ -309,15 +325,19 @@ impl VcpuPlan {
         index: VcpuIndex,
         context: Context,
     ) -> Result<&'static mut VcpuObject, Status> {
-        let guest = CoreVcpu::new(&vm.core, index).ok_or(Status(XARCH_E_NOENT))?;
-        let hardware = match (&vm.backend.host, self.caches) {
-            (Host::Model { machine, vm }, Some(caches)) => {
+        // SAFETY: the spot is of the memory's plan.
+        let guest = unsafe { memory.at(self.guest) };
+        let guest = put(guest, CoreVcpu::new(vm.core, index).ok_or(Status(XARCH_E_NOENT))?)?;
+        let hardware = match (&vm.backend.host, self.model) {
+            (Host::Model { machine, vm }, Some(spots)) => {
                 // SAFETY: the spots are of the memory's plan.
-                let caches = unsafe { caches.make(memory) };
-                let cpu = machine.cpu(index.0, caches).ok_or(Status(XARCH_E_NOMEM))?;
-                Hardware::Model(s390_host::Vcpu::new(vm, cpu, index)?)
+                let (vcpu, cpu) = unsafe { (memory.at(spots.vcpu), memory.at(spots.cpu)) };
+                // SAFETY: as above.
+                let caches = unsafe { spots.caches.make(memory) };
+                let cpu = put(cpu, machine.cpu(index.0, caches).ok_or(Status(XARCH_E_NOMEM))?)?;
+                Hardware::Model(put(vcpu, s390_host::Vcpu::new(vm, cpu, index)?)?)
             }
-            (Host::Ops(host), _) => Hardware::Ops(OpsVcpu::new(host, context, index)),
+            (Host::Ops(host), _) => Hardware::Ops(OpsVcpu::new(host, context, index)?),
             (Host::Model { .. }, None) => return Err(INVALID),
         };
         // SAFETY: the spot is of the memory's plan.

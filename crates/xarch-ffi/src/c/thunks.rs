@@ -10,7 +10,8 @@ use super::place::{VcpuPlan, VmPlan, backend_parts, core_config};
 use super::types::*;
 use crate::convert;
 use crate::objects::{
-    BACKEND_SAE_MODEL, BackendObject, GUEST_AARCH64, Halves, MODEL_VCPUS, VCPUS, VcpuObject, VmObject,
+    BACKEND_SAE_MODEL, BackendObject, GUEST_AARCH64, Halves, Hardware, MODEL_VCPUS, ModelVcpu, VCPUS,
+    VcpuObject, VmObject,
 };
 use crate::status::{Status, code};
 use core::ffi::{c_char, c_void};
@@ -416,8 +417,12 @@ pub(super) unsafe extern "C" fn vcpu_destroy(vcpu: *mut xarch_vcpu) -> i32 {
             return Err(Status(XARCH_E_BUSY));
         }
         let (vm, index) = (found.vm, found.index);
-        // SAFETY: nobody else is inside, nobody may come any more, and `found` is not used after this.
-        unsafe { core::ptr::drop_in_place(vcpu.cast::<VcpuObject>()) };
+        // SAFETY: nobody else is inside, and nobody may come any more.
+        if let Hardware::Model(model) = unsafe { &mut (*found.halves.get()).hardware } {
+            // It gives its blocks up; nothing else of a vCPU needs more than to be forgotten.
+            // SAFETY: as above: it is not used after this.
+            unsafe { core::ptr::drop_in_place(core::ptr::from_mut::<ModelVcpu>(model)) };
+        }
         vm.release(index);
         vm.users.fetch_sub(1, Ordering::AcqRel);
         Ok(())

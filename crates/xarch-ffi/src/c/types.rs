@@ -396,6 +396,26 @@ pub struct xarch_exit {
     pub walk_level: i8,
 }
 
+/// The registers of a vCPU that the core wants at nearly every exit, where the back end keeps them while it is not inside
+/// `enter`: reaching them there takes no call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct xarch_frame {
+    /// Size of this structure, set by the back end.
+    pub size: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// XARCH_BANK_CORE, index 0.
+    pub pc: u64,
+    /// XARCH_BANK_CORE, index 1.
+    pub status: u64,
+    /// XARCH_BANK_GENERAL, by number; those that the guest architecture does not have are not touched.
+    pub general: [u64; 32],
+    /// The registers of XARCH_BANK_SYSTEM that turn the guest's timers on: of the one on the virtual count, then of the
+    /// one on the physical count.
+    pub timers: [u64; 2],
+}
+
 /// A back end of the caller's own. The library copies the table.
 ///
 /// `context` is that of xarch_backend_config, `vcpu` is what `vcpu_create` was given as context. Calls for one
@@ -443,6 +463,12 @@ pub struct xarch_backend_ops {
     >,
     /// See `add_slot`.
     pub age: Option<unsafe extern "C" fn(context: *mut c_void, guest: u64, bytes: u64) -> i32>,
+    /// Returns where some registers of the vCPU lie, or null. Called once, by `vcpu_create`. The frame is valid until
+    /// `vcpu_destroy`; whatever the back end does outside `enter`, it finds and leaves the registers there, and `read` and
+    /// `write` are not called for them.
+    ///
+    /// Null: all registers go by `read` and `write`.
+    pub frame: Option<unsafe extern "C" fn(vcpu: *mut c_void) -> *mut xarch_frame>,
 }
 
 /// What a back end is to be.

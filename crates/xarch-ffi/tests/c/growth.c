@@ -3,7 +3,7 @@
  * A host with a back end of its own, compiled as a program of version 1.0 or, with NEW_HOST, as one
  * of the version after it. It is linked with a library of either version and told which by its
  * argument, so that it can check how the two get on. The back end is an interpreter of the seven
- * instructions of its guest.
+ * instructions of its guest. With FRAME it keeps some registers in a frame.
  */
 #include "next.h"
 
@@ -53,10 +53,48 @@ struct cpu {
 	unsigned int steps, lost, called;
 	uint64_t stored[4];
 	unsigned int stores;
+	struct xarch_frame frame;
 };
+
+/* Where a register lies in the frame, null if it does not. */
+static uint64_t *in_frame(struct cpu *cpu, uint64_t id)
+{
+#ifdef FRAME
+	uint32_t index = (uint32_t)id;
+
+	switch (id >> 32) {
+	case XARCH_BANK_GENERAL:
+		return &cpu->frame.general[index];
+	case XARCH_BANK_CORE:
+		return index ? &cpu->frame.status : &cpu->frame.pc;
+	case XARCH_BANK_SYSTEM:
+		if (index == 0xdf19) /* the virtual timer's control */
+			return &cpu->frame.timers[0];
+		if (index == 0xdf11)
+			return &cpu->frame.timers[1];
+	}
+#endif
+	(void)cpu;
+	(void)id;
+	return NULL;
+}
+
+static struct xarch_frame *cpu_frame(void *vcpu)
+{
+	struct cpu *cpu = vcpu;
+
+	cpu->frame.size = sizeof(cpu->frame);
+#ifdef FRAME
+	return &cpu->frame;
+#else
+	return NULL;
+#endif
+}
 
 static uint64_t *reg(struct cpu *cpu, uint64_t id)
 {
+	if (in_frame(cpu, id))
+		return in_frame(cpu, id);
 	for (unsigned int n = 0; n < cpu->count; n++)
 		if (cpu->registers[n].id == id)
 			return cpu->registers[n].value;
@@ -69,6 +107,7 @@ static int32_t cpu_read(void *vcpu, uint64_t id, uint64_t *value)
 {
 	if (id >> 32 > XARCH_BANK_HOST_LIMIT)
 		return XARCH_E_NOENT;
+	CHECK(!in_frame(vcpu, id));
 	memcpy(value, reg(vcpu, id), 16);
 	return XARCH_OK;
 }
@@ -77,6 +116,7 @@ static int32_t cpu_write(void *vcpu, uint64_t id, const uint64_t *value)
 {
 	if (id >> 32 >= XARCH_BANK_HOST_LIMIT)
 		return id >> 32 == XARCH_BANK_HOST_LIMIT ? XARCH_E_PERM : XARCH_E_NOENT;
+	CHECK(!in_frame(vcpu, id));
 	memcpy(reg(vcpu, id), value, 16);
 	return XARCH_OK;
 }
@@ -178,6 +218,7 @@ int main(int argc, char **argv)
 		.size = sizeof(ops),
 		.abi = XARCH_ABI,
 		.enter = cpu_enter,
+			.frame = cpu_frame,
 		.read = cpu_read,
 		.write = cpu_write,
 	};
