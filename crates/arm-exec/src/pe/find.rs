@@ -4,6 +4,7 @@ use super::{Exit, JUMPS, Pe, half};
 use crate::block::{Code, Jump, MAX_OPS, Operation};
 use crate::decode::Decoder;
 use crate::flow::Host;
+use crate::ram::PagePtr;
 use crate::syndrome;
 
 impl<'m> Pe<'m> {
@@ -78,12 +79,18 @@ impl<'m> Pe<'m> {
             self.drop_blocks();
             self.statistics.evictions += 1;
         }
+        self.decode_page(page, absolute, pc, alone).ok_or(None)
+    }
+
+    /// Decodes a block that was fetched. Not part of its caller: the decoder's state is large, and need not lie on the
+    /// stack while the page is looked for.
+    #[inline(never)]
+    fn decode_page(&mut self, page: PagePtr<'_>, absolute: u64, pc: u64, alone: bool) -> Option<u32> {
+        let context = self.context.0;
         let free = self.store.free();
         let first = free as u32 + 1;
         let ops = self.store.ops().get(free..).unwrap_or_default();
-        let Some(decoder) = Decoder::new(ops, &mut self.functions, pc, self.context) else {
-            return Err(None);
-        };
+        let decoder = Decoder::new(ops, &mut self.functions, pc, self.context)?;
         let store = &self.store;
         let limit = if alone { 1 } else { MAX_OPS };
         let known = |va| if alone { None } else { store.find(absolute, va, context) };
@@ -92,7 +99,7 @@ impl<'m> Pe<'m> {
             self.statistics.decoded += 1;
             self.store.add(absolute, pc, context, free + used);
         }
-        Ok(first)
+        Some(first)
     }
 
     /// Drops every decoded block, and with them everything that names one.
