@@ -218,8 +218,11 @@ fn descriptors_of_64_and_of_128_bits_that_say_the_same_translate_alike() {
     assert_eq!(faults.len(), 6, "{faults:?}");
 }
 
+/// A change of registers, and of the entries of stage 1 and of stage 2.
+type Change = fn(&mut Registers, &mut [u64; 4]);
+
 /// What takes rights away, one thing each.
-const LESS: &[(&str, fn(&mut Registers, &mut [u64; 4]))] = &[
+const LESS: &[(&str, Change)] = &[
     ("WXN", |registers, _| registers.el1.sctlr |= 1 << 19),
     ("PXN", |_, entries| entries[2] |= 1 << 53),
     ("UXN", |_, entries| entries[2] |= 1 << 54),
@@ -369,7 +372,7 @@ fn no_load_leaves_the_tables_on_the_way() {
                 let value = *words.0.entry(at).or_insert(value);
                 let _ = tables.entry(table).or_default().insert(index);
                 // Another table, where it is one: anything, so not followed.
-                let next = value >> 12 & (1 << 36) - 1;
+                let next = value >> 12 & 0xf_ffff_ffff;
                 let astray = level < 2 && value & 3 == 3 && next != table + 1;
                 let moved = level == 2 && next != shifted(*page);
                 let block = level < 2 && value & 3 == 1;
@@ -385,7 +388,7 @@ fn no_load_leaves_the_tables_on_the_way() {
             let value = entry(&mut random, good);
             // Neither a block, nor one of a group, which would lead elsewhere.
             let alone = (level == 2 || value & 3 != 1) && value & 1 << 52 == 0;
-            let same = value >> 12 & ((1 << 36) - 1) == next && alone;
+            let same = value >> 12 & 0xf_ffff_ffff == next && alone;
             let at = shifted(page) << 12 | index << 3;
             let _ = words.0.insert(at, if same || value & 1 == 0 { value } else { good });
             let _ = tables.entry(shifted(page)).or_default().insert(index);
