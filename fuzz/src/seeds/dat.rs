@@ -77,7 +77,7 @@ pub fn walks() -> Result<Seeds, String> {
             offset: case.request.address ^ 0xfff,
             fails_at: number,
             contents: Contents {
-                shape: 63 - case.storage.size.leading_zeros().min(63) as u8 & 63 | (number & 1) << 6,
+                shape: (63 - case.storage.size.leading_zeros().min(63) as u8) & 63 | (number & 1) << 6,
                 words: trace.words.into_inner(),
                 ..Contents::default()
             },
