@@ -147,7 +147,7 @@ fn exceptions_go_to_the_handler_with_their_cause() {
 
 #[test]
 fn the_timer_interrupts_when_it_may() {
-    let arm = [
+    let set_timer = [
         li(5, RAM + PAGE).to_vec(),
         vec![csrw(MTVEC, 5)],
         li(5, riscv::guest::MTIME).to_vec(),
@@ -161,14 +161,14 @@ fn the_timer_interrupts_when_it_may() {
     for (name, rest) in
         [("loop", vec![0x3004_6073, 0x0000_006f]), ("wfi", vec![0x3004_6073, WFI, 0x0000_006f])]
     {
-        let (x, outcome, _) = run(&[arm.clone(), rest].concat(), &handler);
+        let (x, outcome, _) = run(&[set_timer.clone(), rest].concat(), &handler);
         assert_eq!(outcome, POWER_OFF, "{name}");
         assert_eq!(x[10], 1 << 63 | 7, "{name}: the machine timer's interrupt");
         assert_eq!(x[11], 0x1880, "{name}: MPP 3, MPIE 1, MIE 0");
         assert_eq!(x[12], 0x80, "{name}: MTIP");
     }
     // Masked: the wait ends when it is due, and the guest goes on behind it.
-    let (x, outcome, _) = run(&then_off(&[arm, vec![WFI, csrr(12, MIP)]].concat()), &handler);
+    let (x, outcome, _) = run(&then_off(&[set_timer, vec![WFI, csrr(12, MIP)]].concat()), &handler);
     assert_eq!((outcome, x[12]), (POWER_OFF, 0x80));
 }
 

@@ -1,7 +1,7 @@
 //! Callbacks: no lock is held around them, and they may call back.
 
 use crate::bench::Bench;
-use crate::host::{Services, Threads};
+use crate::host::Services;
 use crate::program::Step;
 use crate::report::{Checked, Ended, Verdict, broken, ensure};
 use crate::stage::{FIRST, Race, Scene, Stage, refused};
@@ -166,11 +166,11 @@ pub(crate) fn without_a_lock(stage: &Stage<'_>) -> Checked {
 fn report_without_a_lock(scene: &Scene<'_, '_>, meeting: &Meeting) -> Checked {
     let (stage, services) = (&scene.stage, scene.vm.services());
     let is_over = AtomicU64::new(0);
-    let (mut collected, mut visited, mut came) = (Ok(()), Ok(()), false);
-    let threads = stage.host.at_once(
+    let (mut collected, mut visited) = (Ok(()), Ok(()));
+    // Where no page is named, it is `dirty-names-what-was-stored-to` that says so.
+    let _ = stage.host.at_once(
         &mut || {
             let said = services.collect_dirty(stage.page_of(stage.data(0)), &mut |_| {
-                came = true;
                 meeting.hold(stage, REPORT);
             });
             collected = said.map_err(|error| refused("collect_dirty", &error));
@@ -179,10 +179,7 @@ fn report_without_a_lock(scene: &Scene<'_, '_>, meeting: &Meeting) -> Checked {
         &mut || visited = meeting.visit(stage, services, &|| is_over.load(SeqCst) != 0),
     );
     meeting.verdict()?;
-    collected.and(visited)?;
-    // Where nothing is named, it is `dirty-names-what-was-stored-to` that says so.
-    let _ = (threads == Threads::Two, came);
-    Ok(())
+    collected.and(visited)
 }
 
 pub(crate) fn may_call_back(stage: &Stage<'_>) -> Checked {

@@ -1,6 +1,7 @@
 //! The order between back end and guest side.
 
 use crate::bench::Bench;
+use crate::host::Cpu;
 use crate::program::Step;
 use crate::report::{Checked, ensure};
 use crate::stage::{FIRST, Scene, Stage};
@@ -144,10 +145,10 @@ pub(crate) fn decision_is_outcome(stage: &Stage<'_>) -> Checked {
 }
 
 pub(crate) fn observe_once(stage: &Stage<'_>) -> Checked {
-    let services = AtomicU64::new(0);
+    let traps = AtomicU64::new(0);
     // The first trap ends the run with its effect pending.
     let on_exit = |_: &mut dyn Registers, exit: &Exit, _: Next| {
-        let is_first = matches!(exit, Exit::Trap(_)) && services.fetch_add(1, SeqCst) == 0;
+        let is_first = matches!(exit, Exit::Trap(_)) && traps.fetch_add(1, SeqCst) == 0;
         is_first.then_some(Next::Wait { deadline: None })
     };
     let bench = Bench::default().on_exit(&on_exit);
@@ -156,7 +157,7 @@ pub(crate) fn observe_once(stage: &Stage<'_>) -> Checked {
         scene.with_cpu(FIRST, |cpu| {
             Scene::needs_guest_side(cpu)?;
             let _ = cpu.run(scene.bench);
-            let observe = |cpu: &mut dyn crate::host::Cpu| {
+            let observe = |cpu: &mut dyn Cpu| {
                 let observed = cpu.before_observe();
                 (observed, cpu.registers().read(RegId::PC), cpu.registers().read(RegId::STATUS))
             };
@@ -165,7 +166,7 @@ pub(crate) fn observe_once(stage: &Stage<'_>) -> Checked {
             ensure!(first == second, "before_observe showed {first:x?}, and then {second:x?}");
             scene.finish(cpu)?;
             scene.expect(1, 2, "the store behind a trap that was observed")?;
-            let traps = services.load(SeqCst);
+            let traps = traps.load(SeqCst);
             // The program's own trap, and the one that may turn the machine off.
             ensure!(traps <= 2, "{traps} traps where the program has one");
             Ok(())
