@@ -101,8 +101,7 @@ impl CpuModel {
         let ctr = CTR_FIELDS.iter().fold(CTR_RES1, |ctr, f| f.put(ctr, f.of(self.ids.ctr.into_bits())));
         ids.ctr = CtrEl0::from_bits(ctr);
         ids.dczid = DczidEl0::from_bits(self.ids.dczid.into_bits() & 0x1f);
-        close(&mut ids);
-        let features = Features::of(&ids);
+        let features = close(&mut ids);
         follow(&mut ids, &features);
         Self { ids }
     }
@@ -212,11 +211,11 @@ const fn caches(ids: &IdRegisters) -> (u64, u64, u64, u64) {
     (ids.clidr, ids.ccsidr_l1, ids.ccsidr_l1i, ids.ccsidr_l2)
 }
 
-/// Lowers fields until no feature lacks another it needs.
+/// Lowers fields until no feature lacks another it needs; returns the features that are left.
 ///
 /// Only requirements without a negation count: for those the order does not matter, the result is the greatest below
 /// the argument. Each step lowers a field, so there are no more steps than values.
-fn close(ids: &mut IdRegisters) {
+fn close(ids: &mut IdRegisters) -> Features {
     loop {
         let features = Features::of(ids);
         let mut lowered = false;
@@ -229,7 +228,7 @@ fn close(ids: &mut IdRegisters) {
             }
         }
         if !lowered {
-            return;
+            return features;
         }
     }
 }
