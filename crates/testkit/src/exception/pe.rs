@@ -75,6 +75,8 @@ const FEW_CONTEXTS: Quirks = 1 << 17;
 const NO_SMALL_MASK: Quirks = 1 << 18;
 /// Of BAS of a watchpoint only the first run of ones counts.
 const FIRST_RUN: Quirks = 1 << 19;
+/// HVC of EL3 goes down to EL2. QEMU 7.2.
+const DOWN_BY_HVC: Quirks = 1 << 20;
 
 /// Those that nearly every case shows.
 pub const COMMON: Quirks = CLEARS_FLAGS | CLEARS_DIT | NO_EXLOCK;
@@ -92,6 +94,7 @@ pub const QUIRKS: &[Quirk] = &[
     Quirk { bit: ILLEGAL_BEFORE_ABORT, name: "illegal state before an instruction abort" },
     Quirk { bit: SWAPS_OPS, name: "op1 and op2 exchanged in a syndrome" },
     Quirk { bit: SECURE_HVC, name: "HVC from Secure EL1 without Secure EL2" },
+    Quirk { bit: DOWN_BY_HVC, name: "HVC from EL3 goes to EL2" },
     Quirk { bit: KEEPS_SS, name: "illegal return does not load SS" },
     Quirk { bit: STEPS_ANYWAY, name: "step exception after an instruction that ends stepping" },
     Quirk { bit: STATE_BY_BITS, name: "HMC, SSC, PMC and PAC bit by bit" },
@@ -354,6 +357,15 @@ impl<'a> Pe<'a> {
         }
     }
 
+    /// Takes an exception of EL3 to EL2, as if it were from there but for what SPSR_EL2 says.
+    fn take_down(&mut self, cause: &Cause) {
+        let from = self.pstate.m();
+        self.pstate = self.pstate.with_m(0b1000 | from & 1);
+        self.take(cause, EL2);
+        let level = self.level(EL2);
+        level.spsr = PState::from_bits(level.spsr).with_m(from).into_bits();
+    }
+
     /// Takes a synchronous exception where the controls say.
     fn synchronous(&mut self, exception: Synchronous, cause: impl FnOnce(Origin) -> Cause) {
         let target = match self.routing.synchronous(exception, self.pstate) {
@@ -558,6 +570,9 @@ impl<'a> Pe<'a> {
                 }
                 if self.routing.synchronous(Synchronous::Hvc, self.pstate) != Route::Undefined {
                     self.pstate = self.pstate.with_ss(false);
+                    if el == EL3 && self.has_quirk(DOWN_BY_HVC) {
+                        return self.take_down(&Cause::hvc(imm, next));
+                    }
                 }
                 self.synchronous(Synchronous::Hvc, |_| Cause::hvc(imm, next));
             }
