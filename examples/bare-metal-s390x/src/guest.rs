@@ -197,6 +197,11 @@ impl Guest {
         }
     }
 
+    /// Says what the guest's console still keeps.
+    pub fn flush(&self) {
+        self.bus.lock().flush();
+    }
+
     /// Ends the guest; the first reason stands.
     pub fn stop(&self, reason: StopReason) {
         self.end.lock().get_or_insert(reason);
