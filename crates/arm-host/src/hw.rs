@@ -378,6 +378,7 @@ registers! {
         MIDR_EL1 = "S3_0_C0_C0_0",
         REVIDR_EL1 = "S3_0_C0_C0_6",
         AIDR_EL1 = "S3_1_C0_C0_7",
+        OSLSR_EL1 = "S2_0_C1_C1_4",
         CTR_EL0 = "S3_3_C0_C0_1",
         DCZID_EL0 = "S3_3_C0_C0_7",
         ID_AA64PFR0_EL1 = "S3_0_C0_C4_0",
@@ -447,7 +448,11 @@ impl<F: FnMut(Intid)> crate::machine::Cpu for HardwareCpu<F> {
     }
 
     fn write(&mut self, register: SysRegId, value: u64) {
-        write_register(self.form, register, value);
+        match register {
+            // OSLSR_EL1.OSLK, [1], is what OSLAR_EL1.OSLK writes.
+            names::OSLSR_EL1 => msr!("S2_0_C1_C0_4", value >> 1 & 1),
+            _ => write_register(self.form, register, value),
+        }
     }
 
     fn store_vectors(&mut self, vectors: &mut [u128; 32]) {

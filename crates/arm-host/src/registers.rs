@@ -96,7 +96,7 @@ const fn list(number: u8) -> Carried {
 
 /// What a vCPU takes along beside breakpoints and watchpoints, in the order in which it is put on a CPU: controls first,
 /// compare values before the timers that they belong to.
-const LISTED: [Carried; 74] = [
+const LISTED: [Carried; 75] = [
     control(names::HCR_EL2),
     Carried { needs: Needs::ExtendedHypervisor, ..control(names::HCRX_EL2) },
     control(names::CPTR_EL2),
@@ -132,6 +132,8 @@ const LISTED: [Carried; 74] = [
     guest(names::FPCR),
     guest(names::FPSR),
     guest(names::MDSCR_EL1),
+    // The OS lock, of which OSLAR_EL1 is the way to write.
+    guest(names::OSLSR_EL1),
     key(names::APIAKEYLO_EL1),
     key(names::APIAKEYHI_EL1),
     key(names::APIBKEYLO_EL1),
@@ -337,6 +339,7 @@ mod tests {
             ("HCR_EL2 is not the guest's", RegId::system(0xe088), None),
             ("ICH_LR15_EL2", RegId::interrupt(0xe66f), Some(names::ICH_LR15_EL2)),
             ("DBGWCR15_EL1", RegId::system(0x807f), Some(names::DBGWCR15_EL1)),
+            ("OSLSR_EL1", RegId::system(0x808c), Some(names::OSLSR_EL1)),
             ("DBGBVR0_EL1", RegId::system(0x8004), Some(names::DBGBVR0_EL1)),
             ("nothing", RegId::system(0xffff), None),
         ];
