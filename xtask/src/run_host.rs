@@ -3,6 +3,7 @@
 mod arm64;
 mod linux_module;
 mod s390x;
+mod transcript;
 
 /// A host: its name, what keeps it from running here, and what it can be asked to do.
 struct Host {
@@ -11,10 +12,11 @@ struct Host {
     run: fn(&[&str]) -> Result<(), String>,
 }
 
-const HOSTS: [Host; 3] = [
+const HOSTS: [Host; 4] = [
     Host { name: "bare-metal-arm64", missing: arm64::missing, run: arm64::run },
     Host { name: "bare-metal-s390x", missing: s390x::missing, run: s390x::run },
     Host { name: "linux-module", missing: linux_module::missing, run: linux_module::run },
+    Host { name: "transcripts", missing: crate::guest::missing, run: transcript::run },
 ];
 
 /// Runs the host that `arguments` begin with. What is not installed here is skipped, and said.

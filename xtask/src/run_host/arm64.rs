@@ -19,7 +19,7 @@ usage: cargo xtask run-host bare-metal-arm64 [linux | bench | vmm OPTIONS]
 
 /// Longest silence of a machine that is at work.
 const PATIENCE: Duration = Duration::from_secs(120);
-const QEMU: &str = "qemu-system-aarch64";
+pub const QEMU: &str = "qemu-system-aarch64";
 const TARGET: &str = "aarch64-unknown-none-softfloat";
 /// CPUs of QEMU, and whether they have FEAT_VHE.
 const CPUS: [(&str, bool); 2] = [("cortex-a57", false), ("max", true)];
@@ -65,6 +65,45 @@ fn build() -> Result<PathBuf, String> {
     build.arg("-Zbuild-std-features=compiler-builtins-mem");
     shell::run(&mut build)?;
     Ok(directory().join(TARGET).join("release/bare-metal-arm64"))
+}
+
+/// The hypervisor, for other commands.
+pub struct Hypervisor(PathBuf);
+
+impl Hypervisor {
+    pub fn build() -> Result<Self, String> {
+        build().map(Self)
+    }
+
+    /// Returns the machine with the guest that every host runs, which is told of a CPU that is below these models.
+    pub fn transcript(&self, image: &Path, cpu: &str, below: &str) -> Result<Command, String> {
+        let entry = GUEST_RAM + 0x8_0000;
+        let guest = Guest {
+            memory: (HOST_ROOM, 64 * MIB),
+            files: vec![(image.into(), entry)],
+            entry,
+            device_tree: 0,
+            vcpus: 2,
+            first_cpu: 0,
+            models: models(below)?,
+        };
+        machine(&self.0, cpu, &[guest])
+    }
+}
+
+/// Returns the bits of models joined by `+`, as the hypervisor's manifest has them: in the order of the table, then
+/// what the engine has.
+fn models(below: &str) -> Result<u64, String> {
+    let path = shell::root().join("data/cpu_models.tsv");
+    let table = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut names: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+    names.dedup();
+    names.push("max-modelled");
+    let bit = |name: &str| {
+        let at = names.iter().position(|known| *known == name);
+        at.map(|at| 1 << at).ok_or_else(|| format!("no CPU model is called {name}"))
+    };
+    below.split('+').try_fold(0, |bits, name| Ok(bits | bit(name)?))
 }
 
 /// One guest, as the hypervisor's manifest describes it.
