@@ -64,6 +64,9 @@ const CARRIED: [(SysRegId, u64); 9] = [
 const AS_THE_HOST: [(SysRegId, u64); 2] =
     [(names::ID_AA64ISAR1_EL1, 0xff00_0ff0), (names::ID_AA64ISAR2_EL1, 0xff00)];
 
+/// ID_AA64MMFR0_EL1: TGran4_2, TGran64_2, TGran16_2.
+const STAGE_2_GRANULES: u64 = 0xfff_0000_0000;
+
 /// Registers that name the part rather than what it can do: shown as the host has them.
 const NAMED: [SysRegId; 5] =
     [names::MIDR_EL1, names::REVIDR_EL1, names::AIDR_EL1, names::CTR_EL0, names::DCZID_EL0];
@@ -146,8 +149,8 @@ impl Identity {
 
     /// The first register in which the guest would see another value.
     fn first_change(&self, model: &CpuModel) -> Option<SysRegId> {
-        let now = self.view();
-        listed().find(|id| now.get(*id) != model.ids().get(*id))
+        let (now, model) = (self.view(), described(*model.ids()));
+        listed().find(|id| now.get(*id) != model.get(*id))
     }
 
     /// Whether the guest is told of a part that the host is not.
@@ -209,8 +212,10 @@ impl<const N: usize> Shared<N> {
     }
 }
 
-/// Returns the registers with the caches as this core describes them.
+/// Returns the registers with the caches and the interrupt controller as this core describes them: both are its own.
 fn described(mut ids: IdRegisters) -> IdRegisters {
+    // It is in the set.
+    let _ = ids.set(names::ID_AA64PFR0_EL1, ids.pfr0().with_gic(1).into_bits());
     (ids.clidr, ids.ccsidr_l1) = (cache_levels(ids.ctr).into_bits(), cache_geometry(ids.ctr));
     (ids.ccsidr_l1i, ids.ccsidr_l2) = (0, 0);
     ids
@@ -251,6 +256,9 @@ impl Config {
         }
         // The interrupt controller is this core's own: GICv3, whatever the host has besides its CPU interface.
         let _ = host.set(names::ID_AA64PFR0_EL1, host.pfr0().with_gic(1).into_bits());
+        // Nor does what it has for stage 2 show, as the guest has none: 0 is "as for stage 1".
+        let mmfr0 = host.mmfr0().into_bits() & !STAGE_2_GRANULES;
+        let _ = host.set(names::ID_AA64MMFR0_EL1, mmfr0);
         for (id, value) in CARRIED {
             let _ = carried.set(id, value);
         }

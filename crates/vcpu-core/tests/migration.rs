@@ -52,6 +52,29 @@ fn the_limit_of_a_host_is_what_both_it_and_this_core_have() {
 }
 
 #[test]
+fn what_a_host_has_for_stage_2_does_not_show() {
+    let mut registers = host(&models::NEOVERSE_N1);
+    // TGran4_2, TGran64_2, TGran16_2: 2, there.
+    let mmfr0 = RegId::host_limit(names::ID_AA64MMFR0_EL1.into_bits());
+    registers.values.insert(mmfr0, 0x0222_0010_1125);
+    let limit = Config::new(1).limit(&mut registers).unwrap();
+    assert_eq!(limit.ids().get(names::ID_AA64MMFR0_EL1), Some(0x10_0122));
+}
+
+#[test]
+fn every_model_has_the_interrupt_controller() {
+    let (vm, platform) = (vm(1), FakePlatform::default());
+    let (mut guest, mut registers) = on_host(&vm, &models::NEOVERSE_N1);
+    // GIC is 0 in the least that Armv8.0 allows.
+    let least = models::ARMV8_0.model.meet(&vm.limit().unwrap());
+    assert_eq!(vm.set_model(&least), Ok(()));
+    guest.reset(&mut registers).unwrap();
+    assert_eq!(vm.model().unwrap().ids().get(names::ID_AA64PFR0_EL1), Some(0x0100_0011));
+    assert_eq!(guest.before_entry(&mut registers, &platform), Next::Resume);
+    assert_eq!(vm.set_model(&least), Ok(()), "nothing changes");
+}
+
+#[test]
 fn a_guest_moves_where_its_model_fits_and_the_field_says_where_not() {
     let (vm, platform) = (vm(1), FakePlatform::default());
     let (mut guest, mut registers) = on_host(&vm, &models::NEOVERSE_V1);
@@ -163,7 +186,8 @@ fn a_model_beyond_the_limit_too_early_or_too_late_is_refused() {
     assert_eq!(reserved.to_string(), "ID_AA64ISAR0_EL1: reserved bits 0x1 are wrong");
     let met = model.meet(&vm.limit().unwrap());
     assert_eq!(vm.set_model(&met), Ok(()));
-    assert_eq!(vm.model().map(|m| m.features()), Some(met.features()));
+    // What was asked for, and the interrupt controller, which is this core's own.
+    assert_eq!(vm.model().map(|m| m.features()), Some(met.features().with(Feature::GICv3)));
     assert!(!met.features().has(Feature::LSE));
     assert_eq!(guest.before_entry(&mut registers, &platform), Next::Resume);
     assert_eq!(vm.set_model(&met), Ok(()), "no change");
