@@ -57,12 +57,12 @@ impl<'m> Pe<'m> {
         }
     }
 
-    fn params(&mut self) -> Params {
+    /// Sees to it that the parameters are those of the registers. They are large: nobody copies them.
+    fn read_registers(&mut self) {
         let registers = self.translation_registers();
         if self.params.0 != registers {
             self.params = (registers, Params::el1(&registers, &crate::system::TRANSLATION));
         }
-        self.params.1
     }
 
     pub(super) fn access(&self, kind: AccessKind, unprivileged: bool) -> Access {
@@ -100,10 +100,10 @@ impl<'m> Pe<'m> {
     }
 
     fn walk(&mut self, env: &dyn Host<'m>, va: u64, access: Access) -> Result<Mapping<Ipa>, Abort> {
-        let params = self.params();
+        self.read_registers();
         let map = self.maps[STAGE2[0]];
         let tables = Tables { env, map, loads: Cell::new(0), questions: Cell::new(0) };
-        let walked = vmsa::walk(&params, Va::new(va), access, &tables);
+        let walked = vmsa::walk(&self.params.1, Va::new(va), access, &tables);
         self.statistics.walks = self.statistics.walks.wrapping_add(1);
         self.statistics.stage2 = self.statistics.stage2.wrapping_add(tables.questions.get());
         let abort = |cause| Abort { va, access, cause };
