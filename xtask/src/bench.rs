@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the VMM against QEMU in one run, on one machine.
 
+use crate::bench_exit;
 use crate::console::Console;
 use crate::demo::{self, Machine, Options};
 use crate::shell;
@@ -9,10 +10,12 @@ use std::process::Command;
 use std::time::Duration;
 
 const USAGE: &str = "\
-usage: cargo xtask bench [engine | exit | boot] [--json FILE] [--runs N]
+usage: cargo xtask bench [engine | exit | exit-core | boot] [--json FILE] [--runs N]
        cargo xtask bench walk | decode [--json FILE]
   engine   kernels of bench/guest: millions of guest instructions per second, ratio to QEMU (more is better)
-  exit     HVC and MMIO round trips: nanoseconds each, ratio to QEMU (less is better)
+  exit     HVC and MMIO round trips of a guest: nanoseconds each, ratio to QEMU (less is better); and the core's part
+           of them: instructions and nanoseconds, through Rust and C, ratio to a binary search
+  exit-core     the core's part alone, which needs no QEMU
   boot     Debian's kernel to a shell: seconds, ratio to QEMU (less is better)
   walk     translation against a raw chain of the same loads, and other crates; decode: A64 words against disarm64
   none     engine, exit and boot
@@ -87,25 +90,39 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
                 print!("{USAGE}");
                 return Ok(());
             }
-            "engine" | "exit" | "boot" if parsed.what.is_none() => parsed.what = Some(word.clone()),
+            "engine" | "exit" | "exit-core" | "boot" if parsed.what.is_none() => {
+                parsed.what = Some(word.clone())
+            }
             _ => return Err(format!("unknown argument {word}\n{USAGE}")),
         }
     }
-    let peer = peer_version()?;
-    let ours = Machine::ours()?;
     let runs = parsed.runs.max(1);
     let wanted = |name: &str| parsed.what.as_deref().is_none_or(|what| what == name);
     let mut rows = Vec::new();
-    if wanted("engine") {
-        rows.extend(engine(&ours, &peer, runs)?);
+    if !wanted("exit-core") || parsed.what.is_none() {
+        let peer = peer_version()?;
+        let ours = Machine::ours()?;
+        if wanted("engine") {
+            rows.extend(engine(&ours, &peer, runs)?);
+        }
+        if wanted("exit") {
+            rows.extend(exit(&ours, &peer, runs)?);
+        }
+        if wanted("boot") {
+            rows.extend(boot(&ours, &peer, runs)?);
+        }
+        print("vmm", &rows);
     }
-    if wanted("exit") {
-        rows.extend(exit(&ours, &peer, runs)?);
+    if wanted("exit") || wanted("exit-core") {
+        match bench_exit::rows()? {
+            Ok(core) => {
+                let core: Vec<Row> = core.into_iter().map(Row::from).collect();
+                print("exit to entry", &core);
+                rows.extend(core);
+            }
+            Err(reason) => println!("the core's part of exits SKIPPED: {reason}"),
+        }
     }
-    if wanted("boot") {
-        rows.extend(boot(&ours, &peer, runs)?);
-    }
-    print(&rows);
     match &parsed.json {
         Some(file) => std::fs::write(file, json(&rows)).map_err(|e| format!("{}: {e}", file.display())),
         None => Ok(()),
@@ -356,17 +373,25 @@ fn boot(machine: &Machine, peer: &str, runs: usize) -> Result<Vec<Row>, String> 
     Ok(vec![row("boot to shell", &|t| t.0), row("boot, commands, power-off", &|t| t.1)])
 }
 
-fn print(rows: &[Row]) {
-    let peer = rows.first().map_or("", |row| row.peer.as_str());
-    println!("\n{:<28} {:>12} {:>24}  ratio", "", "vmm", peer);
+/// Prints a table; where the peer changes, it is named anew.
+fn print(title: &str, rows: &[Row]) {
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max(28);
+    let mut peer = "";
     for row in rows {
-        let (name, unit) = (&row.name, row.unit);
-        println!(
-            "{name:<28} {:>7.1} {unit:<4} {:>19.1} {unit:<4}  {:.3}",
-            row.value,
-            row.peer_value,
-            row.ratio()
-        );
+        if row.peer != peer {
+            peer = &row.peer;
+            println!("\n{:<width$} {title:>14} {peer:>26}  ratio", "");
+        }
+        let unit = if row.unit == "instructions" { "ins." } else { row.unit };
+        let (name, value, other) = (&row.name, row.value, row.peer_value);
+        println!("{name:<width$} {value:>9.1} {unit:<4} {other:>21.1} {unit:<4}  {:.3}", row.ratio());
+    }
+}
+
+impl From<bench_exit::Row> for Row {
+    fn from(row: bench_exit::Row) -> Self {
+        let bench_exit::Row { name, value, unit, peer, peer_value } = row;
+        Self { name, value, unit, peer: peer.into(), peer_value }
     }
 }
 

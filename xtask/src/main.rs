@@ -3,6 +3,7 @@
 mod abi;
 mod bench;
 mod bench_decode;
+mod bench_exit;
 mod checks;
 mod console;
 mod cross;
@@ -44,6 +45,7 @@ usage: cargo xtask COMMAND
                 link the static library whole: no panic, no allocator, little stack (--help for options)
   generate      make source files from data/ (--check: only say whether they are up to date)
   bench         speed against QEMU in one run (engine, exit, boot; --json FILE)
+  bench exit    also what the core does between an exit and the next entry (--json FILE)
   bench walk    translation against a raw chain of the same loads (--json FILE)
   bench decode  instructions and time to decode a word, against disarm64 (--json FILE)
   fuzz          run the targets of fuzz/ (--help for options)
