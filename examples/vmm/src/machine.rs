@@ -165,7 +165,8 @@ impl Platform for Host<'_> {
         let offset = address.offset_from(self.slot.guest.start()).ok_or(unreadable)?;
         let bytes = u64::try_from(into.len()).map_err(|_| unreadable)?;
         if offset.checked_add(bytes).is_none_or(|end| end > self.slot.guest.bytes()) {
-            return Err(unreadable);
+            // The first address behind RAM.
+            return Err(self.slot.guest.last().checked_add(1).map_or(unreadable, Unreadable));
         }
         let at = self.slot.host.checked_add(offset).ok_or(unreadable)?;
         self.storage.read_bytes(Absolute::new(at.value()), into).map_err(|_| unreadable)
@@ -496,3 +497,6 @@ fn type_in(host: &Host<'_>, typist: &mut Typist) {
         }
     }
 }
+
+#[cfg(test)]
+mod conformance;
