@@ -187,8 +187,18 @@ static void run(struct machine *machine, int vcpu)
 		/* Or it would hardly ever come back. */
 		page->immediate_exit = !below(3);
 	}
+	if (below(2)) {
+		uint64_t pc = 0x40000000 + below(RAM_BYTES / 4) * 4;
+		struct xarch_one_reg reg = { UINT64_C(0x6030000000100040), (uintptr_t)&pc };
+
+		note(SET_REG, ioctl(machine->vcpu[vcpu], XARCH_SET_ONE_REG, &reg));
+	}
+	/* What was interrupted has run. */
+	if (ioctl(machine->vcpu[vcpu], XARCH_RUN, mostly(0)) < 0 && errno != EINTR)
+		note(RUN, -1);
+	else
+		note(RUN, 0);
 	note(INTERRUPT, ioctl(machine->vm, XARCH_INTERRUPT_VCPU, mostly(vcpu)));
-	note(RUN, ioctl(machine->vcpu[vcpu], XARCH_RUN, mostly(0)));
 }
 
 static void create_vcpu(struct machine *machine, int vcpu)
@@ -235,6 +245,12 @@ static void make(struct machine *machine)
 	memset(machine, -1, sizeof(*machine));
 	memset(machine->run, 0, sizeof(machine->run));
 	machine->vm = note(CREATE_VM, ioctl(device, XARCH_CREATE_VM, somewhere(&config)));
+	/* Some have memory before the first call can freeze them without. */
+	if (machine->vm >= 0 && below(4)) {
+		struct xarch_region region = { 0, 0, 0x40000000, RAM_BYTES, (uintptr_t)ram };
+
+		note(SET_REGION, ioctl(machine->vm, XARCH_SET_REGION, &region));
+	}
 }
 
 static void drop(struct machine *machine)

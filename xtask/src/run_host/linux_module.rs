@@ -12,9 +12,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask run-host linux-module [MACHINE]... [--fuzz SECONDS]
+usage: cargo xtask run-host linux-module [MACHINE]... [--fuzz SECONDS] [--guest]
   MACHINE   x86-64, s390x; otherwise all that are possible here
   --fuzz    how long hostile calls go on (10)
+  --guest   also run guests/transcript under the VMM, in the kernel and in a program, which takes building it
 ";
 
 /// Longest silence of a machine that is at work.
@@ -32,11 +33,14 @@ struct Machine {
     kernel: &'static str,
     /// Prefix of compilers and binary utilities.
     tools: &'static str,
+    /// What programs are built for.
+    program: &'static str,
     /// What the library is built for, and how, so that the kernel's loader takes the object.
     target: &'static str,
     flags: &'static str,
     qemu: &'static [&'static str],
-    console: &'static str,
+    /// What the kernel is told besides.
+    options: &'static str,
     /// Packages of what is needed besides make.
     needs: &'static [(&'static str, &'static str)],
 }
@@ -48,10 +52,12 @@ const MACHINES: [Machine; 2] = [
         debian: "amd64",
         kernel: "x86",
         tools: "",
+        program: "x86_64-unknown-linux-gnu",
         target: "x86_64-unknown-none",
         flags: "-Ccode-model=kernel -Crelocation-model=static -Cno-redzone=yes -Cforce-unwind-tables=no -Zplt=yes",
         qemu: &["qemu-system-x86_64"],
-        console: "ttyS0",
+        // On a host that is busy the timer of an emulated machine may come too late for its test.
+        options: "console=ttyS0 no_timer_check",
         needs: &[("gcc", "gcc"), ("ld", "binutils"), ("qemu-system-x86_64", "qemu-system-x86")],
     },
     Machine {
@@ -59,10 +65,11 @@ const MACHINES: [Machine; 2] = [
         debian: "s390x",
         kernel: "s390",
         tools: "s390x-linux-gnu-",
+        program: "s390x-unknown-linux-gnu",
         target: "s390x-unknown-none-softfloat",
         flags: "-Crelocation-model=pic -Cforce-unwind-tables=no",
         qemu: &["qemu-system-s390x", "-M", "s390-ccw-virtio"],
-        console: "ttyS0",
+        options: "console=ttyS0",
         needs: &[
             ("s390x-linux-gnu-gcc", "gcc-s390x-linux-gnu"),
             ("qemu-system-s390x", "qemu-system-misc or qemu-system-s390x"),
@@ -71,7 +78,7 @@ const MACHINES: [Machine; 2] = [
 ];
 
 pub fn run(words: &[&str]) -> Result<(), String> {
-    let (mut machines, mut fuzz) = (Vec::new(), 10);
+    let (mut machines, mut plan) = (Vec::new(), Plan { fuzz: 10, guest: false });
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
@@ -81,8 +88,9 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             }
             "--fuzz" => {
                 let seconds = words.next().and_then(|text| text.parse().ok());
-                fuzz = seconds.ok_or_else(|| format!("--fuzz needs a number of seconds\n{USAGE}"))?;
+                plan.fuzz = seconds.ok_or_else(|| format!("--fuzz needs a number of seconds\n{USAGE}"))?;
             }
+            "--guest" => plan.guest = true,
             name => machines.push(
                 MACHINES
                     .iter()
@@ -97,7 +105,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     for machine in machines {
         match machine.missing() {
             Some(missing) => println!("linux-module {}: SKIPPED: {missing}", machine.name),
-            None => machine.run(fuzz)?,
+            None => machine.run(&plan)?,
         }
     }
     Ok(())
@@ -106,7 +114,6 @@ pub fn run(words: &[&str]) -> Result<(), String> {
 /// Returns what keeps the module from being built and run here.
 pub fn missing() -> Option<String> {
     cross::compiler_missing()
-        .or_else(guest::missing)
         .or_else(|| {
             let needs = ["make", "apt-get", "apt-cache", "dpkg-deb"];
             let missing: Vec<&str> = needs.into_iter().filter(|program| !shell::has(program)).collect();
@@ -116,6 +123,14 @@ pub fn missing() -> Option<String> {
             let missing: Option<Vec<String>> = MACHINES.iter().map(Machine::missing).collect();
             missing.map(|missing| missing.join("; "))
         })
+}
+
+/// What is done with the module.
+struct Plan {
+    /// Seconds of hostile calls.
+    fuzz: u32,
+    /// Whether the VMM runs a guest.
+    guest: bool,
 }
 
 /// Packages, unpacked.
@@ -140,7 +155,8 @@ impl Machine {
         Command::new(format!("{}{name}", self.tools))
     }
 
-    fn run(&self, fuzz: u32) -> Result<(), String> {
+    /// Builds everything, and tries it.
+    fn run(&self, plan: &Plan) -> Result<(), String> {
         let packages = match self.packages() {
             Ok(packages) => packages,
             // Without the network there is no kernel to try it on.
@@ -150,9 +166,12 @@ impl Machine {
             }
         };
         let module = self.module(&packages)?;
-        let programs = ["check"].into_iter().map(|name| self.program(name)).collect::<Result<Vec<_>, _>>()?;
-        let initramfs = self.initramfs(&packages, &module, &programs, fuzz)?;
-        self.boot(&packages, &initramfs)
+        let mut files = vec![self.program("check")?, self.program("fuzz")?];
+        if plan.guest {
+            files.extend([self.vmm()?, guest::transcript_image()?]);
+        }
+        let initramfs = self.initramfs(&packages, &module, &files, plan)?;
+        self.boot(&packages, &initramfs, plan)
     }
 
     /// Fetches and unpacks kernel, headers and busybox, or takes those that are there.
@@ -289,12 +308,29 @@ impl Machine {
         Ok(program)
     }
 
+    /// Builds the VMM, likewise.
+    fn vmm(&self) -> Result<PathBuf, String> {
+        let directory = shell::target().join("linux-module/vmm");
+        let mut cargo = shell::cargo();
+        cargo.env("CARGO_TARGET_DIR", &directory).env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
+        cargo.args(["build", "--release", "--package", "vmm", "--target", self.program]);
+        if !self.tools.is_empty() {
+            // The distribution's compiler can build `std` for any target.
+            cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+            let variable = self.program.to_uppercase().replace('-', "_");
+            cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), format!("{}gcc", self.tools));
+            cargo.arg("-Zbuild-std=std,panic_abort");
+        }
+        shell::run(&mut cargo)?;
+        Ok(directory.join(self.program).join("release/vmm"))
+    }
+
     fn initramfs(
         &self,
         packages: &Packages,
         module: &Path,
-        programs: &[PathBuf],
-        fuzz: u32,
+        files: &[PathBuf],
+        plan: &Plan,
     ) -> Result<PathBuf, String> {
         let mut archive = Archive::default();
         for directory in ["bin", "dev", "proc", "sys"] {
@@ -304,18 +340,18 @@ impl Machine {
         let busybox = busybox.iter().find(|path| path.is_file()).ok_or("the package has no busybox")?;
         archive.add("bin/busybox", 0o10_0755, &read(busybox)?);
         archive.add("xarch.ko", 0o10_0644, &read(module)?);
-        for program in programs {
-            let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            archive.add(&name, 0o10_0755, &read(program)?);
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            archive.add(&name, 0o10_0755, &read(file)?);
         }
-        archive.add("init", 0o10_0755, INIT.replace("FUZZ", &fuzz.to_string()).as_bytes());
+        archive.add("init", 0o10_0755, INIT.replace("FUZZ", &plan.fuzz.to_string()).as_bytes());
         let file = self.directory().join("initramfs");
         write_bytes(&file, &archive.end())?;
         Ok(file)
     }
 
     /// Boots the kernel, follows what is said, and reads the kernel's log.
-    fn boot(&self, packages: &Packages, initramfs: &Path) -> Result<(), String> {
+    fn boot(&self, packages: &Packages, initramfs: &Path, plan: &Plan) -> Result<(), String> {
         let (program, machine) = self.qemu.split_first().ok_or("no QEMU")?;
         let mut qemu = Command::new(program);
         qemu.args(machine).args([
@@ -332,12 +368,12 @@ impl Machine {
         qemu.arg(packages.root.join(format!("boot/vmlinuz-{}", packages.release)))
             .arg("-initrd")
             .arg(initramfs);
-        qemu.arg("-append").arg(format!("console={} panic=-1 oops=panic loglevel=8", self.console));
+        qemu.arg("-append").arg(format!("{} panic=-1 oops=panic loglevel=8", self.options));
         let start = Instant::now();
         let mut console = Console::start(&mut qemu, PATIENCE, true)?;
         let mut seconds = Vec::new();
-        for (step, line) in STEPS {
-            console.expect(step, |text| text.find(line).map(|at| at + line.len()))?;
+        for (step, line) in STEPS.iter().filter(|(step, _)| plan.guest || !step.starts_with("guest")) {
+            console.expect(step, |text| text.find(*line).map(|at| at + line.len()))?;
             seconds.push(format!("{step} {:.1}", start.elapsed().as_secs_f64()));
         }
         console.end(PATIENCE)?;
@@ -352,10 +388,13 @@ impl Machine {
 }
 
 /// What is to be seen, in this order.
-const STEPS: [(&str, &str); 4] = [
+const STEPS: [(&str, &str); 7] = [
     ("init", "test: started"),
     ("loaded", "xarch: library "),
     ("checked", "check: all claims hold"),
+    ("guest in the kernel", "transcript: end"),
+    ("guest in the program", "test: the same transcript"),
+    ("misused", "and the kernel is there"),
     ("unloaded", "test: unloaded"),
 ];
 
@@ -386,6 +425,15 @@ mount -t devtmpfs dev /dev
 echo test: started
 insmod /xarch.ko || poweroff -f
 /check || poweroff -f
+# A guest with MMU, timers, interrupts and two vCPUs, in the kernel and in a program.
+if [ -x /vmm ]; then
+    guest='--kernel /transcript.bin --memory 64 --cpus 2'
+    /vmm --accel device=/dev/xarch --stats $guest </dev/null >/kernel.txt || poweroff -f
+    tail -n 1 /kernel.txt
+    /vmm --accel model $guest </dev/null >/program.txt || poweroff -f
+    cmp /kernel.txt /program.txt && echo test: the same transcript || diff /kernel.txt /program.txt
+fi
+/fuzz FUZZ || poweroff -f
 # Whoever has a descriptor keeps the module.
 sh -c 'exec 3<>/dev/xarch; rmmod xarch 2>/dev/null && echo test: unloaded under a user' && poweroff -f
 rmmod xarch && echo test: unloaded
