@@ -64,7 +64,7 @@ impl Host for Model390 {
             read_only: &programs::READ_ONLY,
             unknown: &programs::UNKNOWN,
             patience: 20_000_000_000,
-            rounds: 200,
+            rounds: 60,
         }
     }
 

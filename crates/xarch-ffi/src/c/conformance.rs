@@ -187,7 +187,7 @@ impl Host for Table {
             read_only: &programs::READ_ONLY,
             unknown: &programs::UNKNOWN,
             patience: 20_000_000_000,
-            rounds: 200,
+            rounds: 60,
         }
     }
 
