@@ -96,6 +96,11 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         registers: &mut R,
     ) -> Result<Option<Deadline>, RegisterError> {
         let (virtual_timer, physical_timer) = (VIRTUAL.sample(registers)?, PHYSICAL.sample(registers)?);
+        if (virtual_timer, physical_timer) == (Sample::Quiet, Sample::Quiet) {
+            // Most entries: nothing to work out.
+            self.drive(Lines::LOW);
+            return Ok(None);
+        }
         self.drive(Lines { virtual_timer: virtual_timer.line(), physical_timer: physical_timer.line() });
         Ok([virtual_timer, physical_timer]
             .into_iter()
