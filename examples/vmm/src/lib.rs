@@ -5,6 +5,8 @@
 //!   terminal, devices, threads                    s390-host ── Facility ──▶ sae-model ──▶ arm-exec
 //! ```
 //!
+//! or, with `--accel device=/dev/xarch`, the same machine with everything but devices in a kernel that has the module.
+//!
 //! The library is the program without its command line, so that tests can look into a machine.
 
 mod bus;
@@ -12,6 +14,7 @@ pub mod console;
 mod cpu;
 mod fdt;
 pub mod image;
+mod kernel;
 mod layout;
 pub mod machine;
 mod memory;

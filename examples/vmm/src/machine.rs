@@ -5,9 +5,9 @@ use crate::console::{self, Typed, Typist};
 use crate::cpu;
 use crate::image::{self, Image};
 use crate::layout::{ADDRESS_BITS, RAM};
-use crate::options::Options;
+use crate::options::{Accelerator, Options};
 use crate::stats::{Counters, Report, VcpuReport};
-use crate::{Error, fdt, memory};
+use crate::{Error, fdt, kernel, memory};
 use arm_exec::ram::MapMemory;
 use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram};
 use s390_arch::{Absolute, AbsoluteStorage};
@@ -79,6 +79,12 @@ impl Memory {
         Ok(Self { pages: memory::take(all)?, ram, bytes })
     }
 
+    /// The guest's part.
+    pub(crate) fn guest_pages(&self) -> &'static [Page] {
+        let tables = usize::try_from(self.ram / 4096).unwrap_or(usize::MAX);
+        self.pages.get(tables..).unwrap_or_default()
+    }
+
     const fn ram(&self) -> Ram<'static> {
         Ram::new(self.pages)
     }
@@ -130,11 +136,6 @@ impl Host<'_> {
         if let Some(spi) = Spi::new(intid) {
             self.core.set_spi_level(spi, if high { Line::High } else { Line::Low }, self);
         }
-    }
-
-    /// Gives typed bytes to the serial port.
-    fn type_in(&self, bytes: &[u8]) {
-        self.bus.type_in(bytes, |intid, high| self.drive(intid, high));
     }
 
     /// Ends the machine; the first reason stands, but a machine that the person has ended does not start again.
@@ -264,6 +265,9 @@ pub fn run(
 ) -> Result<(End, Option<Report>), Error> {
     let text = |error: &dyn std::fmt::Display| Error::Request(error.to_string());
     load(options, image, memory).map_err(Error::Request)?;
+    if let Accelerator::Device(device) = &options.accel {
+        return Ok((kernel::run(device, options, image, memory, typist)?, None));
+    }
     let model = Model::new(memory.ram(), HostClock(Instant::now()), setup.model);
     let core = core(options.cpus).map_err(Error::Request)?;
     let config = s390_host::Config {
@@ -474,12 +478,36 @@ fn describe<R: Registers>(registers: &mut R, guest: &mut vcpu_core::Vcpu<'_, 8>,
     }
 }
 
+/// What a person can do to a machine.
+pub(crate) trait Operated {
+    /// Gives typed bytes to the serial port.
+    fn type_in(&self, bytes: &[u8]);
+    /// Ends the machine.
+    fn quit(&self);
+    /// Whether it has ended.
+    fn has_ended(&self) -> bool;
+}
+
+impl Operated for Host<'_> {
+    fn type_in(&self, bytes: &[u8]) {
+        self.bus.type_in(bytes, |intid, high| self.drive(intid, high));
+    }
+
+    fn quit(&self) {
+        self.stop(End::Quit);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.is_stopped()
+    }
+}
+
 /// Carries what is typed to the serial port, until the machine ends. What comes after that is kept for the next start.
-fn type_in(host: &Host<'_>, typist: &mut Typist) {
+pub(crate) fn type_in(host: &impl Operated, typist: &mut Typist) {
     let mut buffer = [0; 1024];
-    while !host.is_stopped() {
+    while !host.has_ended() {
         if console::is_signalled() {
-            host.stop(End::Quit);
+            host.quit();
             return;
         }
         let early = std::mem::take(&mut typist.early);
@@ -489,9 +517,9 @@ fn type_in(host: &Host<'_>, typist: &mut Typist) {
         let Some(typed) = typist.read(&mut buffer) else { continue };
         for typed in typist.keys.split(typed) {
             match typed {
-                Typed::Bytes(bytes) if host.is_stopped() => typist.early.extend(bytes),
+                Typed::Bytes(bytes) if host.has_ended() => typist.early.extend(bytes),
                 Typed::Bytes(bytes) => host.type_in(&bytes),
-                Typed::Quit => host.stop(End::Quit),
+                Typed::Quit => host.quit(),
                 Typed::Help => eprint!("\r\nCtrl-A X quits, Ctrl-A Ctrl-A sends Ctrl-A\r\n"),
             }
         }

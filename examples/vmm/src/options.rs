@@ -51,6 +51,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub dump_dtb: Option<PathBuf>,
 
+    /// What runs the guest: 'model', in this program, or 'device=/dev/xarch', a kernel with the module.
+    #[arg(long, value_name = "WHAT", default_value = "model", value_parser = accelerator)]
+    pub accel: Accelerator,
+
     /// Ends when the guest resets instead of starting it again.
     #[arg(long)]
     pub no_reboot: bool,
@@ -62,6 +66,23 @@ pub struct Options {
     /// Writes every exit that reaches the guest side to standard error.
     #[arg(long)]
     pub trace: bool,
+}
+
+/// What runs the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// The model, in this program.
+    Model,
+    /// A kernel, by its device.
+    Device(PathBuf),
+}
+
+fn accelerator(text: &str) -> Result<Accelerator, String> {
+    match text.split_once('=') {
+        None if text == "model" => Ok(Accelerator::Model),
+        Some(("device", path)) if !path.is_empty() => Ok(Accelerator::Device(path.into())),
+        _ => Err("what runs the guest is 'model' or 'device=PATH'".into()),
+    }
 }
 
 /// RAM that fits between its start and the end of the guest-physical address space.
@@ -121,6 +142,15 @@ mod tests {
         }
         for text in ["0", "7", "9", "1K", "", "G", "-1", "99999999999G", "0x200", "1024G", "1047554"] {
             assert!(memory_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_guest_is_run_by_the_model_or_a_device() {
+        assert_eq!(accelerator("model"), Ok(Accelerator::Model));
+        assert_eq!(accelerator("device=/dev/xarch"), Ok(Accelerator::Device("/dev/xarch".into())));
+        for text in ["", "device", "device=", "kvm", "model=1"] {
+            assert!(accelerator(text).is_err(), "{text}");
         }
     }
 
