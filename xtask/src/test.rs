@@ -69,11 +69,10 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
     steps.step_if("panic-free library, x86-64", only_full().or_else(not_x86_64), || {
         panic_free::run(&["--target", "x86_64"].map(String::from))
     });
-    steps.step_if(
-        "hypervisor on bare Arm",
-        only_full().or_else(|| run_host::missing("bare-metal-arm64")),
-        || run_host::run(&["bare-metal-arm64".into()]),
-    );
+    for host in run_host::names() {
+        let missing = only_full().or_else(|| run_host::missing(host));
+        steps.step_if(host, missing, || run_host::run(&[host.into()]));
+    }
     steps.step_if("fuzzing, 10 s each", only_full().or_else(fuzz::missing), fuzz::step);
     steps.step("smoke boot", || smoke(&[]));
     steps.step_if("smoke boot, 4 CPUs", only_full(), || smoke(&["--cpus", "4"]));
@@ -81,8 +80,11 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
     steps.step_if("instructions against QEMU, fresh seed", no_oracle.clone(), || {
         crate::oracle::run(&["insn", "--cases", "100000"].map(String::from))
     });
-    steps.step_if("interrupt controller against QEMU, fresh seed", no_oracle, || {
+    steps.step_if("interrupt controller against QEMU, fresh seed", no_oracle.clone(), || {
         crate::oracle_gic::run(&["--cases", "50000"].map(String::from))
+    });
+    steps.step_if("exceptions against QEMU, fresh seed", no_oracle, || {
+        crate::oracle_exception::run(&["--cases", "10000"].map(String::from))
     });
     steps.finish()
 }
