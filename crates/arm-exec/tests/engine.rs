@@ -482,6 +482,27 @@ fn permissions_differ_by_exception_level_and_pan() {
     assert_eq!(pe.state.sys.esr_el1, 0x9600_000f, "permission fault, level 3");
 }
 
+/// Maintenance by address is no access to the page: that it was done says nothing about the next load.
+#[test]
+fn cleaning_a_page_without_its_access_flag_does_not_open_it() {
+    // dc cvac, x1; dc civac, x1; dc cvau, x1
+    for maintenance in [0xd50b_7a21, 0xd50b_7e21, 0xd50b_7b21] {
+        let world = World::new();
+        world.code(CODE, &[maintenance, LDR_X2_X1, HVC]);
+        let mut pe = world.pe(0);
+        let tables = Tables::new(world, &mut pe);
+        world.put(0x4_2000 + 8 * (DATA >> 12), DATA | 0x303);
+        tables.page(CODE >> 12, CODE);
+        pe.state.x[1] = DATA;
+        pe.state.pc = CODE;
+        assert_eq!(pe.step(world), Event::Budget);
+        assert_eq!(pe.state.pc, CODE + 4, "{maintenance:#x}");
+        assert_eq!(pe.step(world), Event::Budget);
+        assert_eq!((pe.state.pc, pe.state.sys.far_el1), (SAME_SYNC, DATA), "{maintenance:#x}");
+        assert_eq!(pe.state.sys.esr_el1, 0x9600_000b, "access flag fault, level 3");
+    }
+}
+
 #[test]
 fn host_changes_reach_a_running_pe_before_they_are_done() {
     let world = World::new();

@@ -310,7 +310,10 @@ impl<'m> Pe<'m> {
             return Ok((Stage2Page { page, absolute, writable: false, executable: false }, offset));
         }
         let (mapping, page) = self.resolve(env, va, access)?;
-        self.fill(va, access, &mapping, &page);
+        // Maintenance is judged by less than a load or store is, the Access flag for one: it opens nothing to them.
+        if matches!(access.kind, AccessKind::Read | AccessKind::Write) {
+            self.fill(va, access, &mapping, &page);
+        }
         Ok((page, offset))
     }
 }
