@@ -64,6 +64,8 @@ pub fn walk(arguments: &[String]) -> Result<(), String> {
             .env("CARGO_TARGET_DIR", &target),
     );
     let mut program = shell::cargo();
+    // An incremental build does not inline from one part of a crate into another.
+    program.env("CARGO_INCREMENTAL", "0");
     program.args(["run", "--release", "--package", "mmu-xlate", "--example", "bench_walk", "--"]);
     program.args(arguments);
     match peers {

@@ -58,7 +58,8 @@ usage: cargo xtask COMMAND
   oracle a64    compare the decoder with objdump and LLVM (--help for options)
   oracle id     read identification registers of QEMU's CPUs (--check: compare with data/)
   guest         build a guest of our own, and say where it is: transcript
-  run-host      build and run a host without an operating system under QEMU: bare-metal-arm64 (--help: more)
+  run-host      build and run a host under QEMU: bare-metal-arm64, bare-metal-s390x, linux-module; or transcripts,
+                the same guest on all of them (HOST --help: more)
 ";
 
 fn main() -> ExitCode {

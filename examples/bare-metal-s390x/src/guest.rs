@@ -224,7 +224,7 @@ impl Platform for Guest {
         let slot = self.slot(address).ok_or(unreadable)?;
         let offset = address.offset_from(slot.guest.start()).ok_or(unreadable)?;
         if offset.checked_add(into.len() as u64).is_none_or(|end| end > slot.guest.bytes()) {
-            return Err(unreadable);
+            return Err(Unreadable(slot.guest.last().checked_add(1).unwrap_or(address)));
         }
         let at = slot.host.checked_add(offset).ok_or(unreadable)?;
         self.storage.read_bytes(Absolute::new(at.value()), into).map_err(|_| unreadable)
