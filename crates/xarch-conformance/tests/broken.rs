@@ -140,6 +140,7 @@ const CASES: &[(Fault, &str, &[&str])] = &[
 struct BrokenHost {
     toy: Toy,
     fault: Fault,
+    patience: u64,
 }
 
 struct BrokenVm {
@@ -457,8 +458,7 @@ impl Vm for BrokenVm {
 
 impl Host for BrokenHost {
     fn facts(&self) -> Facts<'_> {
-        // Many of these hosts do nothing where something is waited for.
-        riscv::facts(300_000_000, 8)
+        riscv::facts(self.patience, 8)
     }
 
     fn assemble(&self, step: &Step, code: &mut Code) -> Result<(), Cannot> {
@@ -489,23 +489,39 @@ impl Host for BrokenHost {
     }
 }
 
+/// Many of these hosts do nothing where something is waited for, so patience is short first. A machine with too much to do may
+/// break another clause by that; what patience mends was not broken.
+const PATIENCE: [u64; 2] = [300_000_000, 20_000_000_000];
+
+/// Returns what is broken that should not be, or the other way round.
+fn wrong(fault: Fault, clause: &str, may_follow: &[&str], patience: u64) -> Vec<String> {
+    let host = BrokenHost { toy: Toy::new(), fault, patience };
+    let mut report = Report::default();
+    let _ = check(&host, |clause, verdict| report.note(clause, *verdict));
+    let mut wrong = Vec::new();
+    for (broken, seen) in report.broken() {
+        println!("{fault:?} breaks {}: {seen}", broken.name);
+        if broken.name != clause && !may_follow.contains(&broken.name) {
+            wrong.push(format!("{fault:?} breaks {}: {seen}", broken.name));
+        }
+    }
+    if !matches!(report.verdict(clause), Some(Verdict::Broken(_))) {
+        wrong.push(format!("{fault:?} does not break {clause}"));
+    }
+    assert!(report.to_string().contains(clause), "the report names the clause");
+    wrong
+}
+
 #[test]
 fn each_fault_breaks_its_clause_and_no_other() {
-    let mut wrong = Vec::new();
     for (fault, clause, may_follow) in CASES {
-        let host = BrokenHost { toy: Toy::new(), fault: *fault };
-        let mut report = Report::default();
-        let _ = check(&host, |clause, verdict| report.note(clause, *verdict));
-        for (broken, seen) in report.broken() {
-            println!("{fault:?} breaks {}: {seen}", broken.name);
-            if broken.name != *clause && !may_follow.contains(&broken.name) {
-                wrong.push(format!("{fault:?} breaks {}: {seen}", broken.name));
+        let mut seen = Vec::new();
+        for patience in PATIENCE {
+            seen = wrong(*fault, clause, may_follow, patience);
+            if seen.is_empty() {
+                break;
             }
         }
-        if !matches!(report.verdict(clause), Some(Verdict::Broken(_))) {
-            wrong.push(format!("{fault:?} does not break {clause}"));
-        }
-        assert!(report.to_string().contains(clause), "the report names the clause");
+        assert!(seen.is_empty(), "{}", seen.join("\n"));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

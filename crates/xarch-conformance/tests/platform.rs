@@ -67,6 +67,7 @@ const CASES: &[(Fault, &str, &[&str])] = &[
 
 struct Toy {
     fault: Fault,
+    patience: u64,
     started: Instant,
     memory: Vec<u8>,
     /// A kick came, somebody waits.
@@ -76,12 +77,13 @@ struct Toy {
 }
 
 impl Toy {
-    fn new(fault: Fault) -> Self {
+    fn new(fault: Fault, patience: u64) -> Self {
         // Another byte at each place, far beyond a page.
         let memory = (0..HOST_BYTES).map(|at| (at ^ at >> 8 ^ at >> 12).to_le_bytes()[0]).collect();
         let started = Instant::now();
         Self {
             fault,
+            patience,
             started,
             memory,
             kicked: Mutex::default(),
@@ -182,7 +184,7 @@ impl Embedder for Toy {
             },
             absent: Some(GuestPa::new(0x2000_0000)),
             vcpu: VcpuIndex(0),
-            patience: 500_000_000,
+            patience: self.patience,
         }
     }
 
@@ -222,15 +224,18 @@ impl Embedder for Toy {
     }
 }
 
-fn report(fault: Fault) -> Report {
+/// As in `broken.rs`: what patience mends was not broken.
+const PATIENCE: [u64; 2] = [500_000_000, 20_000_000_000];
+
+fn report(fault: Fault, patience: u64) -> Report {
     let mut report = Report::default();
-    let _ = check_platform(&Toy::new(fault), |clause, verdict| report.note(clause, *verdict));
+    let _ = check_platform(&Toy::new(fault, patience), |clause, verdict| report.note(clause, *verdict));
     report
 }
 
 #[test]
 fn every_clause_of_a_platform_is_kept() {
-    let report = report(Fault::None);
+    let report = report(Fault::None, PATIENCE[1]);
     for (clause, verdict) in report.verdicts() {
         assert!(matches!(verdict, Verdict::Kept), "{clause}: {verdict}");
     }
@@ -238,20 +243,32 @@ fn every_clause_of_a_platform_is_kept() {
     assert_eq!(usize::try_from(report.summary().kept), Ok(all));
 }
 
-#[test]
-fn each_fault_breaks_its_clause_and_no_other() {
+/// Returns what is broken that should not be, or the other way round.
+fn wrong(fault: Fault, clause: &str, may_follow: &[&str], patience: u64) -> Vec<String> {
+    let report = report(fault, patience);
     let mut wrong = Vec::new();
-    for (fault, clause, may_follow) in CASES {
-        let report = report(*fault);
-        for (broken, seen) in report.broken() {
-            println!("{fault:?} breaks {}: {seen}", broken.name);
-            if broken.name != *clause && !may_follow.contains(&broken.name) {
-                wrong.push(format!("{fault:?} breaks {}: {seen}", broken.name));
-            }
-        }
-        if !matches!(report.verdict(clause), Some(Verdict::Broken(_))) {
-            wrong.push(format!("{fault:?} does not break {clause}"));
+    for (broken, seen) in report.broken() {
+        println!("{fault:?} breaks {}: {seen}", broken.name);
+        if broken.name != clause && !may_follow.contains(&broken.name) {
+            wrong.push(format!("{fault:?} breaks {}: {seen}", broken.name));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    if !matches!(report.verdict(clause), Some(Verdict::Broken(_))) {
+        wrong.push(format!("{fault:?} does not break {clause}"));
+    }
+    wrong
+}
+
+#[test]
+fn each_fault_breaks_its_clause_and_no_other() {
+    for (fault, clause, may_follow) in CASES {
+        let mut seen = Vec::new();
+        for patience in PATIENCE {
+            seen = wrong(*fault, clause, may_follow, patience);
+            if seen.is_empty() {
+                break;
+            }
+        }
+        assert!(seen.is_empty(), "{}", seen.join("\n"));
+    }
 }
