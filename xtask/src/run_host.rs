@@ -19,16 +19,11 @@ const HOSTS: [Host; 4] = [
     Host { name: "transcripts", missing: crate::guest::missing, run: transcript::run },
 ];
 
-/// Returns the hosts' names, in the order in which they are listed.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    HOSTS.iter().map(|host| host.name)
-}
-
 /// Runs the host that `arguments` begin with. What is not installed here is skipped, and said.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let usage = || {
-        let names: Vec<&str> = names().collect();
+        let names: Vec<&str> = HOSTS.iter().map(|host| host.name).collect();
         format!("usage: cargo xtask run-host {} [--help | OPTIONS]", names.join(" | "))
     };
     match words.split_first() {

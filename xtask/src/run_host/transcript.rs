@@ -234,6 +234,7 @@ impl Report {
         keep: Option<&Path>,
     ) -> Result<(), String> {
         if let Some(directory) = keep {
+            std::fs::create_dir_all(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
             let alone = group.iter().filter_map(|(_, alone)| alone.as_ref());
             for one in group.iter().map(|(one, _)| one).chain(alone).chain([&reference]) {
                 let name = format!("{}-{}", model.name, one.host).replace([' ', ',', '\''], "-");
