@@ -8,6 +8,8 @@
     reason = "test code"
 )]
 
+mod faults;
+
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -224,7 +226,6 @@ impl Embedder for Toy {
     }
 }
 
-/// As in `broken.rs`: what patience mends was not broken.
 const PATIENCE: [u64; 2] = [500_000_000, 20_000_000_000];
 
 fn report(fault: Fault, patience: u64) -> Report {
@@ -243,32 +244,7 @@ fn every_clause_of_a_platform_is_kept() {
     assert_eq!(usize::try_from(report.summary().kept), Ok(all));
 }
 
-/// Returns what is broken that should not be, or the other way round.
-fn wrong(fault: Fault, clause: &str, may_follow: &[&str], patience: u64) -> Vec<String> {
-    let report = report(fault, patience);
-    let mut wrong = Vec::new();
-    for (broken, seen) in report.broken() {
-        println!("{fault:?} breaks {}: {seen}", broken.name);
-        if broken.name != clause && !may_follow.contains(&broken.name) {
-            wrong.push(format!("{fault:?} breaks {}: {seen}", broken.name));
-        }
-    }
-    if !matches!(report.verdict(clause), Some(Verdict::Broken(_))) {
-        wrong.push(format!("{fault:?} does not break {clause}"));
-    }
-    wrong
-}
-
 #[test]
 fn each_fault_breaks_its_clause_and_no_other() {
-    for (fault, clause, may_follow) in CASES {
-        let mut seen = Vec::new();
-        for patience in PATIENCE {
-            seen = wrong(*fault, clause, may_follow, patience);
-            if seen.is_empty() {
-                break;
-            }
-        }
-        assert!(seen.is_empty(), "{}", seen.join("\n"));
-    }
+    faults::each_breaks_its_clause(CASES, PATIENCE, report);
 }

@@ -280,7 +280,7 @@ impl Boot<'_> {
 }
 
 /// Returns a property of 64 bits of a device tree. Devicetree Specification ch. 5, "Flattened Devicetree Format".
-fn property(blob: &[u8], name: &str) -> Option<u64> {
+pub fn property(blob: &[u8], name: &str) -> Option<u64> {
     let word = |at: usize| Some(u32::from_be_bytes(blob.get(at..at + 4)?.try_into().ok()?) as usize);
     let (structure, strings) = (word(8)?, word(12)?);
     let mut at = structure;

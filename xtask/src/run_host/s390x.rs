@@ -1,5 +1,6 @@
 //! `run-host bare-metal-s390x`: a hypervisor on IBM Z, under `qemu-system-s390x`.
 
+use super::arm64::property;
 use crate::console::Console;
 use crate::demo::{self, Machine};
 use crate::{cross, guest, shell};
@@ -354,21 +355,6 @@ fn unpacked(initrd: &Path) -> Result<PathBuf, String> {
     let create = |path: &Path| std::fs::File::create(path).map_err(|e| format!("{}: {e}", path.display()));
     shell::run(Command::new("gzip").arg("-dc").arg(initrd).stdout(create(&to)?))?;
     Ok(to)
-}
-
-/// Returns a property of 64 bits of a device tree, by its name alone. Devicetree Specification ch. 5, "Flattened Devicetree
-/// Format": header words 2 and 3 say where structure and names begin; FDT_PROP, 3, is followed by length and name.
-fn property(blob: &[u8], name: &str) -> Option<u64> {
-    let word = |at: usize| Some(u32::from_be_bytes(blob.get(at..at + 4)?.try_into().ok()?));
-    let names = blob.get(word(12)? as usize..)?;
-    let name = format!("\0{name}\0");
-    let called = names.windows(name.len()).position(|at| at == name.as_bytes())? as u32 + 1;
-    let mut places = (word(8)? as usize..blob.len()).step_by(4);
-    let at = places.find(|at| {
-        let header = [0, 4, 8].map(|offset| word(at + offset));
-        header == [Some(3), Some(8), Some(called)]
-    })?;
-    Some(u64::from_be_bytes(blob.get(at + 12..at + 20)?.try_into().ok()?))
 }
 
 /// Debian's kernel, checked as the demo's smoke boot is.
