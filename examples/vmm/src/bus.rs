@@ -3,10 +3,9 @@
 use crate::console;
 use crate::layout::{RTC, RTC_INTID, UART, UART_INTID};
 use crate::pl011::Pl011;
+use crate::pl031::Pl031;
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use vm_superio::Rtc;
-use vm_superio::rtc_pl031::NoEvents;
 use xarch_abi::{AccessSize, DeviceAccess, DeviceAnswer, DeviceOperation};
 
 /// Everything that answers on the bus beside RAM and the interrupt controller.
@@ -16,7 +15,7 @@ use xarch_abi::{AccessSize, DeviceAccess, DeviceAnswer, DeviceOperation};
 #[derive(Debug)]
 pub struct Bus {
     uart: Mutex<Wired<Pl011>>,
-    rtc: Mutex<Wired<Clock>>,
+    rtc: Mutex<Wired<Pl031>>,
 }
 
 /// A device and the level that its interrupt line was last driven to.
@@ -41,13 +40,9 @@ impl<D> Wired<D> {
     }
 }
 
-/// `vm-superio`'s PL031. It keeps the time but has no alarm: the match register is storage.
-#[derive(Debug)]
-struct Clock(Rtc<NoEvents>);
-
 impl Default for Bus {
     fn default() -> Self {
-        Self { uart: Wired::new(Pl011::default(), UART_INTID), rtc: Wired::new(Clock(Rtc::new()), RTC_INTID) }
+        Self { uart: Wired::new(Pl011::default(), UART_INTID), rtc: Wired::new(Pl031::default(), RTC_INTID) }
     }
 }
 
@@ -70,8 +65,7 @@ impl Bus {
             let answer = word(access, offset, |offset, operation| match operation {
                 DeviceOperation::Read => uart.device.read(offset),
                 DeviceOperation::Write(value) => {
-                    let value = u32::try_from(value & 0xffff_ffff).unwrap_or(u32::MAX);
-                    if let Some(byte) = uart.device.write(offset, value) {
+                    if let Some(byte) = uart.device.write(offset, low(value)) {
                         console::write(byte);
                     }
                     0
@@ -83,7 +77,13 @@ impl Bus {
         }
         if let Some(offset) = offset(access, RTC) {
             let mut rtc = lock(&self.rtc);
-            let answer = word(access, offset, |offset, operation| rtc.device.0.access(offset, operation));
+            let answer = word(access, offset, |offset, operation| match operation {
+                DeviceOperation::Read => rtc.device.read(offset),
+                DeviceOperation::Write(value) => {
+                    rtc.device.write(offset, low(value));
+                    0
+                }
+            });
             let level = rtc.device.interrupt();
             rtc.settle(level, drive);
             return answer;
@@ -99,10 +99,23 @@ impl Bus {
         uart.settle(level, drive);
     }
 
+    /// Lets time pass for the clock's alarm; to be called a few times a second; `drive` as for [`access`](Self::access).
+    pub fn tick(&self, drive: impl FnOnce(u32, bool)) {
+        let mut rtc = lock(&self.rtc);
+        rtc.device.tick();
+        let level = rtc.device.interrupt();
+        rtc.settle(level, drive);
+    }
+
     /// Makes what was printed visible.
     pub fn flush(&self) {
         let _ = std::io::stdout().flush();
     }
+}
+
+/// The 32 bits of a value that a register takes.
+fn low(value: u64) -> u32 {
+    u32::try_from(value & 0xffff_ffff).unwrap_or(u32::MAX)
 }
 
 /// Turns an access of any size into one of the 32-bit register it falls into, as the bus of PrimeCell devices does:
@@ -131,35 +144,6 @@ fn word(
             }
             DeviceAnswer::Done
         }
-    }
-}
-
-trait Registers {
-    fn access(&mut self, offset: u64, operation: DeviceOperation) -> u32;
-}
-
-impl Registers for Rtc<NoEvents> {
-    fn access(&mut self, offset: u64, operation: DeviceOperation) -> u32 {
-        let Ok(offset) = u16::try_from(offset) else { return 0 };
-        match operation {
-            DeviceOperation::Read => {
-                let mut data = [0; 4];
-                self.read(offset, &mut data);
-                u32::from_le_bytes(data)
-            }
-            DeviceOperation::Write(value) => {
-                let value = u32::try_from(value & 0xffff_ffff).unwrap_or(u32::MAX);
-                self.write(offset, &value.to_le_bytes());
-                0
-            }
-        }
-    }
-}
-
-impl Clock {
-    /// Masked interrupt status. `vm-superio` raises none by itself: it has no alarm, only the registers.
-    fn interrupt(&mut self) -> bool {
-        self.0.access(0x18, DeviceOperation::Read) & 1 != 0
     }
 }
 

@@ -344,6 +344,10 @@ impl Operated for Host {
         self.bus.type_in(bytes, |intid, high| self.drive(intid, high));
     }
 
+    fn tick(&self) {
+        self.bus.tick(|intid, high| self.drive(intid, high));
+    }
+
     fn quit(&self) {
         self.stop(End::Quit);
     }

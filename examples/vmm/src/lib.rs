@@ -20,6 +20,7 @@ pub mod machine;
 mod memory;
 pub mod options;
 mod pl011;
+mod pl031;
 pub mod stats;
 
 use console::Typist;

@@ -482,6 +482,8 @@ fn describe<R: Registers>(registers: &mut R, guest: &mut vcpu_core::Vcpu<'_, 8>,
 pub(crate) trait Operated {
     /// Gives typed bytes to the serial port.
     fn type_in(&self, bytes: &[u8]);
+    /// Lets time pass for devices that wait for it.
+    fn tick(&self);
     /// Ends the machine.
     fn quit(&self);
     /// Whether it has ended.
@@ -493,6 +495,10 @@ impl Operated for Host<'_> {
         self.bus.type_in(bytes, |intid, high| self.drive(intid, high));
     }
 
+    fn tick(&self) {
+        self.bus.tick(|intid, high| self.drive(intid, high));
+    }
+
     fn quit(&self) {
         self.stop(End::Quit);
     }
@@ -502,7 +508,8 @@ impl Operated for Host<'_> {
     }
 }
 
-/// Carries what is typed to the serial port, until the machine ends. What comes after that is kept for the next start.
+/// Carries what is typed to the serial port, and the time to devices, until the machine ends. What comes after that is
+/// kept for the next start.
 pub(crate) fn type_in(host: &impl Operated, typist: &mut Typist) {
     let mut buffer = [0; 1024];
     while !host.has_ended() {
@@ -510,6 +517,7 @@ pub(crate) fn type_in(host: &impl Operated, typist: &mut Typist) {
             host.quit();
             return;
         }
+        host.tick();
         let early = std::mem::take(&mut typist.early);
         if !early.is_empty() {
             host.type_in(&early);

@@ -170,6 +170,40 @@ fn the_clock_tells_the_time() {
     assert!((1_000_000..1_000_100).contains(&values[1]), "{values:?}");
 }
 
+/// The alarm wakes a guest that waits, by interrupt 34, when the counter has come to the match register.
+#[test]
+fn an_alarm_interrupts_a_waiting_guest() {
+    let mut guest = Program::with_handler("alarm");
+    guest.interrupts(0);
+    // GICD: SPI 34 in group 1, enabled. RTC: not masked, now, in two seconds.
+    for (address, value) in [
+        (GICD + 0x84, 4),
+        (GICD + 0x104, 4),
+        (PL031 + 0x10, 1),
+        (PL031 + 0x08, 1_000_000),
+        (PL031 + 0x04, 1_000_002),
+    ] {
+        guest.set(2, address);
+        guest.set(1, value);
+        guest.op(str_w(1, 2, 0));
+    }
+    guest.op(daif_clear(2));
+    guest.label("sleep");
+    guest.op(WFI);
+    guest.to("sleep", b);
+    guest.label("alarm");
+    guest.op(mrs(4, ICC_IAR1_EL1));
+    guest.print(4);
+    guest.set(2, PL031);
+    guest.ops(&[ldr_w(1, 2, 0), movz(3, 1, 0), str_w(3, 2, 0x1c), ldr_w(5, 2, 0x18)]);
+    guest.print(1);
+    guest.print(5);
+    guest.power_off();
+    let values = numbers(&boot(&guest.image(), &[]).out);
+    assert_eq!((values[0], values[2]), (34, 0), "{values:?}");
+    assert!((1_000_002..1_000_100).contains(&values[1]), "{values:?}");
+}
+
 /// A key wakes a guest that waits, by interrupt 33; reading the character lowers the line.
 #[test]
 fn a_key_interrupts_a_waiting_guest() {
