@@ -70,6 +70,17 @@ pub trait AbsoluteStorage: Sync {
     /// [`OutsideStorage`] if any byte of the range is; nothing has been written then.
     fn write_bytes(&self, at: Absolute, from: &[u8]) -> Result<(), OutsideStorage>;
 
+    /// Returns the frame of `bytes`, a page's or a segment's, that the memory at `place` is, which slots of guest memory
+    /// name; `None` if it is not one frame.
+    ///
+    /// A place is an absolute address unless the embedder has its memory mapped in a row, wherever its pages are: then
+    /// it says here where each is. All other methods take places for such memory too.
+    #[inline]
+    fn frame_of(&self, place: Absolute, bytes: u64) -> Option<Absolute> {
+        let _ = bytes;
+        Some(place)
+    }
+
     /// Loads the big-endian doubleword at `at`.
     ///
     /// # Errors
@@ -112,5 +123,8 @@ impl<S: AbsoluteStorage + ?Sized> AbsoluteStorage for &S {
     }
     fn write_bytes(&self, at: Absolute, from: &[u8]) -> Result<(), OutsideStorage> {
         (**self).write_bytes(at, from)
+    }
+    fn frame_of(&self, place: Absolute, bytes: u64) -> Option<Absolute> {
+        (**self).frame_of(place, bytes)
     }
 }

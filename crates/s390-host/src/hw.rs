@@ -55,7 +55,7 @@ impl Hw {
 }
 
 /// What one CPU does to all: see [`HostControl`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct HwControl<K> {
     logical_offset: u64,
     kick: K,

@@ -61,6 +61,7 @@
 #![deny(unsafe_code)]
 
 mod block;
+pub mod discovery;
 mod gmap;
 #[cfg(target_arch = "s390x")]
 #[expect(unsafe_code, reason = "the machine's own instructions; see the module")]

@@ -1,6 +1,7 @@
 //! One VM: its address space, its clock, and what is shared by its vCPUs.
 
 use crate::block::Block;
+use crate::discovery::converts_guest_time;
 use crate::gmap::{self, Around, Gmap, MapError};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use s390_arch::sae::{
@@ -19,8 +20,6 @@ const VCPU_BYTES: u64 = 2 * BLOCK_BYTES;
 const VM_BYTES: u64 = 3 * BLOCK_BYTES;
 /// Format 0 in a map of formats.
 const FORMAT_0: u8 = 0x80;
-/// PTFF-QAF, query available functions. PoP ch. 10, PERFORM TIMING FACILITY FUNCTION.
-const PTFF_QUERY: u8 = 0;
 
 /// How a control block's main-storage limit is meant.
 ///
@@ -327,16 +326,11 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
 
 /// Asks for the offset under which the guest's counts start at 0.
 fn query_time_offset<F: Facility>(facility: &mut F) -> Result<u64, HostError> {
-    let (offset, time) = (PtffFunction::QueryArmGuestTimeOffset, PtffFunction::QueryArmGuestPhysicalTime);
-    let mut installed = [0, 0];
-    facility.ptff(PTFF_QUERY, &mut installed)?;
-    let bit = |function: PtffFunction| (1_u64 << 63).wrapping_shr(u32::from(function.code()));
-    let needed = bit(offset) | bit(time);
-    if installed[0] & needed != needed {
+    if !converts_guest_time(facility) {
         return Err(HostError::NoGuestTime);
     }
     let mut parameters = [0, 0];
-    facility.ptff(offset.code(), &mut parameters)?;
+    facility.ptff(PtffFunction::QueryArmGuestTimeOffset.code(), &mut parameters)?;
     Ok(parameters[1])
 }
 

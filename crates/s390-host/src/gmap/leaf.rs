@@ -149,19 +149,26 @@ pub(super) fn change_pages<C: HostControl, S: AbsoluteStorage>(
     Ok(())
 }
 
-/// Returns where the slot keeps the page of `address`.
-pub(super) fn frame_at(slot: &Slot, address: u64) -> Option<Absolute> {
+/// Returns the frame in which the slot keeps the page of `address`.
+pub(super) fn frame_at(storage: &impl AbsoluteStorage, slot: &Slot, address: u64) -> Option<Absolute> {
+    storage.frame_of(place_of(slot, address)?, FrameSize::Page.bytes())
+}
+
+/// Returns the large frame for the segment of `address`, if the slot holds all of it, it is one, and both sides align.
+pub(super) fn large_frame(storage: &impl AbsoluteStorage, slot: &Slot, address: u64) -> Option<Absolute> {
+    let start = address & !FrameSize::Segment.offset_mask();
+    if !covers_segment(slot, start) {
+        return None;
+    }
+    let at = storage.frame_of(place_of(slot, start)?, FrameSize::Segment.bytes())?;
+    (at.frame_offset(FrameSize::Segment) == 0).then_some(at)
+}
+
+/// Returns the place that the slot names for the page of `address`.
+fn place_of(slot: &Slot, address: u64) -> Option<Absolute> {
     let offset = GuestPa::new(address).offset_from(slot.guest.start())?;
     let host = slot.guest.contains(GuestPa::new(address)).then(|| slot.host.checked_add(offset)).flatten()?;
     Some(Absolute::new(host.value()).align_down(FrameSize::Page))
-}
-
-/// Returns the large frame for the segment of `address`, if the slot holds all of it and both sides align.
-pub(super) fn large_frame(slot: &Slot, address: u64) -> Option<Absolute> {
-    let start = address & !FrameSize::Segment.offset_mask();
-    let at = frame_at(slot, start)?;
-    let fits = covers_segment(slot, start) && at.frame_offset(FrameSize::Segment) == 0;
-    fits.then_some(at)
 }
 
 /// Returns whether the slot holds the whole segment that starts at `start`.

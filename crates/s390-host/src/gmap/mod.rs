@@ -290,7 +290,7 @@ impl Gmap {
         let Some(at) = self.segment_entry(storage, address)? else { return Ok(Resolved::Hole) };
         if entry::page_table(storage.load_u64(at)?).is_none() {
             let leaf = Leaf::segment(at, address);
-            match (leaf.load(storage)?, large_frame(slot, address)) {
+            match (leaf.load(storage)?, large_frame(storage, slot, address)) {
                 (Content::Hole, _) => return Ok(Resolved::Hole),
                 (Content::Frame(frame), _) => return leaf.refresh(around, self.asce(), frame, wanted),
                 (Content::Empty { soft_dirty }, Some(frame)) => {
@@ -301,7 +301,7 @@ impl Gmap {
         }
         let Some(table) = entry::page_table(storage.load_u64(at)?) else { return Ok(Resolved::Hole) };
         let leaf = Leaf::page(table, address);
-        match (leaf.load(storage)?, frame_at(slot, address)) {
+        match (leaf.load(storage)?, frame_at(storage, slot, address)) {
             (Content::Frame(frame), _) => leaf.refresh(around, self.asce(), frame, wanted),
             (Content::Empty { soft_dirty }, Some(frame)) => {
                 leaf.install(storage, frame, slot, wanted, soft_dirty)

@@ -14,13 +14,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::vec::Vec;
 
+/// Where a place lies, and whether so many bytes from there on are one frame.
+pub(crate) type Places = fn(Absolute, u64) -> Option<Absolute>;
+
 /// Absolute storage from 0 on.
 #[derive(Debug)]
-pub(crate) struct Memory(Vec<AtomicU64>);
+pub(crate) struct Memory(Vec<AtomicU64>, Places);
 
 impl Memory {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self((0..bytes / 8).map(|_| AtomicU64::new(0)).collect())
+        Self::scattered(bytes, |place, _| Some(place))
+    }
+
+    /// Storage whose owner sees its pages in another order.
+    pub(crate) fn scattered(bytes: usize, places: Places) -> Self {
+        Self((0..bytes / 8).map(|_| AtomicU64::new(0)).collect(), places)
     }
 
     fn word(&self, at: Absolute) -> Result<&AtomicU64, OutsideStorage> {
@@ -66,6 +74,9 @@ impl AbsoluteStorage for Memory {
             self.store(Absolute::new(to & !7), word)?;
         }
         Ok(())
+    }
+    fn frame_of(&self, place: Absolute, bytes: u64) -> Option<Absolute> {
+        (self.1)(place, bytes)
     }
 }
 

@@ -127,6 +127,42 @@ fn a_slot_that_aligns_gets_large_frames_and_others_get_pages() {
 }
 
 #[test]
+fn a_slot_whose_pages_are_scattered_is_mapped_page_by_page_and_by_segment_where_they_are_not() {
+    // Places from 3 MiB to 4 MiB lie the wrong way round, and those from 4 MiB on lie 1 MiB higher, in a row.
+    let places = |place: Absolute, bytes: u64| match place.bits() {
+        at @ 0x30_0000..0x40_0000 => (bytes == 0x1000).then(|| Absolute::new(0x70_0000 - 0x1000 - at)),
+        at => Some(Absolute::new(at + MIB)),
+    };
+    let memory = Memory::scattered(STORAGE, places);
+    let cpu = Cpu::new(&memory);
+    let mut world = World::new(&memory, &cpu, OWN, 40);
+    world.add(&slot(0x4000_0000, 2 * MIB, 0x30_0000)).unwrap();
+    let mut faults = 0;
+    for address in (0x4000_0000..0x4020_0000).step_by(0x1000) {
+        faults += u32::from(world.cpu.access(world.gmap.asce(), address, Access::Store).is_err());
+        let want = match address - 0x4000_0000 {
+            offset @ 0..MIB => 0x3f_f000 - offset,
+            offset => 0x40_0000 + offset,
+        };
+        assert_eq!(world.access(address + 8, Access::Store).unwrap().bits(), want + 8, "{address:#x}");
+    }
+    // One for each page of the first MiB, one for all of the second.
+    assert_eq!(faults, 257);
+    assert_eq!(world.dirty(range(0x4000_0000, 2 * MIB)).unwrap().len(), 512);
+}
+
+#[test]
+fn a_slot_whose_memory_is_nowhere_is_a_hole() {
+    let memory = Memory::scattered(STORAGE, |_, _| None);
+    let cpu = Cpu::new(&memory);
+    let mut world = World::new(&memory, &cpu, OWN, 40);
+    let slot = slot(0x4000_0000, MIB, 0x30_0000);
+    world.add(&slot).unwrap();
+    let resolved = world.gmap.resolve(world.around(), GuestPa::new(0x4000_0000), &slot, Wanted::Load);
+    assert_eq!(resolved, Ok(Resolved::Hole));
+}
+
+#[test]
 fn only_a_store_makes_a_page_dirty_and_it_is_reported_once() {
     for host in [0x20_0000, 0x20_1000] {
         with_world(40, |mut world| {
