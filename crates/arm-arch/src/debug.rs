@@ -5,13 +5,13 @@
 mod matching;
 mod registers;
 
+pub use crate::sysreg::MdcrEl3;
 pub use matching::{Breakpoint, Context, DataAccess, DebugUnit, Matcher, Watched};
-pub use registers::{DbgbcrEl1, DbgwcrEl1, MdcrEl3};
+pub use registers::{DbgbcrEl1, DbgbvrContext, DbgwcrEl1};
 
 use crate::el::ExceptionLevel;
-use crate::exception::ScrEl3;
 use crate::pstate::PState;
-use crate::sysreg::MdscrEl1;
+use crate::sysreg::{MdscrEl1, ScrEl3};
 
 /// The Security state below EL3, as far as debug depends on it. Realm state is not modelled.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

@@ -4,7 +4,7 @@
 //! addresses (BT2), Non-secure and Secure state. Not modelled: mismatching watchpoints (FEAT_BWE2), banks of breakpoints
 //! beyond 16, Root and Realm state (SSCE).
 
-use super::registers::{DbgbcrEl1, DbgwcrEl1};
+use super::registers::{DbgbcrEl1, DbgbvrContext, DbgwcrEl1};
 use super::{DebugControls, Security};
 use crate::bits;
 use crate::el::ExceptionLevel;
@@ -323,14 +323,13 @@ impl Matcher<'_> {
         // Arm ARM, IsInHost: EL2 with E2H, or EL0 below it.
         let in_host = context.hcr.e2h()
             && (el == ExceptionLevel::El2 || el == ExceptionLevel::El0 && context.hcr.tge());
-        let id = bits::trunc32(value);
-        let high = bits::high32(value);
+        let value = DbgbvrContext::from_bits(value);
+        let id = value.context_id();
         let id1 = is_guest && !in_host && context.contextidr_el1 == id;
-        let id2 = el != ExceptionLevel::El3 && self.is_el2_enabled() && context.contextidr_el2 == high;
-        let vmid = self.is_el2_enabled()
-            && is_guest
-            && !in_host
-            && u64::from(context.vmid) == bits::field(value, 47, 32);
+        let id2 = el != ExceptionLevel::El3
+            && self.is_el2_enabled()
+            && context.contextidr_el2 == value.context_id2();
+        let vmid = self.is_el2_enabled() && is_guest && !in_host && context.vmid == value.vmid();
         match bt >> 1 {
             0b001 if in_host => context.contextidr_el2 == id,
             0b001 => is_guest && context.contextidr_el1 == id,

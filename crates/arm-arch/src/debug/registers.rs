@@ -42,6 +42,27 @@ pub struct DbgbcrEl1 {
 }
 const _: () = assert!(DbgbcrEl1::BT_OFFSET == 20 && DbgbcrEl1::LBNX_OFFSET == 30);
 
+/// `DBGBVR<n>_EL1` of a context breakpoint; CONTEXTIDR_EL2 takes the whole upper half. Arm ARM, `DBGBVR<n>_EL1`.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct DbgbvrContext {
+    /// ContextID, \[31:0\]: a value of CONTEXTIDR_EL1, or of a host's CONTEXTIDR_EL2.
+    pub context_id: u32,
+    /// VMID, \[47:32\]: a virtual machine identifier.
+    pub vmid: u16,
+    /// \[63:48\]: with VMID, ContextID2.
+    pub high: u16,
+}
+const _: () = assert!(DbgbvrContext::VMID_OFFSET == 32);
+
+impl DbgbvrContext {
+    /// Returns ContextID2, \[63:32\]: a value of CONTEXTIDR_EL2.
+    #[must_use]
+    pub const fn context_id2(self) -> u32 {
+        crate::bits::high32(self.into_bits())
+    }
+}
+
 /// `DBGWCR<n>_EL1`, Debug Watchpoint Control Register. Arm ARM, `DBGWCR<n>_EL1`.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -80,37 +101,9 @@ pub struct DbgwcrEl1 {
 }
 const _: () = assert!(DbgwcrEl1::WT_OFFSET == 20 && DbgwcrEl1::LBNX_OFFSET == 30);
 
-/// `MDCR_EL3`, Monitor Debug Configuration Register (EL3): what decides about debug exceptions and profiling
-/// exceptions. The traps it asks for are `trap::TrapEl3`'s. Arm ARM, MDCR_EL3.
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct MdcrEl3 {
-    __: u16,
-    /// SDD, \[16\]: no debug exceptions in Secure state below EL3.
-    pub sdd: bool,
-    #[bits(23)]
-    __: u32,
-    /// PMEE, \[41:40\]: PMU exceptions. FEAT_EBEP.
-    #[bits(2)]
-    pub pmee: u8,
-    #[bits(22)]
-    __: u32,
-}
-const _: () = assert!(MdcrEl3::SDD_OFFSET == 16 && MdcrEl3::PMEE_OFFSET == 40);
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mdcr_el3_is_laid_out_as_the_manual_numbers_it() {
-        let mdcr = MdcrEl3::from_bits(1 << 16 | 3 << 40);
-        assert_eq!((mdcr.sdd(), mdcr.pmee()), (true, 3));
-        assert_eq!(
-            (MdcrEl3::from_bits(!(1 << 16 | 3 << 40)).sdd(), mdcr.with_pmee(2).into_bits() >> 40),
-            (false, 2)
-        );
-    }
 
     #[test]
     fn literals_decode_as_the_manual_numbers_them() {
@@ -122,6 +115,9 @@ mod tests {
             (linked.bt(), linked.lbn(), linked.hmc(), linked.ssc(), linked.lbnx()),
             (1, 5, true, 3, 2)
         );
+        let context = DbgbvrContext::from_bits(0x1234_0042_0000_5678);
+        assert_eq!((context.context_id(), context.vmid(), context.high()), (0x5678, 0x42, 0x1234));
+        assert_eq!(context.context_id2(), 0x1234_0042);
         // Four bytes, loads and stores, EL0.
         let watch = DbgwcrEl1::from_bits(0x1fd);
         assert_eq!((watch.e(), watch.pac(), watch.lsc(), watch.bas(), watch.mask()), (true, 2, 3, 0x0f, 0));

@@ -30,6 +30,7 @@ mod profiling;
 mod ret;
 mod route;
 
+pub use crate::sysreg::ScrEl3;
 pub use cause::{Cause, Kind};
 pub use entry::{Entered, EntryState, ExceptionLock, enter, vector_offset};
 pub use interrupt::{
@@ -41,4 +42,4 @@ pub use ret::{
     ReturnLimits, ReturnState, Returned, branch_address, branch_address_el2, eret, eret_within,
     is_illegal_return, is_pc_misaligned, is_sp_misaligned,
 };
-pub use route::{InterruptRoute, Route, Routing, ScrEl3, Synchronous};
+pub use route::{InterruptRoute, Route, Routing, Synchronous};

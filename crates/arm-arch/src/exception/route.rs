@@ -3,48 +3,7 @@
 use super::cause::Kind;
 use crate::el::ExceptionLevel;
 use crate::pstate::PState;
-use crate::sysreg::{HcrEl2, HcrxEl2, MdcrEl2};
-use bitfield_struct::bitfield;
-
-/// `SCR_EL3`, Secure Configuration Register: the fields that route exceptions and disable calls. Arm ARM, SCR_EL3.
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct ScrEl3 {
-    /// NS, \[0\]: EL2 and below are Non-secure.
-    pub ns: bool,
-    /// IRQ, \[1\]: IRQs are taken to EL3.
-    pub irq: bool,
-    /// FIQ, \[2\]: FIQs are taken to EL3.
-    pub fiq: bool,
-    /// EA, \[3\]: SErrors and synchronous external aborts are taken to EL3.
-    pub ea: bool,
-    #[bits(3)]
-    __: u8,
-    /// SMD, \[7\]: SMC is UNDEFINED.
-    pub smd: bool,
-    /// HCE, \[8\]: HVC is enabled.
-    pub hce: bool,
-    #[bits(9)]
-    __: u16,
-    /// EEL2, \[18\]: there is a Secure EL2.
-    pub eel2: bool,
-    /// EASE, \[19\]: synchronous external aborts to EL3 use the SError vector. FEAT_DoubleFault.
-    pub ease: bool,
-    #[bits(7)]
-    __: u8,
-    /// FGTEn, \[27\]: the fine-grained traps of EL2 are in effect. FEAT_FGT.
-    pub fgten: bool,
-    #[bits(20)]
-    __: u32,
-    /// GPF, \[48\]: granule protection faults are taken to EL3. FEAT_RME.
-    pub gpf: bool,
-    #[bits(13)]
-    __: u16,
-    /// NSE, \[62\]: with NS, which security state EL2 and below are in. FEAT_RME.
-    pub nse: bool,
-    __: bool,
-}
-const _: () = assert!(ScrEl3::HCE_OFFSET == 8 && ScrEl3::GPF_OFFSET == 48 && ScrEl3::NSE_OFFSET == 62);
+use crate::sysreg::{HcrEl2, HcrxEl2, MdcrEl2, ScrEl3};
 
 /// What routes exceptions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,7 +4,7 @@ use super::cpu::{CTR_FIELDS, CTR_RES1, register_name};
 use super::{AARCH32_FIELDS, FIELDS, Field};
 use crate::sysreg::names;
 use crate::sysreg::{
-    CtrEl0, DczidEl0, IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1,
+    CsselrEl1, CtrEl0, DczidEl0, IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1,
     IdAa64Mmfr2, IdAa64Pfr0, IdAa64Pfr1, MidrEl1, SysRegId,
 };
 use core::fmt;
@@ -48,7 +48,7 @@ pub const fn is_id_space(id: SysRegId) -> bool {
 /// The bits of `MIDR_EL1`.
 const MIDR: u64 = 0xffff_ffff;
 /// `DCZID_EL0.DZP`: DC ZVA is prohibited.
-const DZP: u64 = 1 << 4;
+const DZP: u64 = DczidEl0::new().with_dzp(true).into_bits();
 
 /// Refuses reserved bits that are not as they must be.
 const fn reserved(register: SysRegId, bits: u64) -> Result<(), IdError> {
@@ -127,10 +127,11 @@ impl IdRegisters {
     /// (CHOICE: the manual says UNKNOWN).
     #[must_use]
     pub const fn ccsidr(&self, csselr: u64) -> u64 {
-        match csselr & 0xf {
-            1 if self.ccsidr_l1i != 0 => self.ccsidr_l1i,
-            0 | 1 => self.ccsidr_l1,
-            2 => self.ccsidr_l2,
+        let csselr = CsselrEl1::from_bits(csselr);
+        match (csselr.level(), csselr.ind()) {
+            (0, true) if self.ccsidr_l1i != 0 => self.ccsidr_l1i,
+            (0, _) => self.ccsidr_l1,
+            (1, false) => self.ccsidr_l2,
             _ => 0,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Deactivated, Group, IchState};
 use crate::bits;
-use crate::sysreg::{IccCtlr, IchHcr, IchLr, IchVmcr, SysRegId, names};
+use crate::sysreg::{IccCtlr, IccIntid, IccSre, IchHcr, IchLr, IchVmcr, SysRegId, names};
 
 /// What a write to an ICC register asks for beyond the state.
 #[must_use]
@@ -33,14 +33,14 @@ impl<const N: usize> IchState<N> {
             names::ICC_IGRPEN1_EL1 => u64::from(self.is_enabled(Group::One)),
             names::ICC_CTLR_EL1 => self.ctlr().into_bits(),
             // SRE, DFB and DIB: there is the system register interface only.
-            names::ICC_SRE_EL1 => 7,
+            names::ICC_SRE_EL1 => IccSre::new().with_sre(true).with_dfb(true).with_dib(true).into_bits(),
             _ => return None,
         })
     }
 
     /// Writes an ICC register; `None` if it cannot be written, or is no register of this interface.
     pub fn write(&mut self, id: SysRegId, value: u64) -> Option<WriteEffect> {
-        let intid = bits::trunc32(value & 0xff_ffff);
+        let intid = IccIntid::from_bits(value).intid();
         match id {
             names::ICC_EOIR0_EL1 => return Some(effect(self.end_of_interrupt(Group::Zero, intid))),
             names::ICC_EOIR1_EL1 => return Some(effect(self.end_of_interrupt(Group::One, intid))),

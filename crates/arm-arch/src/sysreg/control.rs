@@ -390,6 +390,33 @@ pub struct CptrEl2 {
 }
 const _: () = assert!(CptrEl2::TCPAC_OFFSET == 31);
 
+/// `CPTR_EL2` in the form of HCR_EL2.E2H = 0. Arm ARM, CPTR_EL2.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct CptrEl2Classic {
+    __: u8,
+    /// TZ, \[8\]: SVE traps. FEAT_SVE.
+    pub tz: bool,
+    __: bool,
+    /// TFP, \[10\]: floating point and SIMD trap.
+    pub tfp: bool,
+    __: bool,
+    /// TSM, \[12\]: SME traps. FEAT_SME.
+    pub tsm: bool,
+    #[bits(7)]
+    __: u8,
+    /// TTA, \[20\]: accesses to trace registers trap.
+    pub tta: bool,
+    #[bits(9)]
+    __: u16,
+    /// TAM, \[30\]: accesses to activity monitors trap. FEAT_AMUv1.
+    pub tam: bool,
+    /// TCPAC, \[31\]: accesses to CPACR_EL1 trap.
+    pub tcpac: bool,
+    __: u32,
+}
+const _: () = assert!(CptrEl2Classic::TCPAC_OFFSET == 31);
+
 /// Who may use an extension: the two bits of `CPACR_EL1.FPEN` and `CPTR_EL2.FPEN`. Arm ARM, CPACR_EL1.FPEN.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -428,139 +455,6 @@ impl FpEnable {
     }
 }
 
-/// `MDSCR_EL1`, Monitor Debug System Control Register. Arm ARM, MDSCR_EL1.
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct MdscrEl1 {
-    /// SS, \[0\]: software step is enabled.
-    pub ss: bool,
-    #[bits(5)]
-    __: u8,
-    /// ERR, \[6\]: with the OS lock: EDSCR.ERR.
-    pub err: bool,
-    #[bits(5)]
-    __: u8,
-    /// TDCC, \[12\]: accesses to the debug communication channel trap from EL0.
-    pub tdcc: bool,
-    /// KDE, \[13\]: debug exceptions within a level are enabled.
-    pub kde: bool,
-    /// HDE, \[14\]: with the OS lock: EDSCR.HDE.
-    pub hde: bool,
-    /// MDE, \[15\]: breakpoints, watchpoints and vector catch are enabled.
-    pub mde: bool,
-    #[bits(3)]
-    __: u8,
-    /// SC2, \[19\]: sample CONTEXTIDR_EL2. FEAT_PCSRv8.
-    pub sc2: bool,
-    __: bool,
-    /// TDA, \[21\]: with the OS lock: EDSCR.TDA.
-    pub tda: bool,
-    /// INTdis, \[23:22\]: with the OS lock: EDSCR.INTdis.
-    #[bits(2)]
-    pub intdis: u8,
-    #[bits(2)]
-    __: u8,
-    /// TXU, \[26\]: with the OS lock: EDSCR.TXU.
-    pub txu: bool,
-    /// RXO, \[27\]: with the OS lock: EDSCR.RXO.
-    pub rxo: bool,
-    __: bool,
-    /// TXfull, \[29\]: with the OS lock: EDSCR.TXfull.
-    pub txfull: bool,
-    /// RXfull, \[30\]: with the OS lock: EDSCR.RXfull.
-    pub rxfull: bool,
-    /// TFO, \[31\]: trace filter override. FEAT_TRF.
-    pub tfo: bool,
-    /// EMBWE, \[32\]: extended breakpoints and watchpoints. FEAT_Debugv8p9.
-    pub embwe: bool,
-    /// TTA, \[33\]: trap of external trace accesses. FEAT_TRBE_EXT.
-    pub tta: bool,
-    /// EnSPM, \[34\]: system PMU accesses do not trap from EL0. FEAT_SPMU.
-    pub enspm: bool,
-    /// EHBWE, \[35\]: extended halting breakpoints. FEAT_Debugv8p9.
-    pub ehbwe: bool,
-    #[bits(14)]
-    __: u16,
-    /// EnSTEPOP, \[50\]: stepping of an opcode. FEAT_STEP2.
-    pub enstepop: bool,
-    #[bits(13)]
-    __: u16,
-}
-const _: () = assert!(MdscrEl1::ENSTEPOP_OFFSET == 50);
-
-/// `MDCR_EL2`, Monitor Debug Configuration Register (EL2). Arm ARM, MDCR_EL2.
-#[bitfield(u64)]
-#[derive(PartialEq, Eq)]
-pub struct MdcrEl2 {
-    /// HPMN, \[4:0\]: event counters of EL1 and EL0.
-    #[bits(5)]
-    pub hpmn: u8,
-    /// TPMCR, \[5\]: accesses to PMCR_EL0 trap.
-    pub tpmcr: bool,
-    /// TPM, \[6\]: accesses to performance monitors trap.
-    pub tpm: bool,
-    /// HPME, \[7\]: counters of EL2 are enabled.
-    pub hpme: bool,
-    /// TDE, \[8\]: debug exceptions go to EL2, and debug registers trap.
-    pub tde: bool,
-    /// TDA, \[9\]: accesses to debug registers trap.
-    pub tda: bool,
-    /// TDOSA, \[10\]: accesses to OS lock and power registers trap.
-    pub tdosa: bool,
-    /// TDRA, \[11\]: accesses to debug ROM address registers trap.
-    pub tdra: bool,
-    /// E2PB, \[13:12\]: owner of the profiling buffer. FEAT_SPE.
-    #[bits(2)]
-    pub e2pb: u8,
-    /// TPMS, \[14\]: accesses to profiling registers trap. FEAT_SPE.
-    pub tpms: bool,
-    /// EnSPM, \[15\]: system PMU accesses do not trap. FEAT_SPMU.
-    pub enspm: bool,
-    __: bool,
-    /// HPMD, \[17\]: counting at EL2 is prohibited. FEAT_PMUv3p1.
-    pub hpmd: bool,
-    __: bool,
-    /// TTRF, \[19\]: accesses to TRFCR_EL1 trap. FEAT_TRF.
-    pub ttrf: bool,
-    #[bits(3)]
-    __: u8,
-    /// HCCD, \[23\]: cycle counting at EL2 is prohibited. FEAT_PMUv3p5.
-    pub hccd: bool,
-    /// E2TB, \[25:24\]: owner of the trace buffer. FEAT_TRBE.
-    #[bits(2)]
-    pub e2tb: u8,
-    /// HLP, \[26\]: counters of EL2 overflow at 64 bits. FEAT_PMUv3p5.
-    pub hlp: bool,
-    /// TDCC, \[27\]: accesses to the debug communication channel trap. FEAT_FGT.
-    pub tdcc: bool,
-    /// MTPME, \[28\]: multi-threaded counting. FEAT_MTPMU.
-    pub mtpme: bool,
-    /// HPMFZO, \[29\]: counters freeze on overflow. FEAT_PMUv3p7.
-    pub hpmfzo: bool,
-    /// PMSSE, \[31:30\]: snapshots of counters. FEAT_PMUv3_SS.
-    #[bits(2)]
-    pub pmsse: u8,
-    #[bits(4)]
-    __: u8,
-    /// HPMFZS, \[36\]: counters freeze on a profiling event. FEAT_SPEv1p2.
-    pub hpmfzs: bool,
-    #[bits(3)]
-    __: u8,
-    /// PMEE, \[41:40\]: PMU exceptions. FEAT_EBEP.
-    #[bits(2)]
-    pub pmee: u8,
-    __: bool,
-    /// EBWE, \[43\]: extended breakpoints and watchpoints. FEAT_Debugv8p9.
-    pub ebwe: bool,
-    #[bits(6)]
-    __: u8,
-    /// EnSTEPOP, \[50\]: stepping of an opcode. FEAT_STEP2.
-    pub enstepop: bool,
-    #[bits(13)]
-    __: u16,
-}
-const _: () = assert!(MdcrEl2::ENSTEPOP_OFFSET == 50);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -588,10 +482,10 @@ mod tests {
         let cptr = CptrEl2::from_bits(0x33_0000);
         assert_eq!((cptr.fpen(), cptr.zen()), (FpEnable::All, 3));
         assert_eq!(CpacrEl1::from_bits(0x10_0000).fpen(), FpEnable::NotEl0);
-        let mdscr = MdscrEl1::from_bits(0xa001);
-        assert!(mdscr.ss() && mdscr.kde() && mdscr.mde() && !mdscr.tdcc());
-        let mdcr = MdcrEl2::from_bits(0xf46);
-        assert!(mdcr.tda() && mdcr.tdosa() && mdcr.tdra() && mdcr.tde() && mdcr.tpm() && !mdcr.tpmcr());
-        assert_eq!(mdcr.hpmn(), 6);
+        // RES1 of a CPU without SVE and SME; then each of the others.
+        let cptr = CptrEl2Classic::from_bits(0x33ff);
+        assert!(cptr.tz() && cptr.tsm() && !cptr.tfp() && !cptr.tta() && !cptr.tam() && !cptr.tcpac());
+        let cptr = CptrEl2Classic::from_bits(0xc010_0400);
+        assert!(cptr.tfp() && cptr.tta() && cptr.tam() && cptr.tcpac() && !cptr.tz() && !cptr.tsm());
     }
 }

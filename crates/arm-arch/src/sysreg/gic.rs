@@ -254,6 +254,35 @@ pub struct IccCtlr {
 }
 const _: () = assert!(IccCtlr::EXT_RANGE_OFFSET == 19);
 
+/// `ICC_SRE_EL1`, `ICC_SRE_EL2` and `ICC_SRE_EL3`, Interrupt Controller System Register Enable. GIC, ICC_SRE_EL2.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct IccSre {
+    /// SRE, \[0\]: the CPU interface is by system registers.
+    pub sre: bool,
+    /// DFB, \[1\]: bypass of FIQs is disabled.
+    pub dfb: bool,
+    /// DIB, \[2\]: bypass of IRQs is disabled.
+    pub dib: bool,
+    /// Enable, \[3\]: the level below may access its own; RES0 at EL1.
+    pub enable: bool,
+    #[bits(60)]
+    __: u64,
+}
+const _: () = assert!(IccSre::ENABLE_OFFSET == 3);
+
+/// `ICC_IAR<n>_EL1`, `ICC_EOIR<n>_EL1`, `ICC_HPPIR<n>_EL1` and `ICC_DIR_EL1`: which interrupt. GIC, ICC_IAR1_EL1.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct IccIntid {
+    /// INTID, \[23:0\]: the interrupt's number.
+    #[bits(24)]
+    pub intid: u32,
+    #[bits(40)]
+    __: u64,
+}
+const _: () = assert!(IccIntid::INTID_BITS == 24);
+
 /// `ICC_SGI0R_EL1`, `ICC_SGI1R_EL1` and `ICC_ASGI1R_EL1`, generation of an SGI. GIC, ICC_SGI1R_EL1.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -309,6 +338,10 @@ mod tests {
         let ctlr = IccCtlr::from_bits(0x8c02);
         assert!(ctlr.eoimode() && ctlr.a3v() && !ctlr.cbpr());
         assert_eq!((ctlr.pribits(), ctlr.idbits()), (4, 1));
+        assert_eq!(IccIntid::from_bits(0xff00_03ff).intid(), 0x3ff);
+        let sre = IccSre::from_bits(9);
+        assert!(sre.sre() && sre.enable() && !sre.dfb() && !sre.dib());
+        assert!(IccSre::from_bits(6).dfb() && IccSre::from_bits(4).dib() && !IccSre::from_bits(6).sre());
         let sgi = IccSgi::from_bits(0x0003_1002_0504_8001);
         assert_eq!((sgi.aff3(), sgi.rs(), sgi.aff2(), sgi.intid(), sgi.aff1()), (3, 1, 2, 5, 4));
         assert_eq!((sgi.target_list(), sgi.irm()), (0x8001, false));

@@ -99,6 +99,22 @@ pub struct DczidEl0 {
 }
 const _: () = assert!(DczidEl0::DZP_OFFSET == 4);
 
+/// `CSSELR_EL1`, Cache Size Selection Register. Arm ARM, CSSELR_EL1.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct CsselrEl1 {
+    /// InD, \[0\]: the instruction cache.
+    pub ind: bool,
+    /// Level, \[3:1\]: level of the cache, less one.
+    #[bits(3)]
+    pub level: u8,
+    /// TnD, \[4\]: the cache of allocation tags. FEAT_MTE2.
+    pub tnd: bool,
+    #[bits(59)]
+    __: u64,
+}
+const _: () = assert!(CsselrEl1::TND_OFFSET == 4);
+
 /// `CLIDR_EL1`, Cache Level ID Register. Arm ARM, CLIDR_EL1.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -163,6 +179,9 @@ mod tests {
         let ctr = CtrEl0::from_bits(0x8444_c004);
         assert_eq!((ctr.imin_line(), ctr.dmin_line(), ctr.erg(), ctr.cwg(), ctr.l1ip()), (4, 4, 4, 4, 3));
         assert!(!ctr.idc() && !ctr.dic());
+        let csselr = CsselrEl1::from_bits(0x13);
+        assert_eq!((csselr.ind(), csselr.level(), csselr.tnd()), (true, 1, true));
+        assert_eq!((CsselrEl1::from_bits(0xc).ind(), CsselrEl1::from_bits(0xc).level()), (false, 6));
         let dczid = DczidEl0::from_bits(0x14);
         assert_eq!((dczid.bs(), dczid.dzp()), (4, true));
         let clidr = ClidrEl1::from_bits(0x0a20_0023);

@@ -101,9 +101,35 @@ pub struct CnthctlEl2Classic {
     pub el1pcten: bool,
     /// EL1PCEN, \[1\]: EL1 and EL0 may access the physical timer.
     pub el1pcen: bool,
-    #[bits(62)]
+    /// EVNTEN, \[2\]: the event stream is enabled.
+    pub evnten: bool,
+    /// EVNTDIR, \[3\]: events on the transition from 1 to 0.
+    pub evntdir: bool,
+    /// EVNTI, \[7:4\]: the counter bit that triggers events.
+    #[bits(4)]
+    pub evnti: u8,
+    #[bits(4)]
+    __: u8,
+    /// ECV, \[12\]: the physical offset is in use. FEAT_ECV.
+    pub ecv: bool,
+    /// EL1TVT, \[13\]: accesses to the virtual timer trap. FEAT_ECV.
+    pub el1tvt: bool,
+    /// EL1TVCT, \[14\]: accesses to the virtual counter trap. FEAT_ECV.
+    pub el1tvct: bool,
+    /// EL1NVPCT, \[15\]: EL02 accesses to the physical timer trap. FEAT_ECV.
+    pub el1nvpct: bool,
+    /// EL1NVVCT, \[16\]: EL02 accesses to the virtual timer trap. FEAT_ECV.
+    pub el1nvvct: bool,
+    /// EVNTIS, \[17\]: EVNTI counts from bit 8. FEAT_ECV.
+    pub evntis: bool,
+    /// CNTVMASK, \[18\]: the virtual timer's interrupt is masked. FEAT_RME.
+    pub cntvmask: bool,
+    /// CNTPMASK, \[19\]: the physical timer's interrupt is masked. FEAT_RME.
+    pub cntpmask: bool,
+    #[bits(44)]
     __: u64,
 }
+const _: () = assert!(CnthctlEl2Classic::CNTPMASK_OFFSET == 19);
 
 #[cfg(test)]
 mod tests {
@@ -121,5 +147,15 @@ mod tests {
         assert!(hctl.el1pcten() && hctl.el1pten() && !hctl.el0pcten() && !hctl.el1tvt());
         let classic = CnthctlEl2Classic::from_bits(2);
         assert!(classic.el1pcen() && !classic.el1pcten());
+        let classic = CnthctlEl2Classic::from_bits(0x1_f076);
+        assert!(classic.el1pcen() && classic.evnten() && !classic.evntdir() && !classic.evntis());
+        assert!(
+            classic.ecv()
+                && classic.el1tvt()
+                && classic.el1tvct()
+                && classic.el1nvpct()
+                && classic.el1nvvct()
+        );
+        assert_eq!(classic.evnti(), 7);
     }
 }

@@ -126,6 +126,20 @@ impl TtbrEl1 {
     }
 }
 
+/// `VTTBR_EL2`, Virtualization Translation Table Base Register. Arm ARM, VTTBR_EL2.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct VttbrEl2 {
+    /// CnP, \[0\]: the tables are shared by PEs. FEAT_TTCNP.
+    pub cnp: bool,
+    /// BADDR, \[47:1\]: bits 47 to 1 of the base address.
+    #[bits(47)]
+    pub baddr: u64,
+    /// VMID, \[63:48\]: virtual machine identifier; 8 bits of it count without FEAT_VMID16.
+    pub vmid: u16,
+}
+const _: () = assert!(VttbrEl2::VMID_OFFSET == 48);
+
 /// `MAIR_EL1`, Memory Attribute Indirection Register (EL1): eight attributes of a byte each. Arm ARM, MAIR_EL1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(transparent)]
@@ -234,6 +248,8 @@ mod tests {
         assert_eq!((tcr.irgn1(), tcr.orgn1(), tcr.sh1()), (1, 1, 3));
         assert_eq!(TcrEl1::new().with_ds(true).with_tbid1(true).into_bits(), 0x0810_0000_0000_0000);
 
+        let vttbr = VttbrEl2::from_bits(0x0042_0000_4123_4001);
+        assert_eq!((vttbr.vmid(), vttbr.baddr(), vttbr.cnp()), (0x42, 0x2091_a000, true));
         let ttbr = TtbrEl1::from_bits(0x0012_0000_4123_4001);
         assert_eq!((ttbr.asid(), ttbr.base(), ttbr.cnp()), (0x12, 0x4123_4000, true));
         assert_eq!(ttbr.baddr(), 0x4123_4000 >> 1);

@@ -4,12 +4,11 @@ use super::{
     Controls, Decision, Extensions, Gate, Nested, Outcome, Trap, TrapEl3, Unit, active_traps, hosted, nested,
     rule_of, without_alias,
 };
-use crate::bits;
 use crate::el::{ExceptionLevel, StackPointer};
 use crate::feature::{Feature, Features};
 use crate::iss::{Direction, Syndrome, SystemAccess};
 use crate::pstate::PState;
-use crate::sysreg::{HcrEl2, SysRegId, names};
+use crate::sysreg::{CnthctlEl2, HcrEl2, IccSre, SysRegId, names};
 
 /// What all steps of a decision look at.
 #[derive(Clone, Copy)]
@@ -98,9 +97,10 @@ impl Asked<'_> {
 
     /// CNTHCTL_EL2.EL1NVPCT and EL1NVVCT keep the guest's timers out of memory. FEAT_ECV.
     fn is_trapped_timer(&self, id: SysRegId) -> bool {
+        let cnthctl = CnthctlEl2::from_bits(self.controls.cnthctl);
         match id {
-            names::CNTP_CTL_EL02 | names::CNTP_CVAL_EL02 => bits::bit(self.controls.cnthctl, 15),
-            names::CNTV_CTL_EL02 | names::CNTV_CVAL_EL02 => bits::bit(self.controls.cnthctl, 16),
+            names::CNTP_CTL_EL02 | names::CNTP_CVAL_EL02 => cnthctl.el1nvpct(),
+            names::CNTV_CTL_EL02 | names::CNTV_CVAL_EL02 => cnthctl.el1nvvct(),
             _ => false,
         }
     }
@@ -156,7 +156,8 @@ impl Asked<'_> {
     /// What EL2 is subject to itself: ICC_SRE_EL2.SRE and CPTR_EL2.TTA.
     fn is_closed_to_el2(&self, gate: Gate) -> bool {
         let traces = active_traps(self.controls, self.ext, self.access.direction).contains(Trap::TTA);
-        gate == Gate::Sre && !bits::bit(self.controls.icc_sre_el2, 0) || gate == Gate::Trace && traces
+        gate == Gate::Sre && !IccSre::from_bits(self.controls.icc_sre_el2).sre()
+            || gate == Gate::Trace && traces
     }
 
     /// Returns why EL1 or EL0 does not get what `id` names, in the order of the manual; `None` if it does.
@@ -179,8 +180,8 @@ impl Asked<'_> {
         if self.el == ExceptionLevel::El0 && !self.controls.opens(rule.gate, direction, self.ext) {
             return Some(self.controls.el1_trap(trapped));
         }
-        let is_off = rule.gate == Gate::Sre && !bits::bit(self.ext.icc_sre_el1, 0);
-        if is_off || rule.gate == Gate::Trace && bits::bit(self.controls.cpacr.into_bits(), 28) {
+        let is_off = rule.gate == Gate::Sre && !IccSre::from_bits(self.ext.icc_sre_el1).sre();
+        if is_off || rule.gate == Gate::Trace && self.controls.cpacr.tta() {
             return Some(Outcome::TrapEl1(trapped));
         }
         if self.controls.traps(self.ext, rule.traps, direction, self.el) || self.is_fine_trapped(id) {
@@ -267,7 +268,7 @@ impl Asked<'_> {
         let controls = self.controls;
         let sctlr = if controls.is_host() { self.ext.sctlr_el2 } else { controls.sctlr };
         match self.el {
-            ExceptionLevel::El0 if self.features.has(Feature::TIDCP1) && bits::bit(sctlr.into_bits(), 63) => {
+            ExceptionLevel::El0 if self.features.has(Feature::TIDCP1) && sctlr.tidcp() => {
                 controls.el1_trap(self.trapped())
             }
             ExceptionLevel::El1 if controls.hcr.tidcp() => Outcome::TrapEl2(self.trapped()),

@@ -2,10 +2,12 @@
 
 use super::extension::Extensions;
 use super::{Gate, Outcome};
-use crate::bits;
 use crate::el::ExceptionLevel;
 use crate::iss::{Direction, Syndrome};
-use crate::sysreg::{CntkctlEl1, CpacrEl1, CptrEl2, HcrEl2, IchHcr, MdcrEl2, MdscrEl1, SctlrEl1};
+use crate::sysreg::{
+    AmuserenrEl0, CnthctlEl2, CnthctlEl2Classic, CntkctlEl1, CpacrEl1, CptrEl2, CptrEl2Classic, Gcscre0El1,
+    HcrEl2, IccSre, IchHcr, MdcrEl2, MdscrEl1, Mpam2El2, PmuserenrEl0, SctlrEl1,
+};
 use bitflags::bitflags;
 
 /// The control registers. The default leaves everything off: an EL2 that traps little, and an EL1 that lets EL0 do
@@ -171,10 +173,13 @@ pub fn active_traps(controls: &Controls, ext: &Extensions, direction: Direction)
         Direction::Write => hcr.tvm(),
         Direction::Read => hcr.trvm(),
     };
-    // E2H moves EL1PCTEN and EL1PTEN from bits 0 and 1 to 10 and 11.
     let hcrx = ext.hcrx();
-    let trace = if hcr.e2h() { 28 } else { 20 };
-    let timer = if hcr.e2h() { controls.cnthctl >> 10 } else { controls.cnthctl };
+    let mpam2 = Mpam2El2::from_bits(ext.mpam2);
+    // TCPAC and TAM, EL1TVT and EL1TVCT are in the same places in both forms.
+    let cptr = CptrEl2::from_bits(controls.cptr);
+    let cnthctl = CnthctlEl2::from_bits(controls.cnthctl);
+    let trace = if hcr.e2h() { cptr.tta() } else { CptrEl2Classic::from_bits(controls.cptr).tta() };
+    let (counter, timer) = controls.physical_timer();
     let table = [
         (Trap::TID1, hcr.tid1()),
         (Trap::TID2, hcr.tid2()),
@@ -199,11 +204,11 @@ pub fn active_traps(controls: &Controls, ext: &Extensions, direction: Direction)
         (Trap::TTLBOS, hcr.ttlbos()),
         (Trap::ATA, !hcr.ata()),
         (Trap::SGI, hcr.fmo() || hcr.imo()),
-        (Trap::TCPAC, CptrEl2::from_bits(controls.cptr).tcpac()),
-        (Trap::EL1PCTEN, timer & 1 == 0),
-        (Trap::EL1PTEN, timer & 2 == 0),
-        (Trap::EL1TVT, bits::bit(controls.cnthctl, 13)),
-        (Trap::EL1TVCT, bits::bit(controls.cnthctl, 14)),
+        (Trap::TCPAC, cptr.tcpac()),
+        (Trap::EL1PCTEN, !counter),
+        (Trap::EL1PTEN, !timer),
+        (Trap::EL1TVT, cnthctl.el1tvt()),
+        (Trap::EL1TVCT, cnthctl.el1tvct()),
         // TDE behaves as TDA, TDOSA and TDRA. Arm ARM, MDCR_EL2.TDE.
         (Trap::TDA, mdcr.tda() || mdcr.tde()),
         (Trap::TDOSA, mdcr.tdosa() || mdcr.tde()),
@@ -213,7 +218,7 @@ pub fn active_traps(controls: &Controls, ext: &Extensions, direction: Direction)
         (Trap::TALL0, ich.tall0()),
         (Trap::TALL1, ich.tall1()),
         (Trap::TDIR, ich.tdir()),
-        (Trap::SRE, !bits::bit(controls.icc_sre_el2, 3)),
+        (Trap::SRE, !IccSre::from_bits(controls.icc_sre_el2).enable()),
         (Trap::TPM, mdcr.tpm()),
         (Trap::TPMCR, mdcr.tpmcr()),
         (Trap::ENSPM, !mdcr.enspm()),
@@ -223,17 +228,17 @@ pub fn active_traps(controls: &Controls, ext: &Extensions, direction: Direction)
         (Trap::TTRF, mdcr.ttrf()),
         (Trap::EBWE, !mdcr.ebwe()),
         (Trap::ENSTEPOP, !mdcr.enstepop()),
-        (Trap::TTA, bits::bit(controls.cptr, trace)),
-        (Trap::TAM, bits::bit(controls.cptr, 30)),
+        (Trap::TTA, trace),
+        (Trap::TAM, cptr.tam()),
         (Trap::FIEN, !hcr.fien()),
         (Trap::SCTLR2EN, !hcrx.sctlr2en()),
         (Trap::TCR2EN, !hcrx.tcr2en()),
         (Trap::ENFPM, !hcrx.enfpm()),
         (Trap::SRMASKEN, !hcrx.srmasken()),
         (Trap::TALLINT, hcrx.tallint() && direction == Direction::Write),
-        (Trap::TRAPMPAM0, bits::bit(ext.mpam2, 49)),
-        (Trap::TRAPMPAM1, bits::bit(ext.mpam2, 48)),
-        (Trap::ENMPAMSM, !bits::bit(ext.mpam2, 50)),
+        (Trap::TRAPMPAM0, mpam2.trapmpam0el1()),
+        (Trap::TRAPMPAM1, mpam2.trapmpam1el1()),
+        (Trap::ENMPAMSM, !mpam2.enmpamsm()),
         (Trap::MPAMIDR, ext.traps_mpamidr()),
     ];
     table.into_iter().filter(|(_, on)| *on).map(|(trap, _)| trap).fold(Trap::empty(), Trap::union)
@@ -270,6 +275,17 @@ impl Controls {
         self.hcr.e2h() && self.hcr.tge()
     }
 
+    /// CNTHCTL_EL2: whether EL1 passes to the physical counter, and to the physical timer. E2H moves both fields.
+    const fn physical_timer(&self) -> (bool, bool) {
+        if self.hcr.e2h() {
+            let cnthctl = CnthctlEl2::from_bits(self.cnthctl);
+            (cnthctl.el1pcten(), cnthctl.el1pten())
+        } else {
+            let cnthctl = CnthctlEl2Classic::from_bits(self.cnthctl);
+            (cnthctl.el1pcten(), cnthctl.el1pcen())
+        }
+    }
+
     /// Whether one of a register's traps is on.
     pub(super) fn traps(
         &self,
@@ -297,7 +313,10 @@ impl Controls {
         let host = self.is_host();
         let timer = if host { CntkctlEl1::from_bits(self.cnthctl) } else { self.cntkctl };
         let sctlr = if host { ext.sctlr_el2 } else { self.sctlr };
-        let cpacr = if host { self.cptr } else { self.cpacr.into_bits() };
+        // CPTR_EL2 of a host has the fields of CPACR_EL1.
+        let cpacr = if host { CpacrEl1::from_bits(self.cptr) } else { self.cpacr };
+        let pmu = PmuserenrEl0::from_bits(ext.pmuserenr);
+        let all_counters = pmu.en() || pmu.uen();
         let read = direction == Direction::Read;
         match gate {
             // The units are asked last, at every level; the other two have no register that EL0 has.
@@ -309,24 +328,24 @@ impl Controls {
             Gate::Uma => sctlr.uma() && !host,
             Gate::EnRctx => sctlr.enrctx(),
             Gate::Tscxt => !sctlr.tscxt(),
-            Gate::EnTp2 => bits::bit(sctlr.into_bits(), 60),
-            Gate::EnFpm => bits::bit(sctlr.into_bits(), 34),
-            Gate::E0Poe => bits::bit(cpacr, 29),
+            Gate::EnTp2 => sctlr.entp2(),
+            Gate::EnFpm => sctlr.enfpm(),
+            Gate::E0Poe => cpacr.e0poe(),
             Gate::PhysicalCounter => timer.el0pcten(),
             Gate::VirtualCounter => timer.el0vcten(),
             Gate::AnyCounter => timer.el0pcten() || timer.el0vcten(),
             Gate::PhysicalTimer => timer.el0pten(),
             Gate::VirtualTimer => timer.el0vten(),
             Gate::Tdcc => !self.mdscr.tdcc(),
-            Gate::PmEn | Gate::PmZr => ext.opens_counters(0),
-            Gate::PmEr => ext.opens_counters(1 << 3),
-            Gate::PmErRead => ext.opens_counters(if read { 1 << 3 } else { 0 }),
-            Gate::PmCr => ext.opens_counters(if read { 1 << 2 } else { 0 }),
-            Gate::PmSw => ext.opens_counters(1 << 1),
-            Gate::PmIr => ext.opens_counters(if read { 1 << 5 } else { 0 }),
-            Gate::AmEn => bits::bit(ext.amuserenr, 0),
+            Gate::PmEn | Gate::PmZr => all_counters,
+            Gate::PmEr => all_counters || pmu.er(),
+            Gate::PmErRead => all_counters || read && pmu.er(),
+            Gate::PmCr => all_counters || read && pmu.cr(),
+            Gate::PmSw => all_counters || pmu.sw(),
+            Gate::PmIr => all_counters || read && pmu.ir(),
+            Gate::AmEn => AmuserenrEl0::from_bits(ext.amuserenr).en(),
             Gate::Spm => ext.spm_access == 3 || read && ext.spm_access == 1,
-            Gate::Ntr => bits::bit(ext.gcscre0, 10),
+            Gate::Ntr => Gcscre0El1::from_bits(ext.gcscre0).ntr(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The control registers of what came after Armv8.0-A, and those of EL3. Arm ARM, the field of each name.
 
 use super::{Controls, FineGrained};
-use crate::bits;
 use crate::el::ExceptionLevel;
 use crate::feature::{Feature, Features};
-use crate::sysreg::{HcrxEl2, SctlrEl1};
+use crate::sysreg::{
+    CptrEl3, HcrxEl2, IccSre, MdcrEl3, Mpam2El2, Mpam3El3, MpamhcrEl2, MpamidrEl1, ScrEl3, SctlrEl1,
+};
 use bitflags::bitflags;
 
 /// The control registers that decide about later extensions, beside [`Controls`]: those of EL1 and EL2, the
@@ -183,69 +184,79 @@ impl El3 {
         icc_sre: 0xf,
     };
 
+    /// SCR_EL3 by its fields.
+    pub(super) const fn scr(&self) -> ScrEl3 {
+        ScrEl3::from_bits(self.scr)
+    }
+
+    /// CPTR_EL3 by its fields.
+    pub(super) const fn cptr(&self) -> CptrEl3 {
+        CptrEl3::from_bits(self.cptr)
+    }
+
     /// Returns the traps that the control registers switch on, for accesses from a level.
     #[must_use]
     pub fn active_traps(&self, controls: &Controls, el: ExceptionLevel) -> TrapEl3 {
-        let (scr, mdcr, cptr) = (self.scr, self.mdcr, self.cptr);
-        let on = |value, at| bits::bit(value, at);
-        let off = |value, at| !bits::bit(value, at);
+        let scr = self.scr();
+        let mdcr = MdcrEl3::from_bits(self.mdcr);
+        let cptr = self.cptr();
         // A register of the virtual CPU interface is EL2's. Arm ARM, ICC_PMR_EL1.
         let guest = el <= ExceptionLevel::El1;
         let (fmo, imo) = (guest && controls.hcr.fmo(), guest && controls.hcr.imo());
         let table = [
-            (TrapEl3::TLOR, on(scr, 14)),
-            (TrapEl3::TERR, on(scr, 15)),
-            (TrapEl3::APK, off(scr, 16)),
-            (TrapEl3::FIEN, off(scr, 21)),
-            (TrapEl3::TID3, on(scr, 22)),
-            (TrapEl3::TID5, on(scr, 23)),
-            (TrapEl3::ENSCXT, off(scr, 25)),
-            (TrapEl3::ATA, off(scr, 26)),
-            (TrapEl3::FGTEN, off(scr, 27)),
-            (TrapEl3::ECVEN, off(scr, 28)),
-            (TrapEl3::ADEN, off(scr, 37)),
-            (TrapEl3::HXEN, off(scr, 38)),
-            (TrapEl3::GCSEN, off(scr, 39)),
-            (TrapEl3::TRNDR, on(scr, 40)),
-            (TrapEl3::ENTP2, off(scr, 41)),
-            (TrapEl3::RCWMASKEN, off(scr, 42)),
-            (TrapEl3::TCR2EN, off(scr, 43)),
-            (TrapEl3::SCTLR2EN, off(scr, 44)),
-            (TrapEl3::PIEN, off(scr, 45)),
-            (TrapEl3::AIEN, off(scr, 46)),
-            (TrapEl3::MECEN, off(scr, 49)),
-            (TrapEl3::ENFPM, off(scr, 50)),
-            (TrapEl3::PFAREN, off(scr, 53)),
-            (TrapEl3::SRMASKEN, off(scr, 54)),
-            (TrapEl3::FGTEN2, off(scr, 59)),
-            (TrapEl3::HDBSSEN, off(scr, 60)),
-            (TrapEl3::HACDBSEN, off(scr, 61)),
-            (TrapEl3::GROUP0, on(scr, 2) && !fmo),
-            (TrapEl3::GROUP1, on(scr, 1) && !imo),
-            (TrapEl3::BOTH, on(scr, 1) && on(scr, 2) && !fmo && !imo),
-            (TrapEl3::TDA, on(mdcr, 9)),
-            (TrapEl3::TDCC, on(mdcr, 27)),
-            (TrapEl3::TDOSA, on(mdcr, 10)),
-            (TrapEl3::EBWE, off(mdcr, 43)),
-            (TrapEl3::ENSTEPOP, off(mdcr, 50)),
-            (TrapEl3::TPM, on(mdcr, 6)),
-            (TrapEl3::ENPM2, off(mdcr, 7)),
-            (TrapEl3::ENPMSS, off(mdcr, 44)),
-            (TrapEl3::NSPB, bits::field(mdcr, 13, 12) != 3),
-            (TrapEl3::ENPMSN, off(mdcr, 36)),
-            (TrapEl3::ENPMS3, off(mdcr, 42)),
-            (TrapEl3::ENPMS4, off(mdcr, 55)),
-            (TrapEl3::NSTB, bits::field(mdcr, 25, 24) != 3),
-            (TrapEl3::ENTB2, off(mdcr, 39)),
-            (TrapEl3::TTRF, on(mdcr, 19)),
-            (TrapEl3::ENITE, off(mdcr, 47)),
-            (TrapEl3::SBRBE, off(mdcr, 32)),
-            (TrapEl3::TCPAC, on(cptr, 31)),
-            (TrapEl3::TAM, on(cptr, 30)),
-            (TrapEl3::TTA, on(cptr, 20)),
-            (TrapEl3::ESM, off(cptr, 12)),
-            (TrapEl3::TRAPLOWER, on(self.mpam3, 62)),
-            (TrapEl3::SRE, off(self.icc_sre, 3)),
+            (TrapEl3::TLOR, scr.tlor()),
+            (TrapEl3::TERR, scr.terr()),
+            (TrapEl3::APK, !scr.apk()),
+            (TrapEl3::FIEN, !scr.fien()),
+            (TrapEl3::TID3, scr.tid3()),
+            (TrapEl3::TID5, scr.tid5()),
+            (TrapEl3::ENSCXT, !scr.enscxt()),
+            (TrapEl3::ATA, !scr.ata()),
+            (TrapEl3::FGTEN, !scr.fgten()),
+            (TrapEl3::ECVEN, !scr.ecven()),
+            (TrapEl3::ADEN, !scr.aden()),
+            (TrapEl3::HXEN, !scr.hxen()),
+            (TrapEl3::GCSEN, !scr.gcsen()),
+            (TrapEl3::TRNDR, scr.trndr()),
+            (TrapEl3::ENTP2, !scr.entp2()),
+            (TrapEl3::RCWMASKEN, !scr.rcwmasken()),
+            (TrapEl3::TCR2EN, !scr.tcr2en()),
+            (TrapEl3::SCTLR2EN, !scr.sctlr2en()),
+            (TrapEl3::PIEN, !scr.pien()),
+            (TrapEl3::AIEN, !scr.aien()),
+            (TrapEl3::MECEN, !scr.mecen()),
+            (TrapEl3::ENFPM, !scr.enfpm()),
+            (TrapEl3::PFAREN, !scr.pfaren()),
+            (TrapEl3::SRMASKEN, !scr.srmasken()),
+            (TrapEl3::FGTEN2, !scr.fgten2()),
+            (TrapEl3::HDBSSEN, !scr.hdbssen()),
+            (TrapEl3::HACDBSEN, !scr.hacdbsen()),
+            (TrapEl3::GROUP0, scr.fiq() && !fmo),
+            (TrapEl3::GROUP1, scr.irq() && !imo),
+            (TrapEl3::BOTH, scr.irq() && scr.fiq() && !fmo && !imo),
+            (TrapEl3::TDA, mdcr.tda()),
+            (TrapEl3::TDCC, mdcr.tdcc()),
+            (TrapEl3::TDOSA, mdcr.tdosa()),
+            (TrapEl3::EBWE, !mdcr.ebwe()),
+            (TrapEl3::ENSTEPOP, !mdcr.enstepop()),
+            (TrapEl3::TPM, mdcr.tpm()),
+            (TrapEl3::ENPM2, !mdcr.enpm2()),
+            (TrapEl3::ENPMSS, !mdcr.enpmss()),
+            (TrapEl3::NSPB, mdcr.nspb() != 3),
+            (TrapEl3::ENPMSN, !mdcr.enpmsn()),
+            (TrapEl3::ENPMS3, !mdcr.enpms3()),
+            (TrapEl3::ENPMS4, !mdcr.enpms4()),
+            (TrapEl3::NSTB, mdcr.nstb() != 3),
+            (TrapEl3::ENTB2, !mdcr.entb2()),
+            (TrapEl3::TTRF, mdcr.ttrf()),
+            (TrapEl3::ENITE, !mdcr.enite()),
+            (TrapEl3::SBRBE, mdcr.sbrbe() & 1 == 0),
+            (TrapEl3::TCPAC, cptr.tcpac()),
+            (TrapEl3::TAM, cptr.tam()),
+            (TrapEl3::TTA, cptr.tta()),
+            (TrapEl3::ESM, !cptr.esm()),
+            (TrapEl3::TRAPLOWER, Mpam3El3::from_bits(self.mpam3).traplower()),
+            (TrapEl3::SRE, !IccSre::from_bits(self.icc_sre).enable()),
         ];
         table.into_iter().filter(|(_, on)| *on).fold(TrapEl3::empty(), |all, (trap, _)| all.union(trap))
     }
@@ -277,7 +288,7 @@ impl Extensions {
     #[must_use]
     pub const fn hcrx(&self) -> HcrxEl2 {
         match &self.el3 {
-            Some(el3) if !bits::bit(el3.scr, 38) => HcrxEl2::new(),
+            Some(el3) if !el3.scr().hxen() => HcrxEl2::new(),
             Some(_) | None => self.hcrx,
         }
     }
@@ -287,13 +298,13 @@ impl Extensions {
     /// Arm ARM, the pseudocode of TCR2_EL1 and of TRCITECR_EL1.
     #[must_use]
     pub fn fine(&self, features: &Features) -> FineGrained {
-        let scr = self.el3.map_or(u64::MAX, |el3| el3.scr);
-        let first = if features.has(Feature::FGT) && bits::bit(scr, 27) {
+        let (first, second) = self.el3.map_or((true, true), |el3| (el3.scr().fgten(), el3.scr().fgten2()));
+        let first = if features.has(Feature::FGT) && first {
             self.fine
         } else {
             self.fine.with_first_of(&FineGrained::OPEN)
         };
-        match (features.has(Feature::FGT2), bits::bit(scr, 59)) {
+        match (features.has(Feature::FGT2), second) {
             (false, _) => first.with_second_of(&FineGrained::OPEN),
             (true, false) => first.with_second_of(&FineGrained::ZERO),
             (true, true) => first,
@@ -302,13 +313,9 @@ impl Extensions {
 
     /// Whether MPAMIDR_EL1 traps: by MPAMHCR_EL2 if that is there, else by MPAM2_EL2.TIDR.
     pub(super) const fn traps_mpamidr(&self) -> bool {
-        bits::bit(self.mpamidr, 17) && bits::bit(self.mpamhcr, 31)
-            || bits::bit(self.mpamidr, 58) && bits::bit(self.mpam2, 58)
-    }
-
-    /// Whether PMUSERENR_EL0 lets EL0 pass: by EN, UEN, or one of `others`.
-    pub(super) const fn opens_counters(&self, others: u64) -> bool {
-        self.pmuserenr & (1 | 1 << 4 | others) != 0
+        let there = MpamidrEl1::from_bits(self.mpamidr);
+        there.has_hcr() && MpamhcrEl2::from_bits(self.mpamhcr).trap_mpamidr_el1()
+            || there.has_tidr() && Mpam2El2::from_bits(self.mpam2).tidr()
     }
 }
 

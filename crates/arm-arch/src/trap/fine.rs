@@ -5,9 +5,9 @@ use super::{Controls, Decision};
 use crate::bits;
 use crate::el::ExceptionLevel;
 use crate::iss::{Direction, Immediate, Syndrome};
-use crate::sysreg::{HcrxEl2, SysRegId};
+use crate::sysreg::{HcrxEl2, HfgitrEl2, SysRegId};
 
-/// The fine-grained trap registers, all of EL2. Whether they count is for [`super::Extensions::fine`].
+/// The fine-grained trap registers, all of EL2. Their bits are data, of which [`FineBit`] has the number. Whether they count is for [`super::Extensions::fine`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FineGrained {
     /// `HFGRTR_EL2`: reads of registers.
@@ -92,13 +92,6 @@ impl FineBit {
         }
     }
 }
-
-/// HFGITR_EL2.SVC_EL0.
-const SVC_EL0: u32 = 52;
-/// HFGITR_EL2.SVC_EL1.
-const SVC_EL1: u32 = 53;
-/// HFGITR_EL2.ERET.
-const ERET: u32 = 51;
 
 impl FineGrained {
     /// Nothing traps: 0 where 1 traps, and 1 in the fields whose names begin with "n".
@@ -185,9 +178,10 @@ impl FineGrained {
 /// Decides about SVC: HFGITR_EL2.SVC_EL0 and SVC_EL1 take it to EL2, with the syndrome it has anyway.
 /// `Decision::Allowed` is the exception that SVC generates.
 pub fn svc(imm16: u16, el: ExceptionLevel, controls: &Controls, fine: &FineGrained) -> Decision {
+    let hfgitr = HfgitrEl2::from_bits(fine.hfgitr);
     let traps = match el {
-        ExceptionLevel::El0 => !controls.is_host() && bits::bit(fine.hfgitr, SVC_EL0),
-        ExceptionLevel::El1 => bits::bit(fine.hfgitr, SVC_EL1),
+        ExceptionLevel::El0 => !controls.is_host() && hfgitr.svc_el0(),
+        ExceptionLevel::El1 => hfgitr.svc_el1(),
         ExceptionLevel::El2 | ExceptionLevel::El3 => false,
     };
     if traps {
@@ -202,7 +196,7 @@ pub fn svc(imm16: u16, el: ExceptionLevel, controls: &Controls, fine: &FineGrain
 pub fn eret(iss: crate::iss::Eret, el: ExceptionLevel, controls: &Controls, fine: &FineGrained) -> Decision {
     match el {
         ExceptionLevel::El0 => Decision::Undefined,
-        ExceptionLevel::El1 if controls.hcr.nv() || bits::bit(fine.hfgitr, ERET) => {
+        ExceptionLevel::El1 if controls.hcr.nv() || HfgitrEl2::from_bits(fine.hfgitr).eret() => {
             Decision::TrapEl2(Syndrome::Eret(iss))
         }
         ExceptionLevel::El1 | ExceptionLevel::El2 | ExceptionLevel::El3 => Decision::Allowed,

@@ -2,9 +2,9 @@
 //! waits, calls.
 
 use super::{Controls, Decision, Extensions, Outcome};
-use crate::bits;
 use crate::el::ExceptionLevel;
 use crate::iss::{FpAccess, Immediate, Ls64, Other, SmeAccess, Syndrome, WaitKind, Wfx};
+use crate::sysreg::{CpacrEl1, CptrEl2Classic, CptrEl3, ScrEl3};
 
 /// A unit that CPACR_EL1, CPTR_EL2 and CPTR_EL3 switch on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -26,28 +26,32 @@ impl Unit {
         }
     }
 
-    /// The lower bit of the field in CPACR_EL1, and in CPTR_EL2 with E2H.
-    const fn field(self) -> u32 {
-        match self {
-            Self::Sve => 16,
-            Self::Fp => 20,
-            Self::Sme => 24,
-        }
-    }
-
-    /// The bit of CPTR_EL3, and of CPTR_EL2 without E2H.
-    const fn bit(self) -> u32 {
-        match self {
-            Self::Sve => 8,
-            Self::Fp => 10,
-            Self::Sme => 12,
-        }
-    }
-
-    /// Whether a field is closed: 0 and 2 to every level, 1 to EL0.
-    const fn is_closed(self, value: u64, to_el0: bool) -> bool {
-        let field = bits::field(value.wrapping_shr(self.field()), 1, 0);
+    /// Whether a field of CPACR_EL1, or of CPTR_EL2 with E2H, is closed: 0 and 2 to every level, 1 to EL0.
+    const fn is_closed(self, cpacr: CpacrEl1, to_el0: bool) -> bool {
+        let field = match self {
+            Self::Sve => cpacr.zen(),
+            Self::Fp => cpacr.fpen().into_bits(),
+            Self::Sme => cpacr.smen(),
+        };
         field & 1 == 0 || field == 1 && to_el0
+    }
+
+    /// Whether CPTR_EL2 without E2H traps the unit.
+    const fn is_closed_by_classic(self, cptr: CptrEl2Classic) -> bool {
+        match self {
+            Self::Sve => cptr.tz(),
+            Self::Fp => cptr.tfp(),
+            Self::Sme => cptr.tsm(),
+        }
+    }
+
+    /// Whether CPTR_EL3 traps the unit: TFP while 1, EZ and ESM while 0.
+    const fn is_closed_by_el3(self, cptr: CptrEl3) -> bool {
+        match self {
+            Self::Sve => !cptr.ez(),
+            Self::Fp => cptr.tfp(),
+            Self::Sme => !cptr.esm(),
+        }
     }
 
     /// Returns who has switched the unit off, in the order EL1, EL2, EL3; `None` if it is on. Arm ARM,
@@ -56,19 +60,18 @@ impl Unit {
         let syndrome = self.syndrome();
         let at_el0 = el == ExceptionLevel::El0;
         let guest = el <= ExceptionLevel::El1 && !controls.is_host();
-        if guest && self.is_closed(controls.cpacr.into_bits(), at_el0) {
+        if guest && self.is_closed(controls.cpacr, at_el0) {
             return Some(controls.el1_trap(syndrome));
         }
         let by_el2 = if controls.hcr.e2h() {
-            self.is_closed(controls.cptr, at_el0 && controls.hcr.tge())
+            self.is_closed(CpacrEl1::from_bits(controls.cptr), at_el0 && controls.hcr.tge())
         } else {
-            bits::bit(controls.cptr, self.bit())
+            self.is_closed_by_classic(CptrEl2Classic::from_bits(controls.cptr))
         };
         if el <= ExceptionLevel::El2 && by_el2 {
             return Some(Outcome::TrapEl2(syndrome));
         }
-        // TFP traps while 1, EZ and ESM while 0.
-        let by_el3 = ext.el3.is_some_and(|el3| bits::bit(el3.cptr, self.bit()) == (self == Self::Fp));
+        let by_el3 = ext.el3.is_some_and(|el3| self.is_closed_by_el3(el3.cptr()));
         by_el3.then_some(Outcome::TrapEl3(syndrome))
     }
 }
@@ -100,7 +103,7 @@ pub fn pointer_authentication(el: ExceptionLevel, controls: &Controls, ext: &Ext
     if el <= ExceptionLevel::El1 && !host && !controls.hcr.api() {
         return Some(Outcome::TrapEl2(syndrome));
     }
-    let by_el3 = el <= ExceptionLevel::El2 && ext.el3.is_some_and(|el3| !bits::bit(el3.scr, 17));
+    let by_el3 = el <= ExceptionLevel::El2 && ext.el3.is_some_and(|el3| !el3.scr().api());
     by_el3.then_some(Outcome::TrapEl3(syndrome))
 }
 
@@ -109,23 +112,22 @@ pub fn pointer_authentication(el: ExceptionLevel, controls: &Controls, ext: &Ext
 pub fn ls64_access(kind: Ls64, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Option<Outcome> {
     let syndrome = Syndrome::Other(Other::Ls64(kind));
     let hcrx = ext.hcrx();
-    let (bit, enabled) = match kind {
-        Ls64::Plain => (56, hcrx.enals()),
-        Ls64::St64bv => (54, hcrx.enasr()),
-        Ls64::St64bv0 => (55, hcrx.enas0()),
-    };
     let host = controls.is_host();
     let at_el0 = el == ExceptionLevel::El0;
     let sctlr = if host { ext.sctlr_el2 } else { controls.sctlr };
-    if at_el0 && !bits::bit(sctlr.into_bits(), bit) {
+    let (open, enabled) = match kind {
+        Ls64::Plain => (sctlr.enals(), hcrx.enals()),
+        Ls64::St64bv => (sctlr.enasr(), hcrx.enasr()),
+        Ls64::St64bv0 => (sctlr.enas0(), hcrx.enas0()),
+    };
+    if at_el0 && !open {
         return Some(controls.el1_trap(syndrome));
     }
     if el <= ExceptionLevel::El1 && !(host && at_el0) && !enabled {
         return Some(Outcome::TrapEl2(syndrome));
     }
-    let by_el3 = kind == Ls64::St64bv0
-        && el <= ExceptionLevel::El2
-        && ext.el3.is_some_and(|el3| !bits::bit(el3.scr, 36));
+    let by_el3 =
+        kind == Ls64::St64bv0 && el <= ExceptionLevel::El2 && ext.el3.is_some_and(|el3| !el3.scr().enas0());
     by_el3.then_some(Outcome::TrapEl3(syndrome))
 }
 
@@ -153,9 +155,10 @@ pub fn wait_access(
     let syndrome = Syndrome::Wfx(iss);
     let host = controls.is_host();
     let sctlr = if host { ext.sctlr_el2 } else { controls.sctlr };
-    let (open, trapped, at_el3) = match kind {
-        WaitKind::Wfi | WaitKind::Wfit => (sctlr.ntwi(), controls.hcr.twi(), 12),
-        WaitKind::Wfe | WaitKind::Wfet => (sctlr.ntwe(), controls.hcr.twe(), 13),
+    let scr = ext.el3.map_or(ScrEl3::new(), |el3| el3.scr());
+    let (open, trapped, by_el3) = match kind {
+        WaitKind::Wfi | WaitKind::Wfit => (sctlr.ntwi(), controls.hcr.twi(), scr.twi()),
+        WaitKind::Wfe | WaitKind::Wfet => (sctlr.ntwe(), controls.hcr.twe(), scr.twe()),
     };
     let at_el0 = el == ExceptionLevel::El0;
     if at_el0 && !open {
@@ -164,8 +167,7 @@ pub fn wait_access(
     if trapped && el <= ExceptionLevel::El1 && !(host && at_el0) {
         return Some(Outcome::TrapEl2(syndrome));
     }
-    let by_el3 = el <= ExceptionLevel::El2 && ext.el3.is_some_and(|el3| bits::bit(el3.scr, at_el3));
-    by_el3.then_some(Outcome::TrapEl3(syndrome))
+    (el <= ExceptionLevel::El2 && by_el3).then_some(Outcome::TrapEl3(syndrome))
 }
 
 /// Decides about SMC with an EL3: HCR_EL2.TSC, then SCR_EL3.SMD, then the call. Arm ARM,
@@ -175,7 +177,7 @@ pub fn smc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Ext
     match ext.el3 {
         _ if el == ExceptionLevel::El0 => Outcome::Undefined,
         _ if el == ExceptionLevel::El1 && controls.hcr.tsc() => Outcome::TrapEl2(syndrome),
-        Some(el3) if !bits::bit(el3.scr, 7) => Outcome::TrapEl3(syndrome),
+        Some(el3) if !el3.scr().smd() => Outcome::TrapEl3(syndrome),
         Some(_) | None => Outcome::Undefined,
     }
 }
@@ -183,7 +185,7 @@ pub fn smc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Ext
 /// Decides about HVC with an EL3: SCR_EL3.HCE in place of HCR_EL2.HCD. Arm ARM, HVC.
 pub fn hvc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Outcome {
     let disabled = match ext.el3 {
-        Some(el3) => !bits::bit(el3.scr, 8),
+        Some(el3) => !el3.scr().hce(),
         None => controls.hcr.hcd(),
     };
     if el == ExceptionLevel::El0 || el == ExceptionLevel::El3 || disabled {
