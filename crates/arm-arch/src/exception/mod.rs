@@ -37,9 +37,9 @@ pub use interrupt::{
     PhysicalLines, VirtualLines, VirtualPriority, is_masked, physical_interrupt, virtual_interrupt,
     virtual_interrupt_by_priority, wakes_from_wfi,
 };
-pub use profiling::{PmecrEl1, Profiling, profiling};
+pub use profiling::{PmecrEl1, Profiling, ProfilingControls, profiling};
 pub use ret::{
-    ReturnLimits, ReturnState, Returned, branch_address, branch_address_el2, eret, eret_within,
-    is_illegal_return, is_pc_misaligned, is_sp_misaligned,
+    ReturnLimits, ReturnState, Returned, branch_address, branch_address_el2, branch_address_el3, eret,
+    eret_within, is_illegal_return, is_pc_misaligned, is_sp_misaligned,
 };
 pub use route::{InterruptRoute, Route, Routing, Synchronous};

@@ -1,9 +1,10 @@
 //! PMU Profiling exceptions: where an overflow of a counter goes. FEAT_EBEP. Arm ARM D13.3.2.
 
+use super::ret::Returned;
 use super::route::Routing;
-use crate::debug::MdcrEl3;
 use crate::el::ExceptionLevel;
 use crate::pstate::PState;
+use crate::sysreg::MdcrEl3;
 use bitfield_struct::bitfield;
 
 /// `PMECR_EL1`, Performance Monitors Extended Control Register. Arm ARM, PMECR_EL1.
@@ -63,14 +64,41 @@ pub fn profiling(routing: &Routing, mdcr: MdcrEl3, pmecr: PmecrEl1, pstate: PSta
     }
 }
 
+/// What decides about PMU Profiling exceptions beside [`Routing`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProfilingControls {
+    /// `MDCR_EL3`, which counts where there is an EL3.
+    pub mdcr: MdcrEl3,
+    /// `PMECR_EL1`.
+    pub pmecr: PmecrEl1,
+}
+
+impl Returned {
+    /// Returns this return from `pstate` with PSTATE.PPEND: that of `spsr` if profiling exceptions were masked before
+    /// the return and are not after it, else 0. FEAT_SEBEP.
+    ///
+    /// Inferred: the manual says that PPEND is copied conditionally (Arm ARM, SPSR_EL1.PPEND), and the condition here
+    /// is the one that DebugExceptionReturnSS has for SS.
+    pub fn with_profiling(
+        self,
+        pstate: PState,
+        spsr: PState,
+        routing: &Routing,
+        controls: ProfilingControls,
+    ) -> Self {
+        let at = |pstate| profiling(routing, controls.mdcr, controls.pmecr, pstate);
+        let begins = at(pstate) == Profiling::Masked && matches!(at(self.pstate), Profiling::To(_));
+        Self { pstate: self.pstate.with_ppend(begins && spsr.ppend()), ..self }
+    }
+}
+
 /// PMEE of a level that leaves it to the one below.
 const DELEGATED: u8 = 0b01;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exception::ScrEl3;
-    use crate::sysreg::{HcrEl2, HcrxEl2, MdcrEl2};
+    use crate::sysreg::{HcrEl2, HcrxEl2, MdcrEl2, ScrEl3};
 
     const IRQ: Profiling = Profiling::Interrupt;
     const DIS: Profiling = Profiling::Disabled;
@@ -152,5 +180,51 @@ mod tests {
         let secure = Routing { scr: Some(ScrEl3::new()), has_el2: true, ..alone };
         let delegated = MdcrEl3::new().with_pmee(0b01);
         assert_eq!(profiling(&secure, delegated, pmecr, PState::from_bits(0)), EL1, "no Secure EL2");
+    }
+
+    #[test]
+    fn a_pending_exception_comes_back_where_profiling_begins() {
+        use crate::debug::DebugControls;
+        use crate::exception::{ReturnState, eret};
+        use crate::pstate::PStateMask;
+        use crate::sysreg::TcrEl1;
+        const PM: u64 = 1 << 32;
+        const PPEND: u64 = 1 << 33;
+        // PMECR_EL1, PSTATE, SPSR, PPEND after the return.
+        const CASES: &[(&str, u64, u64, u64, bool)] = &[
+            ("EL1, masked by PM, to EL0", 0b011, PM | 0x3c5, PPEND, true),
+            ("nothing was pending", 0b011, PM | 0x3c5, 0, false),
+            ("to EL1 without KPME", 0b011, PM | 0x3c5, PPEND | 0x5, false),
+            ("to EL1 with KPME", 0b111, PM | 0x3c5, PPEND | 0x5, true),
+            ("to EL1 with KPME and PM", 0b111, PM | 0x3c5, PPEND | PM | 0x5, false),
+            ("from an EL1 that takes them", 0b111, 0x3c5, PPEND, false),
+            ("interrupts in place of exceptions", 0b000, PM | 0x3c5, PPEND, false),
+            ("an illegal return, which leaves PM", 0b111, PM | 0x3c5, PPEND | 0x9, false),
+        ];
+        let routing = Routing {
+            hcr: HcrEl2::new(),
+            hcrx: HcrxEl2::new(),
+            mdcr: MdcrEl2::new().with_pmee(0b01),
+            scr: None,
+            has_el2: true,
+        };
+        for (name, pmecr, pstate, spsr, want) in CASES {
+            let (pstate, spsr) = (PState::from_bits(*pstate), PState::from_bits(*spsr));
+            let state = ReturnState {
+                pstate,
+                spsr,
+                elr: 0x1000,
+                hcr: HcrEl2::new(),
+                tcr: TcrEl1::new(),
+                debug: DebugControls::OFF,
+                mask: PStateMask::ARMV8_0.with(PState::from_bits(PM | PPEND)),
+            };
+            let controls = ProfilingControls { mdcr: MdcrEl3::new(), pmecr: PmecrEl1::from_bits(*pmecr) };
+            let plain = eret(&state);
+            let back = plain.with_profiling(pstate, spsr, &routing, controls);
+            assert_eq!(back.pstate.ppend(), *want, "{name}");
+            let changed = back.pstate.into_bits() ^ plain.pstate.into_bits();
+            assert_eq!(changed & !PPEND, 0, "{name}: nothing else changes");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::bits;
 use crate::debug::DebugControls;
 use crate::el::ExceptionLevel;
 use crate::pstate::{PState, PStateMask};
-use crate::sysreg::{HcrEl2, SctlrEl1, TcrEl1};
+use crate::sysreg::{HcrEl2, SctlrEl1, TcrEl1, TcrEl2, TcrEl3};
 
 /// What exception return reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,8 @@ pub struct Returned {
 
 /// Returns from an exception in AArch64. Arm ARM, AArch64.ExceptionReturn, SetPSTATEFromPSR.
 ///
-/// The checks that come before it (UNDEFINED at EL0, traps, PSTATE.IL) are the caller's.
+/// The checks that come before it (UNDEFINED at EL0, traps, PSTATE.IL) are the caller's. With FEAT_SEBEP, PPEND is for
+/// [`Returned::with_profiling`].
 pub fn eret(state: &ReturnState) -> Returned {
     let spsr = state.mask.apply(PState::from_bits(state.spsr.into_bits() | unmasked_mode(state.spsr)));
     let illegal = is_illegal_return(state);
@@ -152,14 +153,22 @@ pub const fn branch_address(target: u64, tcr: TcrEl1) -> u64 {
 /// `TCR_EL2` clear the top byte. [`eret`] leaves that to its caller. Arm ARM, AArch64.BranchAddr.
 #[must_use]
 pub const fn branch_address_el2(target: u64, tcr_el2: u64, hcr: HcrEl2) -> u64 {
-    let (tbi, tbid) = (bits::bit(tcr_el2, 20), bits::bit(tcr_el2, 29));
+    let one_range = TcrEl2::from_bits(tcr_el2);
     if hcr.e2h() {
         branch_address(target, TcrEl1::from_bits(tcr_el2))
-    } else if tbi && !tbid {
+    } else if one_range.tbi() && !one_range.tbid() {
         target & bits::mask(56)
     } else {
         target
     }
+}
+
+/// Returns the address that a branch or return to EL3 goes to: TBI and TBID of `TCR_EL3` clear the top byte. [`eret`]
+/// leaves that to its caller. Arm ARM, AArch64.BranchAddr.
+#[must_use]
+pub const fn branch_address_el3(target: u64, tcr_el3: u64) -> u64 {
+    let tcr = TcrEl3::from_bits(tcr_el3);
+    if tcr.tbi() && !tcr.tbid() { target & bits::mask(56) } else { target }
 }
 
 #[cfg(test)]
@@ -279,6 +288,9 @@ mod tests {
         ];
         for (name, tcr, hcr, want) in cases {
             assert_eq!(branch_address_el2(TAGGED, *tcr, *hcr), *want, "{name}");
+        }
+        for (tcr, want) in [(0, TAGGED), (1 << 20, 0x0080_0000_0000_1000), (1 << 20 | 1 << 29, TAGGED)] {
+            assert_eq!(branch_address_el3(TAGGED, tcr), want, "TCR_EL3 {tcr:#x}");
         }
     }
 
