@@ -375,6 +375,7 @@ fn syndrome(access: Access, pic: ProgramCode, s1ptw: bool) -> EsrEl {
         qualifiers: Qualifiers::NONE,
         ipa: None,
         ipa_space: Space::NonSecure,
+        granule: None,
     };
     let class = if access.is_fetch() {
         ExceptionClass::INSTRUCTION_ABORT_LOWER

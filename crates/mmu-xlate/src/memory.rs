@@ -29,6 +29,20 @@ pub trait TableMemory<A> {
         let (Some(first), Some(second)) = (self.load(at)?, self.load(second)?) else { return Ok(None) };
         Ok(Some([first, second]))
     }
+
+    /// Asks what stands between a physical address and its use: the granule protection check of Arm (FEAT_RME), before each
+    /// access of a walk to its tables and, once, for what it yields. `None` where nothing does, which costs nothing: as in all
+    /// memory but [`Guarded`](crate::vmsa::Guarded).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    #[cfg(feature = "vmsa")]
+    #[inline]
+    fn granule(&self, at: A) -> Result<Option<crate::vmsa::GranuleReport>, Self::Error> {
+        let _ = at;
+        Ok(None)
+    }
 }
 
 impl<A, M: TableMemory<A> + ?Sized> TableMemory<A> for &M {
@@ -42,6 +56,12 @@ impl<A, M: TableMemory<A> + ?Sized> TableMemory<A> for &M {
     #[inline]
     fn load_pair(&self, at: A, second: A) -> Result<Option<[[u8; 8]; 2]>, Self::Error> {
         (**self).load_pair(at, second)
+    }
+
+    #[cfg(feature = "vmsa")]
+    #[inline]
+    fn granule(&self, at: A) -> Result<Option<crate::vmsa::GranuleReport>, Self::Error> {
+        (**self).granule(at)
     }
 }
 

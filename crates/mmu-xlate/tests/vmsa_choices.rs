@@ -12,8 +12,9 @@
 use arm_arch::sysreg::instructions as ins;
 use arm_arch::{ExceptionLevel, Granule, Level, Pa, Va};
 use mmu_xlate::vmsa::{
-    Access, AccessKind, AtContext, AtOperation, AtOutcome, CHOICES, Cached, CachedEntry, Implementation,
-    Privilege, Regime, Registers, Space, Stage1Registers, Tlbi, TlbiContext, Translation, Translator, at,
+    Access, AccessKind, AtContext, AtOperation, AtOutcome, CHOICES, Cached, CachedEntry, GranuleProtection,
+    GranuleRegisters, Guarded, Implementation, Located, Privilege, Regime, Registers, Space, Stage1Registers,
+    Tlbi, TlbiContext, Translation, Translator, at,
 };
 use mmu_xlate::{Swap, TableMemory, TableUpdate};
 use std::cell::{Cell, RefCell};
@@ -258,6 +259,34 @@ fn updates_that_keep_losing() {
     assert_eq!((got(found), memory.swaps.get()), (Got::Fault(0b11_0001), 64));
 }
 
+fn granule_protection_of_cache_maintenance() {
+    // GPCCR_EL3: GPC, SH 0b11, WBWA, 4 KiB, 1 GiB, 40 bits; all of the third GiB is Realm, of the second Non-secure.
+    struct Machine;
+    impl TableMemory<Located> for Machine {
+        type Error = ();
+
+        fn load(&self, at: Located) -> Result<Option<[u8; 8]>, ()> {
+            let entry: u64 = match at.pa.bits() {
+                0x6000_0008 => 0x91,
+                0x6000_0010 => 0xb1,
+                0x5000_0000 => 0x8000_0401,
+                _ => 0,
+            };
+            Ok(Some(entry.to_le_bytes()))
+        }
+    }
+    let registers = GranuleRegisters { gpccr_el3: 0x1_3502, gptbr_el3: 0x6_0000 };
+    let protection = GranuleProtection::new(&registers, &ALL);
+    let guarded = Guarded { memory: &Machine, protection: &protection };
+    let translator = Translator::new(Regime::El1And0, &el1(0, 0xff), &ALL);
+    for kind in [AccessKind::Clean, AccessKind::CleanInvalidate, AccessKind::Invalidate] {
+        let access = Access::new(kind, Privilege::Privileged);
+        let answer = translator.translate(Va::new(0x123), access, &guarded, &mut ());
+        let Ok(Translation::Fault(fault)) = answer else { panic!("{kind:?}: {answer:?}") };
+        assert_eq!(fault.status.encode(), 0b10_1000, "{kind:?}");
+    }
+}
+
 fn par_ns_outside_secure_state() {
     // NS, bit 9.
     assert_eq!(ask_at(&el1(0, 0xff), 0x8000_0421) >> 9 & 1, 0);
@@ -350,6 +379,7 @@ const TESTS: &[(&str, fn())] = &[
     ("stage 1 tables in Device memory of stage 2, PTW 0", stage_1_tables_in_device),
     ("AssuredOnly with stage 1 off", assured_only_with_stage_1_off),
     ("updates that keep losing", updates_that_keep_losing),
+    ("granule protection of cache maintenance", granule_protection_of_cache_maintenance),
     ("PAR_EL1.NS outside Secure state", par_ns_outside_secure_state),
     ("TLBI by range, TG reserved or not of the entry", tlbi_by_range),
     ("TTL reserved", ttl_reserved),

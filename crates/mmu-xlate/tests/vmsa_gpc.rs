@@ -14,16 +14,20 @@
     clippy::arithmetic_side_effects,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     reason = "a test"
 )]
 
-use arm_arch::{ExceptionLevel, FaultStatus, Level, Pa, Va};
-use mmu_xlate::TableMemory;
+use arm_arch::{EsrEl, ExceptionLevel, FaultStatus, Ipa, Level, Pa, Va};
 use mmu_xlate::vmsa::{
-    Access, AccessKind, GranuleCheck, GranuleExtent, GranuleFault, GranuleLevel, GranuleProtection,
-    GranuleReason, GranuleRegisters, Guarded, Implementation, Located, Privilege, Refused, Regime, Registers,
-    RoutesDenials, Space, Stage1Registers, Translation, Translator,
+    Access, AccessKind, AtContext, AtExecution, AtOperation, El1Registers, Fault, GranuleCheck,
+    GranuleExtent, GranuleFault, GranuleLevel, GranuleProtection, GranuleReason, GranuleRefusal,
+    GranuleRegisters, GranuleReport, Guarded, Implementation, Located, Params, Privilege, Recorder, Regime,
+    Registers, RoutesDenials, Space, Stage, Stage1Registers, Step, TableCache, Translation, Translator,
+    execute_at, walk, walk_recorded,
 };
+use mmu_xlate::{Swap, TableMemory, TableUpdate};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
 
@@ -333,35 +337,416 @@ fn a_fault_is_reported_by_reason_level_and_walk() {
     assert_eq!(RoutesDenials::of(!(1 << 48)), AsAborts);
 }
 
-/// A walk of the EL1&0 regime, 4 KiB, T0SZ 25: tables at 0x4000_0000 and 0x4000_1000, a block of 2 MiB.
-#[test]
-fn a_guarded_walk_meets_the_check_before_each_load() {
+/// EL1&0, 4 KiB, T0SZ 25: tables at 0x4000_0000 and 0x4000_1000, a block of 2 MiB to 0x8060_0000. Stage 2 of 40 bits, from level
+/// 1: 0x4000_0000 to 0xc000_0000 by a block of 1 GiB, 0x8060_0000 to 0xc060_0000 by a table at 0x5100_0000.
+///
+/// ```text
+///  asked for              in the walk                                   level 0 entry, level 1 entry of its GPI
+///  0x5000_0008            stage 2, level 1, for table 0x4000_0000       0x8000_0008, 0x9002_8000 [3:0]
+///  0xc000_0000            stage 1, level 1                              0x8000_0018, 0x9000_0000 [3:0]
+///  0x5000_0008            stage 2, level 1, for table 0x4000_1008
+///  0xc000_1008            stage 1, level 2                                           0x9000_0000 [7:4]
+///  0x5000_0010            stage 2, level 1, for 0x8060_0123
+///  0x5100_0018            stage 2, level 2, for 0x8060_0123                          0x9002_8800 [3:0]
+///  0xc060_0123            the access                                                 0x9000_0300 [3:0]
+/// ```
+fn two_stages(scr_el3: u64, hcr_el2: u64) -> Registers {
     let el1 =
-        Stage1Registers { sctlr: 1, tcr: 25 | 2 << 32, ttbr0: 0x4000_0000, mair: 0xff, ..Default::default() };
+        Stage1Registers { sctlr: 5, tcr: 25 | 2 << 32, ttbr0: 0x4000_0000, mair: 0xff, ..Default::default() };
+    let (scr_el3, hcr_el2) = (scr_el3 | 1, hcr_el2 | 1);
+    Registers { el1, scr_el3, hcr_el2, vtcr_el2: 0x8002_0058, vttbr_el2: 0x5000_0000, ..Default::default() }
+}
+
+/// The tables of [`two_stages`], and of granule protection with these changes.
+fn tables(changes: &[(u64, u64)]) -> Spaces {
+    let mut memory = Spaces::of(&[
+        (0x8000_0008, 0x9002_0003),
+        (0x8000_0018, 0x9000_0003),
+        (0x9002_8000, 0x9),
+        (0x9002_8800, 0x9),
+        (0x9000_0000, 0x99),
+        (0x9000_0300, 0x9),
+    ]);
+    memory.0.extend(changes.iter().map(|&(at, value)| ((at, Root), value)));
+    memory.0.extend([
+        ((0x5000_0008, NonSecure), 0xc000_07fd),
+        ((0x5000_0010, NonSecure), 0x5100_0003),
+        ((0x5100_0018, NonSecure), 0xc060_07fd),
+        ((0xc000_0000, NonSecure), 0x4000_1003),
+        ((0xc000_1008, NonSecure), 0x8060_0401),
+    ]);
+    memory
+}
+
+const VA: Va = Va::new(0x20_0123);
+const READ: Access = Access::new(AccessKind::Read, Privilege::Privileged);
+
+/// Hears all, so that the walk takes no short way.
+struct Ears(Vec<Step>);
+
+impl Recorder for Ears {
+    fn record(&mut self, step: Step) {
+        self.0.push(step);
+    }
+}
+
+struct Refused {
+    name: &'static str,
+    /// What differs in the tables of granule protection.
+    change: (u64, u64),
+    status: FaultStatus,
+    stage: Stage,
+    s1ptw: bool,
+    ipa: Option<u64>,
+    at: u64,
+    level: GranuleLevel,
+    hpfar: Option<u64>,
+    /// PAR_EL1 of AT S12E1R at EL2: F, FST, PTW, S, RES1.
+    par: u64,
+    /// ESR_EL3 of it with SCR_EL3.GPF 1: EC 0x1e, IL, S2PTW, GPCSC, CM, S1PTW, WnR, xFSC.
+    esr: u64,
+}
+
+const REFUSED: &[Refused] = &[
+    Refused {
+        name: "a table of stage 2, for one of stage 1",
+        change: (0x9002_8000, 0xb),
+        status: FaultStatus::GranuleProtectionOnWalk(Level::L1),
+        stage: Stage::Two,
+        s1ptw: true,
+        ipa: Some(0x4000_0000),
+        at: 0x5000_0008,
+        level: L1,
+        hpfar: Some(0x40_0000),
+        par: 1 | 0b10_0101 << 1 | 1 << 8 | 1 << 9 | 1 << 11,
+        esr: 0x7a00_0000 | 1 << 21 | 0b00_1101 << 14 | 1 << 8 | 1 << 7 | 1 << 6 | 0b10_0101,
+    },
+    Refused {
+        name: "a table of stage 1",
+        change: (0x9000_0000, 0x9b),
+        status: FaultStatus::GranuleProtectionOnWalk(Level::L1),
+        stage: Stage::One,
+        s1ptw: false,
+        ipa: None,
+        at: 0xc000_0000,
+        level: L1,
+        hpfar: None,
+        par: 1 | 0b10_0101 << 1 | 1 << 11,
+        esr: 0x7a00_0000 | 0b00_1101 << 14 | 1 << 8 | 1 << 6 | 0b10_0101,
+    },
+    Refused {
+        name: "the next table of stage 1",
+        change: (0x9000_0000, 0xb9),
+        status: FaultStatus::GranuleProtectionOnWalk(Level::L2),
+        stage: Stage::One,
+        s1ptw: false,
+        ipa: None,
+        at: 0xc000_1008,
+        level: L1,
+        hpfar: None,
+        par: 1 | 0b10_0110 << 1 | 1 << 11,
+        esr: 0x7a00_0000 | 0b00_1101 << 14 | 1 << 8 | 1 << 6 | 0b10_0110,
+    },
+    Refused {
+        name: "a table of stage 2, for the access",
+        change: (0x9002_8800, 0xb),
+        status: FaultStatus::GranuleProtectionOnWalk(Level::L2),
+        stage: Stage::Two,
+        s1ptw: false,
+        ipa: Some(0x8060_0123),
+        at: 0x5100_0018,
+        level: L1,
+        hpfar: Some(0x80_6000),
+        par: 1 | 0b10_0110 << 1 | 1 << 9 | 1 << 11,
+        esr: 0x7a00_0000 | 1 << 21 | 0b00_1101 << 14 | 1 << 8 | 1 << 6 | 0b10_0110,
+    },
+    Refused {
+        name: "all of a GiB, by its block",
+        change: (0x8000_0018, 0xb1),
+        status: FaultStatus::GranuleProtectionOnWalk(Level::L1),
+        stage: Stage::One,
+        s1ptw: false,
+        ipa: None,
+        at: 0xc000_0000,
+        level: L0,
+        hpfar: None,
+        par: 1 | 0b10_0101 << 1 | 1 << 11,
+        esr: 0x7a00_0000 | 0b00_1100 << 14 | 1 << 8 | 1 << 6 | 0b10_0101,
+    },
+];
+
+/// Arm ARM, FetchDescriptor, HPFAR_EL2, PAR_EL1, TakeGPCException.
+#[test]
+fn a_table_out_of_reach_is_a_fault_of_its_level_and_stage() {
+    let registers = two_stages(0, 0);
+    let translator = Translator::new(Regime::El1And0, &registers, &MACHINE);
+    let protection = GranuleProtection::new(&PLAIN, &MACHINE);
+    for case in REFUSED {
+        let memory = &tables(&[case.change]);
+        let guarded = Guarded { memory, protection: &protection };
+        let fault = GranuleFault { reason: Denied, level: case.level };
+        let refusal = GranuleRefusal { fault, at: Located { pa: Pa::new(case.at), space: NonSecure } };
+        let want = Fault {
+            stage: case.stage,
+            s1ptw: case.s1ptw,
+            ipa: case.ipa.map(Ipa::new),
+            granule: Some(refusal),
+            ..Fault::stage_1(case.status, false)
+        };
+        let mut ears = Ears(Vec::new());
+        let mut cache = TableCache::<64>::new();
+        for answer in [
+            translator.translate(VA, READ, &guarded, &mut ()),
+            translator.translate(VA, READ, &guarded, &mut ears),
+            translator.translate_cached(VA, READ, &guarded, &mut (), &mut cache),
+        ] {
+            let Ok(answer) = answer;
+            assert_eq!(answer, Translation::Fault(want), "{}", case.name);
+        }
+        assert!(ears.0.contains(&Step::Fault(want)), "{}", case.name);
+        let told = ears.0.iter().rev().find_map(|step| match step {
+            Step::Granule(report) => report.refusal(),
+            _ => None,
+        });
+        assert_eq!(told, Some(refusal), "{}", case.name);
+        assert_eq!(want.hpfar(NonSecure), case.hpfar, "{}: HPFAR_EL2", case.name);
+        assert_eq!(refusal.mfar(), case.at & !0xfff | 1 << 63, "{}: MFAR_EL3", case.name);
+        let context = AtContext { el: ExceptionLevel::El2, pan: false };
+        let run = |registers: &Registers| {
+            let operation = (AtOperation::S12E1R, 3);
+            let Ok(end) = execute_at(operation, VA, context, (registers, &MACHINE), &guarded, &mut ());
+            end
+        };
+        assert_eq!(run(&registers), AtExecution::Par(case.par.into()), "{}: PAR_EL1", case.name);
+        let end = run(&two_stages(1 << 48, 0));
+        let AtExecution::Abort { target, .. } = end else { panic!("{}: {end:?}", case.name) };
+        assert_eq!(target, ExceptionLevel::El3, "{}: SCR_EL3.GPF", case.name);
+        let esr = end.esr(ExceptionLevel::El2).map(EsrEl::into_bits);
+        assert_eq!(esr, Some(case.esr), "{}: ESR_EL3", case.name);
+    }
+}
+
+/// Arm ARM, AArch64.TranslateAddress: after both stages, of the access alone; AArch64.AT makes none.
+#[test]
+fn the_output_is_checked_for_an_access_and_not_for_at() {
+    let registers = two_stages(0, 0);
+    let translator = Translator::new(Regime::El1And0, &registers, &MACHINE);
+    let protection = GranuleProtection::new(&PLAIN, &MACHINE);
+    let open = tables(&[]);
+    let shut = tables(&[(0x9000_0300, 0xb)]);
+    let output = Located { pa: Pa::new(0xc060_0123), space: NonSecure };
+    let refusal = GranuleRefusal { fault: GranuleFault { reason: Denied, level: L1 }, at: output };
+    let write = Access::new(AccessKind::Write, Privilege::Privileged);
+    let clean = Access::new(AccessKind::Clean, Privilege::Privileged);
+    let fetch = Access::new(AccessKind::Fetch, Privilege::Privileged);
+    for (access, wnr) in [(READ, false), (write, true), (clean, true), (fetch, false)] {
+        let want = Fault { granule: Some(refusal), ..Fault::stage_1(FaultStatus::GranuleProtection, wnr) };
+        let mut cache = TableCache::<64>::new();
+        for _ in 0..2 {
+            let guarded = Guarded { memory: &open, protection: &protection };
+            let Ok(answer) = translator.translate_cached(VA, access, &guarded, &mut (), &mut cache);
+            let Translation::Mapped(mapping) = answer else { panic!("{access:?}: {answer:?}") };
+            let to: Located = mapping.output;
+            assert_eq!(to, output, "{access:?}");
+            let guarded = Guarded { memory: &shut, protection: &protection };
+            let Ok(answer) = translator.translate_cached(VA, access, &guarded, &mut (), &mut cache);
+            assert_eq!(answer, Translation::Fault(want), "{access:?}");
+            let Ok(answer) = translator.translate(VA, access, &guarded, &mut Ears(Vec::new()));
+            assert_eq!(answer, Translation::Fault(want), "{access:?}");
+        }
+        // From EL0 to EL1, and by SCR_EL3.GPF to EL3.
+        let class = if access.is_fetch() { 0x82 } else { 0x92 };
+        let flags = u64::from(wnr) << 6 | u64::from(access.is_maintenance()) << 8;
+        let esr = |to| want.esr(access, ExceptionLevel::El0, to).into_bits();
+        assert_eq!(esr(ExceptionLevel::El1), class << 24 | flags | 0b10_1000, "{access:?}: ESR_EL1");
+        let ind = u64::from(access.is_fetch()) << 20;
+        let want = 0x7a00_0000 | ind | 0b00_1101 << 14 | flags | 0b10_1000;
+        assert_eq!(esr(ExceptionLevel::El3), want, "{access:?}: ESR_EL3");
+        assert_eq!(refusal.mfar(), 0x8000_0000_c060_0000);
+    }
+    let context = AtContext { el: ExceptionLevel::El2, pan: false };
+    for operation in [AtOperation::S12E1R, AtOperation::S12E1W] {
+        let guarded = Guarded { memory: &shut, protection: &protection };
+        let Ok(end) = execute_at((operation, 0), VA, context, (&registers, &MACHINE), &guarded, &mut ());
+        // ATTR 0xff, SH 0b11, NS.
+        assert_eq!(end, AtExecution::Par(0xff00_0000_c060_0380), "{operation:?}");
+    }
+}
+
+/// Arm ARM, AArch64.AT, AArch64.DataAbort, ReportAsGPCException: who hears of what AT meets.
+#[test]
+fn at_ends_in_par_or_in_the_exception_that_gpf_asks_for() {
+    use ExceptionLevel::{El1, El2, El3};
+    struct Case {
+        name: &'static str,
+        change: (u64, u64),
+        scr_el3: u64,
+        hcr_el2: u64,
+        operation: AtOperation,
+        el: ExceptionLevel,
+        want: Result<u128, (ExceptionLevel, u64)>,
+    }
+    const GPF: u64 = 1 << 48;
+    const STAGE_1: (u64, u64) = (0x9000_0000, 0x9b);
+    const STAGE_2: (u64, u64) = (0x9002_8000, 0xb);
+    const PAR: u128 = 1 | 0b10_0101 << 1 | 1 << 11;
+    let case = |name, (scr_el3, hcr_el2), operation, el, change, want| Case {
+        name,
+        change,
+        scr_el3,
+        hcr_el2,
+        operation,
+        el,
+        want,
+    };
+    let (s1, s12) = (AtOperation::S1E1R, AtOperation::S12E1R);
+    let cases = [
+        case("nobody asks", (0, 0), s1, El1, STAGE_1, Ok(PAR)),
+        // EC 0x24, IL; CM, WnR.
+        case("HCR_EL2.GPF", (0, GPF), s1, El1, STAGE_1, Err((El2, 0x9200_0165))),
+        case("HCR_EL2.GPF, at EL2", (0, GPF), s1, El2, STAGE_1, Ok(PAR)),
+        case("HCR_EL2.GPF, both stages", (0, GPF), s12, El2, STAGE_1, Ok(PAR)),
+        case("SCR_EL3.GPF", (GPF, 0), s1, El1, STAGE_1, Err((El3, 0x7a03_4165))),
+        case("both", (GPF, GPF), s1, El1, STAGE_1, Err((El3, 0x7a03_4165))),
+        case("SCR_EL3.GPF, at EL3", (GPF, 0), s1, El3, STAGE_1, Ok(PAR)),
+        // S1PTW: EL1 is not told of stage 2.
+        case("stage 2 on a table", (0, 0), s1, El1, STAGE_2, Err((El2, 0x9200_01e5))),
+        case("stage 2 on a table, at EL2", (0, 0), s1, El2, STAGE_2, Ok(PAR | 1 << 8 | 1 << 9)),
+        // The level 0 entry is reserved, then at 0x9200_0000, where nothing is, then above 40 bits.
+        case("a GPT walk fault", (0, GPF), s1, El1, (0x8000_0018, 0), Err((El3, 0x7a01_0165))),
+        case("the same at EL3", (0, 0), s1, El3, (0x8000_0018, 0), Err((El3, 0x7a01_0165))),
+        case("no table", (0, 0), s1, El1, (0x8000_0018, 0x9200_0003), Err((El3, 0x7a05_4165))),
+        case("a table too high", (0, 0), s1, El1, (0x8000_0018, 1 << 40 | 3), Err((El3, 0x7a00_0165))),
+    ];
+    let protection = GranuleProtection::new(&PLAIN, &MACHINE);
+    for case in cases {
+        let memory = &tables(&[case.change]);
+        let guarded = Guarded { memory, protection: &protection };
+        let registers = two_stages(case.scr_el3, case.hcr_el2);
+        let context = AtContext { el: case.el, pan: false };
+        let Ok(end) = execute_at((case.operation, 0), VA, context, (&registers, &MACHINE), &guarded, &mut ());
+        let got = match end {
+            AtExecution::Par(par) => Ok(par),
+            AtExecution::Abort { target, .. } => Err((target, end.esr(case.el).map_or(0, EsrEl::into_bits))),
+            other => panic!("{}: {other:?}", case.name),
+        };
+        assert_eq!(got, case.want, "{}", case.name);
+    }
+}
+
+/// Refuses one of the questions that a walk asks, by number, and notes them all.
+struct Counting<'m> {
+    memory: &'m Spaces,
+    refused: usize,
+    asked: RefCell<Vec<u64>>,
+}
+
+impl TableMemory<Located> for Counting<'_> {
+    type Error = Infallible;
+
+    fn load(&self, at: Located) -> Result<Option<[u8; 8]>, Infallible> {
+        self.memory.load(at)
+    }
+
+    fn granule(&self, at: Located) -> Result<Option<GranuleReport>, Infallible> {
+        let number = self.asked.borrow().len();
+        self.asked.borrow_mut().push(at.pa.bits());
+        let check = if number == self.refused { fault(Denied, L0) } else { passed(12) };
+        Ok(Some(GranuleReport { at, entries: [None; 2], check }))
+    }
+}
+
+impl TableUpdate<Located> for Counting<'_> {
+    fn compare_exchange(&self, at: Located, old: [u8; 8], _: [u8; 8]) -> Result<Swap, Infallible> {
+        Ok(if self.load(at)? == Some(old) { Swap::Done } else { Swap::Lost })
+    }
+}
+
+/// Arm ARM, AArch64.MemSwapTableDesc: an update is an access of its own.
+#[test]
+fn an_update_is_checked_as_the_load_was() {
+    // TCR_EL1.HA, and AF 0 in a block of level 2; stage 2 off.
+    let el1 = Stage1Registers {
+        sctlr: 1,
+        tcr: 25 | 2 << 32 | 1 << 39,
+        ttbr0: 0xc000_0000,
+        mair: 0xff,
+        ..Default::default()
+    };
     let registers = Registers { el1, scr_el3: 1, ..Default::default() };
     let translator = Translator::new(Regime::El1And0, &registers, &MACHINE);
-    let access = Access::new(AccessKind::Read, Privilege::Privileged);
-    let tables = [((0x4000_0000, NonSecure), 0x4000_1003), ((0x4000_1008, NonSecure), 0x4060_0401)];
-    let protection = GranuleProtection::new(&PLAIN, &MACHINE);
-    // Index [39:30] of 0x4000_0000 is 1; the granules at level 1 index 0 are those of 0x4000_0000 to 0x4000_f000.
-    let with = |granules: u64| {
-        let mut memory = Spaces::of(&[(0x8000_0008, TABLE), (0x9000_0000, granules)]);
-        memory.0.extend(tables);
-        memory
-    };
-    let run = |memory: &Spaces| {
-        let guarded = Guarded { memory, protection: &protection };
-        translator.translate(Va::new(0x20_0123), access, &guarded, &mut ())
-    };
-    let Ok(Translation::Mapped(mapping)) = run(&with(0x99)) else { panic!("both tables are Non-secure") };
-    let output: Located = mapping.output;
-    assert_eq!((output.pa.bits(), output.space), (0x4060_0123, NonSecure));
-    let denied = GranuleFault { reason: Denied, level: L1 };
-    for (granules, table) in [(0x9a, 0x4000_0000), (0xa9, 0x4000_1008)] {
-        let at = Located { pa: Pa::new(table), space: NonSecure };
-        assert_eq!(run(&with(granules)), Err(Refused::Granule(denied, at)), "{granules:#x}");
+    let memory =
+        Spaces([((0xc000_0000, NonSecure), 0xc000_1003), ((0xc000_1008, NonSecure), 0xc060_0001)].into());
+    // Two loads, the update, the access.
+    let asked = [0xc000_0000, 0xc000_1008, 0xc000_1008, 0xc060_0123];
+    let walk = |level| Some(FaultStatus::GranuleProtectionOnWalk(level));
+    let want =
+        [walk(Level::L1), walk(Level::L2), walk(Level::L2), Some(FaultStatus::GranuleProtection), None];
+    for (refused, status) in want.into_iter().enumerate() {
+        let memory = Counting { memory: &memory, refused, asked: RefCell::default() };
+        // The full walk: the short one asks, gives up and asks again.
+        let Ok(answer) = translator.translate_updating(VA, READ, &memory, &mut Ears(Vec::new()));
+        let got = match answer {
+            Translation::Mapped(_) => None,
+            Translation::Fault(fault) => Some(fault.status),
+        };
+        assert_eq!(got, status, "question {refused}");
+        let asked: Vec<u64> = asked.iter().copied().take(refused + 1).collect();
+        assert_eq!(*memory.asked.borrow(), asked, "question {refused}");
     }
-    // The output is the access's own to check.
-    let Ok(answer) = protection.check(output, &with(0x99));
-    assert_eq!(answer, fault(External, L1), "0x4060_0123 is in the granules of level 1 index 0x60");
+}
+
+/// Without a second stage, by the functions for one.
+#[test]
+fn stage_1_alone_meets_the_same_checks() {
+    let el1 =
+        El1Registers { sctlr: 1, tcr: 25 | 2 << 32, ttbr0: 0xc000_0000, mair: 0xff, ..Default::default() };
+    let params = Params::el1(&el1, &MACHINE);
+    let protection = GranuleProtection::new(&PLAIN, &MACHINE);
+    let mut memory = tables(&[]);
+    memory.0.insert((0xc000_0000, NonSecure), 0xc000_1003);
+    memory.0.insert((0xc000_1008, NonSecure), 0xc060_0401);
+    let ask = |memory: &Spaces| {
+        let guarded = Guarded { memory, protection: &protection };
+        let Ok(short) = walk(&params, VA, READ, &guarded);
+        let Ok(full) = walk_recorded(&params, VA, READ, &guarded, &mut Ears(Vec::new()));
+        assert_eq!(short, full);
+        match short {
+            Translation::Mapped(mapping) => Ok(mapping.output),
+            Translation::Fault(fault) => Err(fault.status),
+        }
+    };
+    assert_eq!(ask(&memory), Ok(Located { pa: Pa::new(0xc060_0123), space: NonSecure }));
+    memory.0.insert((0x9000_0300, Root), 0xb);
+    assert_eq!(ask(&memory), Err(FaultStatus::GranuleProtection));
+    memory.0.insert((0x9000_0000, Root), 0xb9);
+    assert_eq!(ask(&memory), Err(FaultStatus::GranuleProtectionOnWalk(Level::L2)));
+}
+
+/// A report reads as the manual writes.
+#[test]
+fn a_report_is_a_line_for_a_person() {
+    let at = Located { pa: Pa::new(0xc000_1008), space: NonSecure };
+    let report = |changes: &[(u64, u64)], registers| {
+        let Ok(report) = GranuleProtection::new(registers, &MACHINE).report(at, &tables(changes));
+        report.to_string()
+    };
+    let begin = "granule protection of 0xc0001008, NonSecure: level 0 entry 0x90000003 at 0x80000018, ";
+    let cases = [
+        (
+            report(&[], &PLAIN),
+            format!("{begin}level 1 entry 0x99 at 0x90000000, passed, as for all of 2^12 bytes"),
+        ),
+        (
+            report(&[(0x9000_0000, 0xb9)], &PLAIN),
+            format!("{begin}level 1 entry 0xb9 at 0x90000000, granule protection fault, level 1"),
+        ),
+        (
+            report(&[], &GranuleRegisters::default()),
+            "granule protection of 0xc0001008, NonSecure: not protected".into(),
+        ),
+    ];
+    for (got, want) in cases {
+        assert_eq!(got, want);
+    }
 }

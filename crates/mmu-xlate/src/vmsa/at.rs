@@ -2,6 +2,7 @@
 
 use super::explain::Recorder;
 use super::fault::{Fault, Stage};
+use super::gpc::RoutesDenials;
 use super::implementation::Implementation;
 use super::mapping::{Mapping, OutputAddress, Translation};
 use super::params::Effective;
@@ -9,7 +10,7 @@ use super::perm::{Access, AccessKind, Privilege};
 use super::registers::{Regime, Registers, Space};
 use super::translate::Translator;
 use crate::memory::TableMemory;
-use arm_arch::{ExceptionLevel, FaultStatus, Va};
+use arm_arch::{ExceptionLevel, Va};
 
 /// An address translation instruction. Arm ARM C5.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -161,7 +162,9 @@ pub fn at<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
             let secure = regime == Regime::El3 || effective.state == Space::Secure;
             AtOutcome::Par(success(&mapping, wide, secure, implementation))
         }
-        Translation::Fault(fault) if is_exception(&fault, context, operation) => {
+        Translation::Fault(fault)
+            if is_exception(&fault, context, operation, (registers.scr_el3, &effective)) =>
+        {
             AtOutcome::Abort(fault, access)
         }
         Translation::Fault(fault) => AtOutcome::Par(u128::from(fault.par()) | u128::from(wide) << 64),
@@ -181,15 +184,22 @@ fn regime(operation: AtOperation, effective: &Effective) -> Regime {
 }
 
 /// Whether a fault is taken as an exception: external aborts, and at EL1 a stage 2 fault on the tables
-/// of stage 1. Arm ARM D8.2.8, AArch64.AT.
-const fn is_exception(fault: &Fault, context: AtContext, operation: AtOperation) -> bool {
-    let on_tables = fault.s1ptw
-        && matches!(fault.stage, Stage::Two)
-        && matches!(context.el, ExceptionLevel::El1)
-        && !operation.is_two_stage();
-    on_tables
-        || fault.status.is_external()
-        || matches!(fault.status, FaultStatus::GranuleProtection | FaultStatus::GranuleProtectionOnWalk(_))
+/// of stage 1; what granule protection refuses where EL3 or, of AT S1E1* and S1E0* at EL1, `HCR_EL2.GPF` claims it. Arm ARM
+/// D8.2.8, AArch64.AT.
+fn is_exception(
+    fault: &Fault,
+    context: AtContext,
+    operation: AtOperation,
+    (scr_el3, effective): (u64, &Effective),
+) -> bool {
+    let at_el1 = matches!(context.el, ExceptionLevel::El1);
+    let on_tables = fault.s1ptw && matches!(fault.stage, Stage::Two) && at_el1 && !operation.is_two_stage();
+    let claimed = fault.granule.is_some_and(|refusal| {
+        let of_el1 = matches!(operation.level(), ExceptionLevel::El0 | ExceptionLevel::El1);
+        let to_el2 = effective.hcr.gpf() && at_el1 && of_el1 && !operation.is_two_stage();
+        to_el2 || refusal.fault.is_taken_to_el3(RoutesDenials::of(scr_el3), context.el)
+    });
+    on_tables || claimed || fault.status.is_external()
 }
 
 /// Returns `PAR_EL1` of a success: NS and NSE tell the space where the state of the regime, EL3's is Secure without

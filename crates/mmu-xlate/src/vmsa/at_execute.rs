@@ -3,6 +3,7 @@
 use super::at::{AtContext, AtOperation, AtOutcome, at};
 use super::explain::Recorder;
 use super::fault::{Fault, Stage};
+use super::gpc::{GranuleRefusal, RoutesDenials};
 use super::implementation::Implementation;
 use super::mapping::OutputAddress;
 use super::params::Effective;
@@ -11,9 +12,9 @@ use super::registers::Registers;
 use crate::memory::TableMemory;
 use arm_arch::bits::bit;
 use arm_arch::exception::ScrEl3;
-use arm_arch::iss::{Direction, SystemAccess};
+use arm_arch::iss::{Direction, Gpc, SystemAccess};
 use arm_arch::sysreg::instructions as ins;
-use arm_arch::{EsrEl, ExceptionClass, ExceptionLevel, SysRegId, Va};
+use arm_arch::{EsrEl, ExceptionClass, ExceptionLevel, FaultStatus, SysRegId, Va};
 
 /// What an AT instruction ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,8 +246,9 @@ const fn undefined_target(el: ExceptionLevel, effective: &Effective) -> Exceptio
     }
 }
 
-/// Returns who takes the abort: EL2 for stage 2; for an external abort on stage 1 what SCR_EL3.EA and HCR_EL2.TEA say.
-/// Arm ARM, AArch64.DataAbort, AArch64.RouteToSErrorOffset.
+/// Returns who takes the abort: EL2 for stage 2; for an external abort on stage 1 what SCR_EL3.EA and HCR_EL2.TEA say; for what
+/// granule protection refuses, what SCR_EL3.GPF and HCR_EL2.GPF say. Arm ARM, AArch64.Abort, AArch64.DataAbort,
+/// AArch64.RouteToSErrorOffset.
 fn abort_target(
     fault: &Fault,
     el: ExceptionLevel,
@@ -255,12 +257,15 @@ fn abort_target(
     implementation: &Implementation,
 ) -> ExceptionLevel {
     let external = fault.status.is_external();
+    let gpf = RoutesDenials::of(registers.scr_el3);
     if el == ExceptionLevel::El3
         || external && implementation.el3 && ScrEl3::from_bits(registers.scr_el3).ea()
+        || fault.granule.is_some_and(|refusal| refusal.fault.is_taken_to_el3(gpf, el))
     {
         return ExceptionLevel::El3;
     }
-    let to_el2 = fault.stage == Stage::Two || external && effective.hcr.tea();
+    let refused = fault.granule.is_some() && effective.hcr.gpf();
+    let to_el2 = fault.stage == Stage::Two || external && effective.hcr.tea() || refused;
     if el == ExceptionLevel::El2 || effective.el2 && to_el2 {
         ExceptionLevel::El2
     } else {
@@ -270,9 +275,16 @@ fn abort_target(
 
 impl Fault {
     /// Returns `ESR_ELx` of the abort, taken from one level to another, without the syndrome of a load or store (ISV
-    /// 0). Arm ARM, ESR_EL1.
+    /// 0); of a granule protection check exception where that is what goes to EL3. Arm ARM, ESR_EL1, ESR_EL3.
     #[must_use]
     pub fn esr(&self, access: Access, from: ExceptionLevel, to: ExceptionLevel) -> EsrEl {
+        if let Some(refusal) = self.granule {
+            // Below EL3 nothing else takes a denial there.
+            let gpf = if to == ExceptionLevel::El3 { RoutesDenials::ToEl3 } else { RoutesDenials::AsAborts };
+            if refusal.fault.is_taken_to_el3(gpf, from) {
+                return EsrEl::of(ExceptionClass::GPC, self.gpc_iss(refusal, access));
+            }
+        }
         let class = match (access.is_fetch(), from == to) {
             (true, true) => ExceptionClass::INSTRUCTION_ABORT_SAME,
             (true, false) => ExceptionClass::INSTRUCTION_ABORT_LOWER,
@@ -282,5 +294,20 @@ impl Fault {
         // ISS2 is ESR[55:32].
         let iss2 = u64::from(self.iss2(access) & 0xff_ffff) << 32;
         EsrEl::from_bits(EsrEl::of(class, self.iss(access)).into_bits() | iss2)
+    }
+
+    /// Returns the ISS of a granule protection check exception. Arm ARM, TakeGPCException.
+    fn gpc_iss(&self, refusal: GranuleRefusal, access: Access) -> u32 {
+        let on_walk = matches!(self.status, FaultStatus::GranuleProtectionOnWalk(_));
+        let iss = Gpc::new()
+            .with_xfsc_checked(self.status.encode())
+            .and_then(|iss| iss.with_gpcsc_checked(refusal.fault.gpcsc()))
+            .unwrap_or_default();
+        iss.with_wnr(self.write && !access.is_fetch())
+            .with_s1ptw(self.s1ptw)
+            .with_cm(access.is_maintenance())
+            .with_ind(access.is_fetch())
+            .with_s2ptw(on_walk && self.stage == Stage::Two)
+            .into_bits()
     }
 }

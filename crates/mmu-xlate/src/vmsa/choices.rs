@@ -82,6 +82,11 @@ pub const CHOICES: &[Choice] = &[
         permitted: "hardware retries for ever",
         chosen: "after 64 lost races an Unsupported atomic update fault",
     },
+    Choice {
+        name: "granule protection of cache maintenance",
+        permitted: "a Granule protection fault on its output, or none (GPC Fault on DC operations)",
+        chosen: "the fault",
+    },
     Choice { name: "PAR_EL1.NS outside Secure state", permitted: "UNKNOWN", chosen: "0" },
     Choice {
         name: "TLBI by range, TG reserved or not of the entry",

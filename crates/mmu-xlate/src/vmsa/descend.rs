@@ -79,6 +79,10 @@ pub(super) fn descend<E: Descriptor, S: Source>(
         }
         let fetched = source.fetch::<E>(at, space, first)?;
         let Some(entry) = fetched.entry else {
+            if let Some(refusal) = fetched.refusal {
+                decided(source.recorder(), way.stage, Some(level(remaining)), Rule::GranuleRefuses);
+                return Err(Stop::Granule(level(remaining), refusal));
+            }
             decided(source.recorder(), way.stage, Some(level(remaining)), Rule::NoMemory);
             return Err(Stop::Status(FaultStatus::ExternalOnWalk(level(remaining))));
         };
@@ -118,7 +122,7 @@ pub(super) fn descend<E: Descriptor, S: Source>(
         if range.haft && way.updates && entry.low() & ACCESS_FLAG == 0 {
             // FEAT_HAFT: hardware sets the access flag of tables.
             decided(source.recorder(), way.stage, Some(level(remaining)), Rule::TableAccessFlagSet);
-            source.swap(at, space, entry, entry.with_low(entry.low() | ACCESS_FLAG))?;
+            source.swap((at, space), level(remaining), entry, entry.with_low(entry.low() | ACCESS_FLAG))?;
         }
         tables = entry.accumulate(tables);
         remaining = remaining.wrapping_sub(entry.steps());

@@ -2,6 +2,7 @@
 
 use super::attr::Attributes;
 use super::fault::{Fault, Stage};
+use super::gpc::GranuleReport;
 use super::mapping::Update;
 use super::perm::Permissions;
 use super::rule::Rule;
@@ -95,6 +96,8 @@ pub enum Step {
         /// What it translates to.
         output: u64,
     },
+    /// Granule protection was asked about a physical address.
+    Granule(GranuleReport),
     /// The walk ends in a fault.
     Fault(Fault),
 }
@@ -226,6 +229,7 @@ impl fmt::Display for Step {
             }
             Self::Update(Update { at, old, new, .. }) => write!(f, "update at {at:#x}: {old:#x} to {new:#x}"),
             Self::Output { stage, output } => write!(f, "{stage}: output {output:#x}"),
+            Self::Granule(report) => report.fmt(f),
             Self::Fault(fault) => {
                 let on = if fault.s1ptw { ", on a table of stage 1" } else { "" };
                 write!(f, "{}: fault {:?}{on}", fault.stage, fault.status)

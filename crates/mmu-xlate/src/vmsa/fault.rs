@@ -1,5 +1,6 @@
 //! Faults: what a walk that ends badly says, and where registers report it.
 
+use super::gpc::GranuleRefusal;
 use super::perm::{Access, AccessKind};
 use super::registers::Space;
 use arm_arch::bits::{field, trunc32, zext8};
@@ -59,6 +60,8 @@ pub struct Fault {
     pub ipa: Option<Ipa>,
     /// The space of that address.
     pub ipa_space: Space,
+    /// What granule protection says, for a fault of it: of the table that was to be read or written, or of the output. FEAT_RME.
+    pub granule: Option<GranuleRefusal>,
 }
 
 const S1PTW: u32 = 1 << 7;
@@ -89,6 +92,7 @@ impl Fault {
             qualifiers: Qualifiers::NONE,
             ipa: None,
             ipa_space: Space::NonSecure,
+            granule: None,
         }
     }
 

@@ -5,16 +5,17 @@
 //!                                    walk, 0             space, 0      block, table contiguous, sixteen GPIs  space, level
 //! ```
 //!
-//! A check is a walk of its own, after stage 1 and stage 2, of the access and of each table that they load: [`Guarded`] puts it
-//! before the loads of a walk. Not modelled: FEAT_RME_GPC2 and later (NSO, SPAD and its like, windows), caching of GPT entries.
+//! A check is a walk of its own, after stage 1 and stage 2, of each table that they load or update and then of what the access
+//! reaches: [`Guarded`] memory has walks make it. AT asks only about tables, as what it yields is not accessed. Not modelled: FEAT_RME_GPC2 and later (NSO, SPAD and its like, windows), caching of GPT entries.
 
 use super::mapping::Located;
 use super::registers::Space;
-use crate::memory::TableMemory;
+use crate::memory::{Swap, TableMemory, TableUpdate};
 use arm_arch::bits::{field, low8, mask, trunc32};
 use arm_arch::exception::ScrEl3;
 use arm_arch::sysreg::GpccrEl3;
 use arm_arch::{ExceptionLevel, FaultStatus, Level, Pa};
+use core::fmt;
 
 /// The registers of granule protection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +96,97 @@ pub enum GranuleLevel {
     L0,
     /// The second.
     L1,
+}
+
+/// A check, with the entries that it met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GranuleReport {
+    /// What was checked.
+    pub at: Located,
+    /// What was read of the tables, level 0 first.
+    pub entries: [Option<GranuleEntry>; 2],
+    /// How it ended.
+    pub check: GranuleCheck,
+}
+
+impl GranuleReport {
+    /// Returns the refusal, where it is one.
+    #[inline]
+    #[must_use]
+    pub const fn refusal(&self) -> Option<GranuleRefusal> {
+        match self.check {
+            GranuleCheck::Passed(_) => None,
+            GranuleCheck::Fault(fault) => Some(GranuleRefusal { fault, at: self.at }),
+        }
+    }
+}
+
+/// One line for a person.
+impl fmt::Display for GranuleReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "granule protection of {:#x}, {:?}: ", self.at.pa.bits(), self.at.space)?;
+        for (level, entry) in self.entries.iter().flatten().enumerate() {
+            write!(f, "level {level} entry {:#x} at {:#x}, ", entry.value, entry.at.bits())?;
+        }
+        match self.check {
+            GranuleCheck::Passed(GranuleExtent::Unprotected) => f.write_str("not protected"),
+            GranuleCheck::Passed(GranuleExtent::Entry { size_log2 }) => {
+                write!(f, "passed, as for all of 2^{size_log2} bytes")
+            }
+            GranuleCheck::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// In the manual's words.
+impl fmt::Display for GranuleFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.reason {
+            GranuleReason::AddressSize => "granule protection table address size fault",
+            GranuleReason::Walk => "granule protection table walk fault",
+            GranuleReason::Denied => "granule protection fault",
+            GranuleReason::External => "external abort on a granule protection table fetch",
+        };
+        let level = match self.level {
+            GranuleLevel::L0 => 0,
+            GranuleLevel::L1 => 1,
+        };
+        write!(f, "{reason}, level {level}")
+    }
+}
+
+/// An entry of a granule protection table, in the Root space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GranuleEntry {
+    /// Where it lies.
+    pub at: Pa,
+    /// What it is.
+    pub value: u64,
+}
+
+/// A check that failed, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GranuleRefusal {
+    /// How.
+    pub fault: GranuleFault,
+    /// The physical address that was not to be accessed.
+    pub at: Located,
+}
+
+impl GranuleRefusal {
+    /// Returns `MFAR_EL3`: the address by 4 KiB and its space, in NS and NSE. Arm ARM, MFAR_EL3.
+    #[must_use]
+    pub const fn mfar(&self) -> u64 {
+        const NS: u64 = 1 << 63;
+        const NSE: u64 = 1 << 62;
+        let space = match self.at.space {
+            Space::Secure => 0,
+            Space::NonSecure => NS,
+            Space::Root => NSE,
+            Space::Realm => NS | NSE,
+        };
+        self.at.pa.bits() & mask(56) & !mask(12) | space
+    }
 }
 
 /// A check that failed. A correct answer, not an error.
@@ -226,6 +318,30 @@ impl GranuleProtection {
     ///
     /// Only the memory's own.
     pub fn check<M: TableMemory<Located>>(&self, at: Located, memory: &M) -> Result<GranuleCheck, M::Error> {
+        Ok(self.report(at, memory)?.check)
+    }
+
+    /// Checks, and tells which entries decided.
+    ///
+    /// # Errors
+    ///
+    /// Only the memory's own.
+    pub fn report<M: TableMemory<Located>>(
+        &self,
+        at: Located,
+        memory: &M,
+    ) -> Result<GranuleReport, M::Error> {
+        let mut entries = [None; 2];
+        let check = self.judge(at, memory, &mut entries)?;
+        Ok(GranuleReport { at, entries, check })
+    }
+
+    fn judge<M: TableMemory<Located>>(
+        &self,
+        at: Located,
+        memory: &M,
+        entries: &mut [Option<GranuleEntry>; 2],
+    ) -> Result<GranuleCheck, M::Error> {
         let failed = |reason| Ok(GranuleCheck::Fault(GranuleFault::new(reason, GranuleLevel::L0)));
         let tables = match &self.0 {
             Setting::Off => return Ok(GranuleCheck::Passed(GranuleExtent::Unprotected)),
@@ -242,7 +358,7 @@ impl GranuleProtection {
         if tables.is_above(tables.base) {
             return failed(GranuleReason::AddressSize);
         }
-        Ok(match tables.walk(at.pa.bits(), memory)? {
+        Ok(match tables.walk(at.pa.bits(), memory, entries)? {
             Err(fault) => GranuleCheck::Fault(fault),
             Ok(entry) if entry.gpi.admits(at.space) => {
                 GranuleCheck::Passed(GranuleExtent::Entry { size_log2: low8(entry.size.into()) })
@@ -307,13 +423,14 @@ impl Tables {
         &self,
         address: u64,
         memory: &M,
+        [first, second]: &mut [Option<GranuleEntry>; 2],
     ) -> Result<Result<Entry, GranuleFault>, M::Error> {
         let base = self.base & !mask(self.protected.saturating_sub(self.covered).wrapping_add(3).max(12));
-        let first = match self.load(base, Self::index(address, self.protected, self.covered), memory)? {
-            Some(entry) => entry,
-            None => return Ok(Err(GranuleFault::new(GranuleReason::External, GranuleLevel::L0))),
+        let top = Self::index(address, self.protected, self.covered);
+        let Some(entry) = load(base, top, memory, first)? else {
+            return Ok(Err(GranuleFault::new(GranuleReason::External, GranuleLevel::L0)));
         };
-        let table = match self.level_0(first) {
+        let table = match self.level_0(entry) {
             Ok(Level0::Table(table)) => table,
             Ok(Level0::Block(gpi)) => {
                 return Ok(Ok(Entry { gpi, level: GranuleLevel::L0, size: self.covered }));
@@ -322,22 +439,10 @@ impl Tables {
         };
         // Each entry holds sixteen granules.
         let low = self.granule.wrapping_add(4);
-        let second = match self.load(table, Self::index(address, self.covered, low), memory)? {
-            Some(entry) => entry,
-            None => return Ok(Err(GranuleFault::new(GranuleReason::External, GranuleLevel::L1))),
+        let Some(entry) = load(table, Self::index(address, self.covered, low), memory, second)? else {
+            return Ok(Err(GranuleFault::new(GranuleReason::External, GranuleLevel::L1)));
         };
-        Ok(self.level_1(second, address).ok_or(GranuleFault::new(GranuleReason::Walk, GranuleLevel::L1)))
-    }
-
-    /// Loads an entry of a table, from the Root space, little-endian.
-    fn load<M: TableMemory<Located>>(
-        &self,
-        table: u64,
-        index: u64,
-        memory: &M,
-    ) -> Result<Option<u64>, M::Error> {
-        let pa = Pa::new(table.wrapping_add(index.wrapping_shl(3)));
-        Ok(memory.load(Located { pa, space: Space::Root })?.map(u64::from_le_bytes))
+        Ok(self.level_1(entry, address).ok_or(GranuleFault::new(GranuleReason::Walk, GranuleLevel::L1)))
     }
 
     /// Arm ARM, DecodeGPTBlock, DecodeGPTTable.
@@ -388,8 +493,21 @@ enum Level0 {
     Table(u64),
 }
 
-/// Memory behind granule protection: a walk that loads from it meets the check before each load, and ends in
-/// [`Refused::Granule`] where it fails.
+/// Loads an entry of a table, from the Root space, little-endian, and notes it.
+fn load<M: TableMemory<Located>>(
+    table: u64,
+    index: u64,
+    memory: &M,
+    note: &mut Option<GranuleEntry>,
+) -> Result<Option<u64>, M::Error> {
+    let at = Pa::new(table.wrapping_add(index.wrapping_shl(3)));
+    let value = memory.load(Located { pa: at, space: Space::Root })?.map(u64::from_le_bytes);
+    *note = value.map(|value| GranuleEntry { at, value });
+    Ok(value)
+}
+
+/// Memory behind granule protection: a walk asks before each access to a table and for its output, and a refusal is a fault of
+/// the walk, with level and stage. The trait's own loads are not held up: whoever asks is the walk.
 #[derive(Clone, Copy, Debug)]
 pub struct Guarded<'m, M> {
     /// What is behind.
@@ -398,22 +516,37 @@ pub struct Guarded<'m, M> {
     pub protection: &'m GranuleProtection,
 }
 
-/// Why a load did not take place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused<E> {
-    /// The memory's own failure.
-    Memory(E),
-    /// The check failed, for a load from there.
-    Granule(GranuleFault, Located),
+impl<M: TableMemory<Located>> TableMemory<Located> for Guarded<'_, M> {
+    type Error = M::Error;
+
+    #[inline]
+    fn load(&self, at: Located) -> Result<Option<[u8; 8]>, M::Error> {
+        self.memory.load(at)
+    }
+
+    #[inline]
+    fn load_pair(&self, at: Located, second: Located) -> Result<Option<[[u8; 8]; 2]>, M::Error> {
+        self.memory.load_pair(at, second)
+    }
+
+    fn granule(&self, at: Located) -> Result<Option<GranuleReport>, M::Error> {
+        self.protection.report(at, self.memory).map(Some)
+    }
 }
 
-impl<M: TableMemory<Located>> TableMemory<Located> for Guarded<'_, M> {
-    type Error = Refused<M::Error>;
+impl<M: TableUpdate<Located>> TableUpdate<Located> for Guarded<'_, M> {
+    #[inline]
+    fn compare_exchange(&self, at: Located, old: [u8; 8], new: [u8; 8]) -> Result<Swap, M::Error> {
+        self.memory.compare_exchange(at, old, new)
+    }
 
-    fn load(&self, at: Located) -> Result<Option<[u8; 8]>, Self::Error> {
-        match self.protection.check(at, self.memory).map_err(Refused::Memory)? {
-            GranuleCheck::Passed(_) => self.memory.load(at).map_err(Refused::Memory),
-            GranuleCheck::Fault(fault) => Err(Refused::Granule(fault, at)),
-        }
+    #[inline]
+    fn compare_exchange_pair(
+        &self,
+        at: Located,
+        old: [[u8; 8]; 2],
+        new: [[u8; 8]; 2],
+    ) -> Result<Swap, M::Error> {
+        self.memory.compare_exchange_pair(at, old, new)
     }
 }

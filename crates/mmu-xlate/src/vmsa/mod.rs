@@ -13,8 +13,8 @@
 //! three granules, FEAT_TTST, LVA, LVA3, LPA, LPA2, D128 with SKL; direct, indirect and overlaid permissions
 //! (FEAT_S1PIE, S2PIE, S1POE, S2POE, PAN, PAN3, E0PD, HPDS, XNX, GCS, THE), access flag and dirty state with their
 //! updates (FEAT_HAFDBS, HAFT), attributes with FEAT_AIE, S2FWB, XS and
-//! MTE2, the right to access tags (FEAT_MTE_PERM, MTE_CANONICAL_TAGS), big-endian tables; beside a walk or, by [`Guarded`],
-//! before each of its loads, the granule protection check (FEAT_RME). Not modelled: AArch32, allocation tags
+//! MTE2, the right to access tags (FEAT_MTE_PERM, MTE_CANONICAL_TAGS), big-endian tables; the
+//! granule protection check (FEAT_RME) beside a walk or, by [`Guarded`], of all that it accesses. Not modelled: AArch32, allocation tags
 //! themselves, FEAT_MEC, FEAT_BBM's nT (it never faults), TLB conflicts.
 
 mod at;
@@ -54,8 +54,8 @@ pub use describe::{DescriptorFormat, HighAddress};
 pub use explain::{DescriptorKind, Field, Recorder, Step};
 pub use fault::{Fault, Qualifiers, Stage};
 pub use gpc::{
-    GranuleCheck, GranuleExtent, GranuleFault, GranuleLevel, GranuleProtection, GranuleReason,
-    GranuleRegisters, Guarded, Refused, RoutesDenials,
+    GranuleCheck, GranuleEntry, GranuleExtent, GranuleFault, GranuleLevel, GranuleProtection, GranuleReason,
+    GranuleRefusal, GranuleRegisters, GranuleReport, Guarded, RoutesDenials,
 };
 pub use implementation::{HardwareUpdates, Implementation};
 pub use mapping::{Located, Mapping, OutputAddress, Translation, Update};

@@ -6,8 +6,8 @@ use super::implementation::Implementation;
 use super::perm::{self, Permissions};
 use super::registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
 use super::rule::Rule;
-use arm_arch::bits::{bit, low16, mask, trunc64};
-use arm_arch::sysreg::{HcrEl2, HcrxEl2, SctlrEl1, Tcr2, TcrEl1, TcrEl2, TcrEl3};
+use arm_arch::bits::{bit, mask, trunc64};
+use arm_arch::sysreg::{HcrEl2, HcrxEl2, ScrEl3, SctlrEl1, Tcr2, TcrEl1, TcrEl2, TcrEl3, TtbrEl1};
 use arm_arch::{FaultStatus, Granule, Level};
 
 /// What a stage 1 walk of one translation regime goes by. Holding one means that no register is read
@@ -217,15 +217,14 @@ pub(super) struct Effective {
 
 impl Effective {
     pub(super) fn of(registers: &Registers, implementation: &Implementation) -> Self {
-        let scr = registers.scr_el3;
-        let state = match (bit(scr, 62) && implementation.rme, bit(scr, 0)) {
+        let scr = ScrEl3::from_bits(registers.scr_el3);
+        let state = match (scr.nse() && implementation.rme, scr.ns()) {
             _ if !implementation.el3 => Space::NonSecure,
             (false, false) => Space::Secure,
-            (_, true) if !(bit(scr, 62) && implementation.rme) => Space::NonSecure,
+            (_, true) if !(scr.nse() && implementation.rme) => Space::NonSecure,
             _ => Space::Realm,
         };
-        // SCR_EL3.EEL2.
-        let el2 = implementation.el2 && (state != Space::Secure || implementation.sel2 && bit(scr, 18));
+        let el2 = implementation.el2 && (state != Space::Secure || implementation.sel2 && scr.eel2());
         let raw = HcrEl2::from_bits(if el2 { registers.hcr_el2 } else { 0 });
         let e2h = raw.e2h() && implementation.vhe;
         let host = e2h && raw.tge();
@@ -238,10 +237,9 @@ impl Effective {
             .with_nv1(raw.nv1() && implementation.nv)
             .with_fwb(raw.fwb() && implementation.fwb);
         let hcrx = HcrxEl2::from_bits(if el2 { registers.hcrx_el2 } else { 0 });
-        // SCR_EL3.TCR2En, HCRX_EL2.TCR2En.
-        let by_el3 = implementation.tcr2 && (!implementation.el3 || bit(scr, 43));
+        let by_el3 = implementation.tcr2 && (!implementation.el3 || scr.tcr2en());
         let by_el2 = !el2 || host || hcrx.tcr2en();
-        Self { hcr, hcrx, state, el2, sif: bit(scr, 9), tcr2: [by_el3 && by_el2, by_el3] }
+        Self { hcr, hcrx, state, el2, sif: scr.sif(), tcr2: [by_el3 && by_el2, by_el3] }
     }
 
     /// Returns the address space of a regime.
@@ -339,7 +337,7 @@ impl Control {
 
     /// Reads the form with two ranges.
     const fn double(tcr: TcrEl1, own: &Stage1Registers, tcr2: Tcr2) -> Self {
-        let asid = low16(trunc64(if tcr.a1() { own.ttbr1 } else { own.ttbr0 }) >> 48);
+        let asid = TtbrEl1::from_bits(trunc64(if tcr.a1() { own.ttbr1 } else { own.ttbr0 })).asid();
         Self {
             ips: tcr.ips(),
             ds: tcr.ds(),

@@ -198,6 +198,15 @@ impl Access {
         matches!(self.kind, AccessKind::Read | AccessKind::Write | AccessKind::Atomic)
     }
 
+    /// Whether the access goes on to where its translation leads, and granule protection is asked: AT does not. Arm ARM,
+    /// AArch64.TranslateAddress, AArch64.AT.
+    ///
+    /// CHOICE: cache maintenance does.
+    #[inline]
+    pub(super) const fn reaches_memory(self) -> bool {
+        !matches!(self.kind, AccessKind::AtRead | AccessKind::AtWrite | AccessKind::AtAddress)
+    }
+
     /// Returns `ESR_ELx.WnR` for a fault of any kind but Permission: an atomic faults on its read,
     /// maintenance and AT report 1. Arm ARM, ESR_EL1, "ISS encoding for an exception from a Data
     /// Abort".

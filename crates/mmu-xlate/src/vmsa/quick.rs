@@ -127,8 +127,18 @@ impl<A: OutputAddress, M: TableMemory<A>> Tables64 for Direct<'_, A, M> {
 
     #[inline(always)]
     fn first(&mut self, table: u64, offset: u64) -> Result<Option<u64>, M::Error> {
-        Ok(self.memory.load(A::located(table | offset, Space::NonSecure))?.map(u64::from_le_bytes))
+        let at = A::located(table | offset, Space::NonSecure);
+        if is_refused(self.memory, at)? {
+            return Ok(None);
+        }
+        Ok(self.memory.load(at)?.map(u64::from_le_bytes))
     }
+}
+
+/// Whether granule protection, where there is any, refuses a place: the full walk asks again, and says so.
+#[inline(always)]
+fn is_refused<A: OutputAddress, M: TableMemory<A>>(memory: &M, at: A) -> Result<bool, M::Error> {
+    Ok(memory.granule(at)?.is_some_and(|report| report.refusal().is_some()))
 }
 
 /// Follows plain tables of 4 KiB, so many levels below the first one, to a plain leaf. No table has an address with a bit of
@@ -217,8 +227,12 @@ fn alone<A: OutputAddress, M: TableMemory<A>>(
     let Some(Judged { permissions, attributes }) = judge(params, range, &leaf, access) else {
         return Ok(None);
     };
+    let output = A::from_number(leaf.output(va));
+    if access.reaches_memory() && is_refused(memory, output)? {
+        return Ok(None);
+    }
     Ok(Some(Translation::Mapped(Mapping {
-        output: A::from_number(leaf.output(va)),
+        output,
         level: Some(leaf.size.level),
         size_log2: leaf.size.log2,
         contiguous: false,
@@ -348,8 +362,12 @@ fn nested<const FIRST: u8, const SECOND: u8, A: OutputAddress, M: TableMemory<A>
     } else {
         stage2::memory(stage2, second, own.rest).over(first.attributes, stage2, access.is_fetch())
     };
+    let output = A::from_number(own.output(ipa));
+    if access.reaches_memory() && is_refused(memory, output)? {
+        return Ok(None);
+    }
     Ok(Some(Translation::Mapped(Mapping {
-        output: A::from_number(own.output(ipa)),
+        output,
         level: Some(leaf.size.level),
         size_log2: leaf.size.log2.min(own.size.log2),
         contiguous: false,

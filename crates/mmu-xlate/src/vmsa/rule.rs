@@ -78,6 +78,8 @@ pub enum Rule {
     UpdateUnsupported,
     /// The stage 2 results of stage 1 tables came from the caller's cache.
     FromCache,
+    /// The granule is not of the space, or its check failed.
+    GranuleRefuses,
     /// All checks passed.
     Permitted,
 }
@@ -209,6 +211,10 @@ impl Rule {
             Self::UpdateUnsupported => (
                 "the memory cannot be updated atomically: the fault of that name",
                 "AArch64.MemSwapTableDesc",
+            ),
+            Self::GranuleRefuses => (
+                "granule protection does not let this address be accessed: Granule protection fault",
+                "GPCCR_EL3, GranuleProtectionCheck",
             ),
             Self::FromCache => ("the address of this table is known from an earlier walk", "D8.16"),
             Self::Permitted => {

@@ -2,10 +2,11 @@
 
 use super::explain::{Recorder, Step};
 use super::fault::Fault;
+use super::gpc::GranuleRefusal;
 use super::mapping::{OutputAddress, Update};
 use super::registers::Space;
 use crate::memory::{Swap, TableMemory, TableUpdate};
-use arm_arch::FaultStatus;
+use arm_arch::{FaultStatus, Level};
 use core::marker::PhantomData;
 
 /// Why a walk does not go on.
@@ -17,6 +18,8 @@ pub(super) enum Stop<E> {
     Fault(Fault),
     /// The host failed.
     Host(E),
+    /// Granule protection keeps a descriptor of this level from the walk.
+    Granule(Level, GranuleRefusal),
     /// A descriptor changed under a hardware update: the stage starts again.
     Lost,
 }
@@ -40,7 +43,23 @@ pub(super) trait Hardware {
         old: [[u8; 8]; 2],
         new: [[u8; 8]; 2],
     ) -> Result<Swap, Self::Error>;
+    /// Asks for the right to access a place.
+    fn granule(&mut self, at: u64, space: Space) -> Result<Option<GranuleRefusal>, Self::Error>;
     fn recorder(&mut self) -> &mut Self::Recorder;
+}
+
+/// Asks memory for the right to access a place; tells the recorder. Arm ARM, GranuleProtectionCheck.
+#[inline]
+pub(super) fn granule<A, M: TableMemory<A>, R: Recorder>(
+    at: A,
+    memory: &M,
+    recorder: &mut R,
+) -> Result<Option<GranuleRefusal>, M::Error> {
+    let Some(report) = memory.granule(at)? else { return Ok(None) };
+    if R::ACTIVE {
+        recorder.record(Step::Granule(report));
+    }
+    Ok(report.refusal())
 }
 
 /// Memory that a walk only reads: updates are recorded, and count as done.
@@ -87,6 +106,11 @@ impl<A: OutputAddress, M: TableMemory<A>, R: Recorder> Hardware for Probe<'_, A,
     #[inline]
     fn swap_pair(&mut self, _: u64, _: Space, _: [[u8; 8]; 2], _: [[u8; 8]; 2]) -> Result<Swap, Self::Error> {
         Ok(Swap::Done)
+    }
+
+    #[inline]
+    fn granule(&mut self, at: u64, space: Space) -> Result<Option<GranuleRefusal>, M::Error> {
+        granule(A::located(at, space), self.memory, self.recorder)
     }
 
     #[inline]
@@ -139,6 +163,11 @@ impl<A: OutputAddress, M: TableUpdate<A>, R: Recorder> Hardware for Writer<'_, A
         new: [[u8; 8]; 2],
     ) -> Result<Swap, Self::Error> {
         self.memory.compare_exchange_pair(A::located(at, space), old, new)
+    }
+
+    #[inline]
+    fn granule(&mut self, at: u64, space: Space) -> Result<Option<GranuleRefusal>, M::Error> {
+        granule(A::located(at, space), self.memory, self.recorder)
     }
 
     #[inline]
@@ -268,8 +297,10 @@ impl Bits for u128 {
 /// What a source gives for an address.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fetched<E> {
-    /// The descriptor; `None` where there is no memory.
+    /// The descriptor; `None` where there is no memory, or no right to it.
     pub(super) entry: Option<E>,
+    /// Granule protection refuses it.
+    pub(super) refusal: Option<GranuleRefusal>,
     /// Stage 2 lets only walks write it ("mostly read-only"). FEAT_THE.
     pub(super) mostly_read_only: bool,
 }
@@ -289,11 +320,11 @@ pub(super) trait Source {
         first: bool,
     ) -> Result<Fetched<E>, Stop<HardwareError<Self>>>;
 
-    /// Writes a descriptor if it still is what was read.
+    /// Writes a descriptor, of a level, if it still is what was read.
     fn swap<E: Bits>(
         &mut self,
-        at: u64,
-        space: Space,
+        at: (u64, Space),
+        level: Level,
         old: E,
         new: E,
     ) -> Result<(), Stop<HardwareError<Self>>>;
@@ -317,13 +348,18 @@ impl<H: Hardware> Source for Direct<'_, H> {
 
     #[inline]
     fn fetch<E: Bits>(&mut self, at: u64, space: Space, _: bool) -> Result<Fetched<E>, Stop<H::Error>> {
-        let entry = E::load(self.hardware, at, space, self.big_endian).map_err(Stop::Host)?;
-        Ok(Fetched { entry, mostly_read_only: false })
+        load(self.hardware, at, space, self.big_endian, false)
     }
 
     #[inline]
-    fn swap<E: Bits>(&mut self, at: u64, space: Space, old: E, new: E) -> Result<(), Stop<H::Error>> {
-        swap(self.hardware, Place { at, space, big_endian: self.big_endian }, old, new)
+    fn swap<E: Bits>(
+        &mut self,
+        (at, space): (u64, Space),
+        level: Level,
+        old: E,
+        new: E,
+    ) -> Result<(), Stop<H::Error>> {
+        swap(self.hardware, Place { at, space, big_endian: self.big_endian }, level, old, new)
     }
 
     #[inline]
@@ -332,14 +368,34 @@ impl<H: Hardware> Source for Direct<'_, H> {
     }
 }
 
-/// Writes a descriptor in memory.
+/// Reads a descriptor from memory, where granule protection lets it.
+#[inline]
+pub(super) fn load<H: Hardware, E: Bits>(
+    hardware: &mut H,
+    at: u64,
+    space: Space,
+    big_endian: bool,
+    mostly_read_only: bool,
+) -> Result<Fetched<E>, Stop<H::Error>> {
+    if let Some(refusal) = hardware.granule(at, space).map_err(Stop::Host)? {
+        return Ok(Fetched { entry: None, refusal: Some(refusal), mostly_read_only });
+    }
+    let entry = E::load(hardware, at, space, big_endian).map_err(Stop::Host)?;
+    Ok(Fetched { entry, refusal: None, mostly_read_only })
+}
+
+/// Writes a descriptor in memory. Arm ARM, AArch64.MemSwapTableDesc.
 #[inline]
 pub(super) fn swap<H: Hardware, E: Bits>(
     hardware: &mut H,
     place: Place,
+    level: Level,
     old: E,
     new: E,
 ) -> Result<(), Stop<H::Error>> {
+    if let Some(refusal) = hardware.granule(place.at, place.space).map_err(Stop::Host)? {
+        return Err(Stop::Granule(level, refusal));
+    }
     match E::swap(hardware, place, old, new).map_err(Stop::Host)? {
         Swap::Done => {}
         Swap::Lost => return Err(Stop::Lost),

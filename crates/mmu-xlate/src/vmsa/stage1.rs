@@ -14,7 +14,7 @@ use super::perm::{self, Access, AccessKind, Permissions, Privilege};
 use super::quick;
 use super::registers::{Regime, Space};
 use super::rule::Rule;
-use super::source::{Direct, Hardware, HardwareError, Probe, Source, Stop, Writer};
+use super::source::{self, Direct, Hardware, HardwareError, Probe, Source, Stop, Writer};
 use crate::memory::{TableMemory, TableUpdate};
 use arm_arch::bits::{low8, mask, trunc32};
 use arm_arch::{FaultStatus, Level, Va};
@@ -37,7 +37,8 @@ pub fn walk<A: OutputAddress, M: TableMemory<A>>(
     if let Some(found) = quick::stage_1(params, va.bits(), access, memory)? {
         return Ok(found);
     }
-    in_full(params, va, access, &mut Probe::<A, _, _>::new(memory, &mut ()))
+    let found = in_full(params, va, access, &mut Probe::<A, _, _>::new(memory, &mut ()))?;
+    checked(found, access, memory, &mut ())
 }
 
 /// Translates one address of stage 1, writes nothing, and tells a recorder each step.
@@ -57,7 +58,8 @@ pub fn walk_recorded<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
             return Ok(found);
         }
     }
-    in_full(params, va, access, &mut Probe::<A, _, _>::new(memory, recorder))
+    let found = in_full(params, va, access, &mut Probe::<A, _, _>::new(memory, recorder))?;
+    checked(found, access, memory, recorder)
 }
 
 /// Translates one address of stage 1, and writes what hardware writes: access flag and dirty state.
@@ -77,7 +79,31 @@ pub fn walk_updating<A: OutputAddress, M: TableUpdate<A>, R: Recorder>(
             return Ok(found);
         }
     }
-    in_full(params, va, access, &mut Writer::<A, _, _>::new(memory, recorder))
+    let found = in_full(params, va, access, &mut Writer::<A, _, _>::new(memory, recorder))?;
+    checked(found, access, memory, recorder)
+}
+
+/// Returns what is left of a translation once granule protection has been asked about its output. Arm ARM,
+/// AArch64.TranslateAddress.
+#[inline]
+pub(super) fn checked<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
+    found: Translation<A>,
+    access: Access,
+    memory: &M,
+    recorder: &mut R,
+) -> Result<Translation<A>, M::Error> {
+    let Translation::Mapped(mapping) = &found else { return Ok(found) };
+    if !access.reaches_memory() {
+        return Ok(found);
+    }
+    let Some(refusal) = source::granule(mapping.output, memory, recorder)? else { return Ok(found) };
+    decided(recorder, Stage::One, None, Rule::GranuleRefuses);
+    let fault = Fault::stage_1(FaultStatus::GranuleProtection, access.wnr());
+    let fault = Fault { granule: Some(refusal), ..fault };
+    if R::ACTIVE {
+        recorder.record(Step::Fault(fault));
+    }
+    Ok(Translation::Fault(fault))
 }
 
 /// Walks stage 1 where nothing is behind it, the long way.
@@ -102,6 +128,10 @@ pub(super) fn finish<E, R: Recorder>(stop: Stop<E>, access: Access, recorder: &m
         Stop::Host(error) => return Err(error),
         Stop::Fault(fault) => fault,
         Stop::Status(status) => Fault::stage_1(status, access.wnr()),
+        Stop::Granule(level, refusal) => {
+            let status = FaultStatus::GranuleProtectionOnWalk(level);
+            Fault { granule: Some(refusal), ..Fault::stage_1(status, access.wnr()) }
+        }
         Stop::Lost => Fault::stage_1(FaultStatus::UnsupportedAtomicUpdate, access.wnr()),
     };
     if R::ACTIVE {
@@ -317,7 +347,7 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
         if dirtied {
             decided(source.recorder(), Stage::One, Some(at_level), Rule::DirtySet);
         }
-        source.swap(leaf.at, leaf.space, entry, entry.with_low(new))?;
+        source.swap((leaf.at, leaf.space), at_level, entry, entry.with_low(new))?;
         if !S::Hardware::WRITES {
             let big_endian = params.big_endian;
             let at = A::located(E::low_at(leaf.at, big_endian), leaf.space);

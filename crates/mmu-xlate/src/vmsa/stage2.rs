@@ -74,6 +74,7 @@ impl Question {
             qualifiers,
             ipa: Some(Ipa::new(self.ipa)),
             ipa_space: self.space,
+            granule: None,
         }
     }
 
@@ -131,6 +132,10 @@ pub(super) fn resolve<H: Hardware>(
         match attempt(params, question, hardware) {
             Err(Stop::Lost) => decided(hardware.recorder(), Stage::Two, None, Rule::RaceLost),
             Err(Stop::Status(status)) => return Err(Stop::Fault(question.plain(status))),
+            Err(Stop::Granule(level, refusal)) => {
+                let fault = question.plain(FaultStatus::GranuleProtectionOnWalk(level));
+                return Err(Stop::Fault(Fault { granule: Some(refusal), ..fault }));
+            }
             done => return done,
         }
     }
@@ -265,7 +270,7 @@ fn judge<E: Descriptor, H: Hardware>(
         if dirtied {
             decided(source.recorder(), Stage::Two, Some(at_level), Rule::DirtySet);
         }
-        source.swap(leaf.at, leaf.space, entry, entry.with_low(new))?;
+        source.swap((leaf.at, leaf.space), at_level, entry, entry.with_low(new))?;
     }
     if H::Recorder::ACTIVE {
         source.recorder().record(Step::Output { stage: Stage::Two, output });

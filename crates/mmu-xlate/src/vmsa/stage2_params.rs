@@ -8,8 +8,8 @@ use super::perm::Permissions;
 use super::registers::{Registers, Space};
 use super::stage2;
 use arm_arch::Granule;
-use arm_arch::bits::{field, low16, trunc32, trunc64, zext8};
-use arm_arch::sysreg::{SctlrEl1, VstcrEl2, VtcrEl2};
+use arm_arch::bits::{trunc32, trunc64, zext8};
+use arm_arch::sysreg::{SctlrEl1, VstcrEl2, VtcrEl2, VttbrEl2};
 
 /// What a stage 2 walk goes by. Holding one means that no register is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl Stage2 {
 
 /// Returns the VMID; 8 bits unless `VTCR_EL2.VS`.
 const fn vmid(vttbr: u128, vtcr: VtcrEl2) -> u16 {
-    let vmid = low16(field(trunc64(vttbr), 63, 48));
+    let vmid = VttbrEl2::from_bits(trunc64(vttbr)).vmid();
     if vtcr.vs() { vmid } else { vmid & 0xff }
 }
 

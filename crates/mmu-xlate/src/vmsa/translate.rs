@@ -10,13 +10,13 @@ use super::perm::{Access, Permissions};
 use super::quick;
 use super::registers::{Regime, Registers, Space};
 use super::rule::Rule;
-use super::source::{Bits, Fetched, Hardware, HardwareError, Place, Probe, Source, Stop, Writer, swap};
+use super::source::{Bits, Fetched, Hardware, HardwareError, Place, Probe, Source, Stop, Writer, load, swap};
 use super::stage1;
 use super::stage2::{self, Answer, OnBehalf, Question};
 use super::stage2_params::Stage2;
 use crate::memory::{TableMemory, TableUpdate};
 use arm_arch::bits::mask;
-use arm_arch::{Ipa, Va};
+use arm_arch::{Ipa, Level, Va};
 
 /// A translation regime whole: stage 1, and stage 2 where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,9 @@ impl Translator {
         if let Some(found) = self.quick::<A, M, R, _>(va, access, memory, &mut ())? {
             return Ok(found);
         }
-        self.run_in_full(va, access, Extent::Whole, &mut Probe::<A, M, R>::new(memory, recorder), &mut ())
+        let mut hardware = Probe::<A, M, R>::new(memory, recorder);
+        let found = self.run_in_full(va, access, Extent::Whole, &mut hardware, &mut ())?;
+        stage1::checked(found, access, memory, recorder)
     }
 
     /// Translates as [`Self::translate`] does, and keeps what stage 2 says about the tables of stage 1 for the
@@ -75,7 +77,9 @@ impl Translator {
         if let Some(found) = self.quick::<A, M, R, _>(va, access, memory, cache)? {
             return Ok(found);
         }
-        self.run_in_full(va, access, Extent::Whole, &mut Probe::<A, M, R>::new(memory, recorder), cache)
+        let mut hardware = Probe::<A, M, R>::new(memory, recorder);
+        let found = self.run_in_full(va, access, Extent::Whole, &mut hardware, cache)?;
+        stage1::checked(found, access, memory, recorder)
     }
 
     /// Translates an access, and writes what hardware writes: access flags and dirty state.
@@ -94,7 +98,9 @@ impl Translator {
         if let Some(found) = self.quick::<A, M, R, _>(va, access, memory, &mut ())? {
             return Ok(found);
         }
-        self.run_in_full(va, access, Extent::Whole, &mut Writer::<A, M, R>::new(memory, recorder), &mut ())
+        let mut hardware = Writer::<A, M, R>::new(memory, recorder);
+        let found = self.run_in_full(va, access, Extent::Whole, &mut hardware, &mut ())?;
+        stage1::checked(found, access, memory, recorder)
     }
 
     /// Translates as [`Self::translate_updating`] does, and keeps what stage 2 says about the tables of stage 1
@@ -115,7 +121,9 @@ impl Translator {
         if let Some(found) = self.quick::<A, M, R, _>(va, access, memory, cache)? {
             return Ok(found);
         }
-        self.run_in_full(va, access, Extent::Whole, &mut Writer::<A, M, R>::new(memory, recorder), cache)
+        let mut hardware = Writer::<A, M, R>::new(memory, recorder);
+        let found = self.run_in_full(va, access, Extent::Whole, &mut hardware, cache)?;
+        stage1::checked(found, access, memory, recorder)
     }
 
     /// Translates by stage 1 alone; stage 2 translates only the addresses of descriptors. The output
@@ -325,20 +333,19 @@ impl<H: Hardware, K: Keeper> Source for Nested<'_, '_, H, K> {
     ) -> Result<Fetched<E>, Stop<HardwareError<Self>>> {
         let top = first.then_some(self.high);
         let Located { at, space, mostly_read_only } = self.locate(at, space, OnBehalf::Read { top })?;
-        let entry = E::load(self.hardware, at, space, self.big_endian).map_err(Stop::Host)?;
-        Ok(Fetched { entry, mostly_read_only })
+        load(self.hardware, at, space, self.big_endian, mostly_read_only)
     }
 
     #[inline]
     fn swap<E: Bits>(
         &mut self,
-        at: u64,
-        space: Space,
+        (at, space): (u64, Space),
+        level: Level,
         old: E,
         new: E,
     ) -> Result<(), Stop<HardwareError<Self>>> {
         let Located { at, space, .. } = self.locate(at, space, OnBehalf::Write)?;
-        swap(self.hardware, Place { at, space, big_endian: self.big_endian }, old, new)
+        swap(self.hardware, Place { at, space, big_endian: self.big_endian }, level, old, new)
     }
 
     #[inline]
