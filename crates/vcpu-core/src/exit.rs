@@ -2,7 +2,7 @@
 
 use crate::inject::{Injection, read_general};
 use crate::smccc::Conduit;
-use crate::state::{Shared, Vcpu};
+use crate::state::{Shared, Vcpu, VcpuSet};
 use arm_arch::EsrEl;
 use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{Syndrome, WaitKind, Wfx};
@@ -20,16 +20,24 @@ fn or_stop(next: Result<Next, RegisterError>) -> Next {
 }
 
 impl<const N: usize, L: Lock<Shared<N>>> Guest for Vcpu<'_, N, L> {
+    #[inline]
     fn before_entry<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P) -> Next {
-        let next = or_stop(self.prepare(registers));
-        self.kick_owed(platform);
-        next
+        if self.is_ready(registers) { Next::Resume } else { self.prepare_all(registers, platform) }
     }
 
+    #[inline]
     fn on_exit<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P, exit: Exit) -> Next {
-        let next = or_stop(self.decide(registers, platform, &exit));
-        self.kick_owed(platform);
-        next
+        match &exit {
+            // Timers are sampled before every entry anyway.
+            Exit::Spurious | Exit::Timer(_) => Next::Resume,
+            Exit::Trap(trap) if self.read_identification(registers, trap.syndrome) => Next::Resume,
+            Exit::Trap(_)
+            | Exit::Access(_)
+            | Exit::Maintenance
+            | Exit::Stop
+            | Exit::Invalid(_)
+            | Exit::Unknown(_) => self.decide_all(registers, platform, &exit),
+        }
     }
 
     fn before_observe<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
@@ -59,6 +67,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Guest for Vcpu<'_, N, L> {
     }
 
     fn reset<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
+        // Whoever starts later was reset before.
+        self.vm.begin_identity(registers)?;
         self.reset_registers(registers)?;
         // The first vCPU boots the machine; the others wait for CPU_ON.
         self.running = false;
@@ -70,6 +80,27 @@ impl<const N: usize, L: Lock<Shared<N>>> Guest for Vcpu<'_, N, L> {
 }
 
 impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
+    /// Most entries: whether nothing has to be done before this one, an instruction to go past aside, which is done. What
+    /// it cannot do it leaves as it was.
+    #[inline]
+    fn is_ready<R: Registers>(&mut self, registers: &mut R) -> bool {
+        self.running
+            && self.outstanding.is_none()
+            && self.owed == VcpuSet::EMPTY
+            && self.vm.has_started()
+            && self.has_lists_ready()
+            && self.is_without_timers(registers)
+            && self.is_past(registers)
+    }
+
+    /// Not part of the loop of a back end, as `decide`.
+    #[inline(never)]
+    fn prepare_all<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P) -> Next {
+        let next = or_stop(self.prepare(registers));
+        self.kick_owed(platform);
+        next
+    }
+
     fn prepare<R: Registers>(&mut self, registers: &mut R) -> Result<Next, RegisterError> {
         if let Some(outstanding) = &self.outstanding {
             return Ok(Next::Device(outstanding.access, outstanding.token));
@@ -86,6 +117,17 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
     /// Not part of the loop of a back end: what it keeps on the stack need not be there while the guest runs.
     #[inline(never)]
+    fn decide_all<R: Registers, P: Platform>(
+        &mut self,
+        registers: &mut R,
+        platform: &P,
+        exit: &Exit,
+    ) -> Next {
+        let next = or_stop(self.decide(registers, platform, exit));
+        self.kick_owed(platform);
+        next
+    }
+
     fn decide<R: Registers, P: Platform>(
         &mut self,
         registers: &mut R,
@@ -93,7 +135,6 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         exit: &Exit,
     ) -> Result<Next, RegisterError> {
         Ok(match exit {
-            // Timers are sampled before every entry anyway.
             Exit::Spurious | Exit::Timer(_) => Next::Resume,
             Exit::Maintenance => {
                 self.lists.refill = true;

@@ -100,9 +100,17 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    const NOTHING: Self = Self {
+        limit: Told::NOTHING.model,
+        asked: IdRegisters::NONE,
+        model: Told::NOTHING.model,
+        features: Features::NONE,
+    };
+
     /// Begins with the most that can be told.
-    pub fn new(limit: CpuModel) -> Self {
-        Self { limit, asked: *limit.ids(), model: limit, features: limit.features() }
+    fn begin(&mut self, limit: &CpuModel) {
+        (self.limit, self.asked, self.model) = (*limit, *limit.ids(), *limit);
+        self.features = limit.features();
     }
 
     /// Returns what the guest reads.
@@ -248,17 +256,33 @@ impl Config {
     /// # Errors
     /// [`RegisterError`] if the host fails to read what it offers.
     pub fn limit<R: Registers>(&self, registers: &mut R) -> Result<CpuModel, RegisterError> {
-        let (mut host, mut carried) = (IdRegisters::default(), IdRegisters::default());
-        for id in listed() {
-            let offered = optional(registers.read(RegId::host_limit(id.into_bits())))?.unwrap_or(0);
-            // Every listed register is in the set.
-            let _ = host.set(id, offered);
-        }
-        // The interrupt controller is this core's own: GICv3, whatever the host has besides its CPU interface.
-        let _ = host.set(names::ID_AA64PFR0_EL1, host.pfr0().with_gic(1).into_bits());
-        // Nor does what it has for stage 2 show, as the guest has none: 0 is "as for stage 1".
-        let mmfr0 = host.mmfr0().into_bits() & !STAGE_2_GRANULES;
-        let _ = host.set(names::ID_AA64MMFR0_EL1, mmfr0);
+        let mut limit = CpuModel::new(IdRegisters::NONE);
+        self.find_limit(registers, &mut limit)?;
+        Ok(limit)
+    }
+
+    /// As [`limit`](Self::limit), where it is to lie. Models are large, and a kernel's stack is not: no two of these
+    /// functions have more than two on it at once.
+    #[inline(never)]
+    fn find_limit<R: Registers>(&self, registers: &mut R, limit: &mut CpuModel) -> Result<(), RegisterError> {
+        host_model(registers, limit)?;
+        self.lower_to_carried(limit);
+        describe(limit);
+        Ok(())
+    }
+
+    /// Makes the host's model one of which this core carries everything.
+    #[inline(never)]
+    fn lower_to_carried(&self, host: &mut CpuModel) {
+        let carried = self.carried(host.ids());
+        host.lower_to(&carried);
+    }
+
+    /// What this core carries, on such a host.
+    #[inline(never)]
+    fn carried(&self, host: &IdRegisters) -> CpuModel {
+        let mut carried = IdRegisters::NONE;
+        // Every listed register is in the set.
         for (id, value) in CARRIED {
             let _ = carried.set(id, value);
         }
@@ -271,9 +295,32 @@ impl Config {
         }
         let parange = parange_of(self.address_bits).unwrap_or(0);
         let _ = carried.set(names::ID_AA64MMFR0_EL1, carried.mmfr0().with_parange(parange).into_bits());
-        let both = CpuModel::new(host).meet(&CpuModel::new(carried));
-        Ok(CpuModel::new(described(*both.ids())))
+        CpuModel::new(carried)
     }
+}
+
+/// Reads what the host offers.
+#[inline(never)]
+fn host_model<R: Registers>(registers: &mut R, model: &mut CpuModel) -> Result<(), RegisterError> {
+    let mut host = IdRegisters::NONE;
+    for id in listed() {
+        let offered = optional(registers.read(RegId::host_limit(id.into_bits())))?.unwrap_or(0);
+        // Every listed register is in the set.
+        let _ = host.set(id, offered);
+    }
+    // The interrupt controller is this core's own: GICv3, whatever the host has besides its CPU interface.
+    let _ = host.set(names::ID_AA64PFR0_EL1, host.pfr0().with_gic(1).into_bits());
+    // Nor does what it has for stage 2 show, as the guest has none: 0 is "as for stage 1".
+    let mmfr0 = host.mmfr0().into_bits() & !STAGE_2_GRANULES;
+    let _ = host.set(names::ID_AA64MMFR0_EL1, mmfr0);
+    *model = CpuModel::new(host);
+    Ok(())
+}
+
+/// See [`described`].
+#[inline(never)]
+fn describe(model: &mut CpuModel) {
+    *model = CpuModel::new(described(*model.ids()));
 }
 
 /// Returns the CPU model among saved registers, as [`Vcpu::for_each_register`](crate::Vcpu::for_each_register) lists
@@ -349,22 +396,20 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
         Ok(())
     }
 
-    /// Makes the identity from the limit that `find` returns, unless there is one; `told` is what the vCPU then knows.
-    pub(crate) fn begin_identity(
-        &self,
-        told: &mut Told,
-        find: impl FnOnce() -> Result<CpuModel, RegisterError>,
-    ) -> Result<(), RegisterError> {
+    /// Makes the identity from the most that can be told here, unless there is one.
+    #[inline(never)]
+    pub(crate) fn begin_identity<R: Registers>(&self, registers: &mut R) -> Result<(), RegisterError> {
         if !self.with(|shared| shared.identity.is_some()) {
-            let limit = find()?;
+            let mut limit = Told::NOTHING.model;
+            self.config().find_limit(registers, &mut limit)?;
             self.with(|shared| {
                 if shared.identity.is_none() {
-                    shared.identity = Some(Identity::new(limit));
+                    // A constant: it is made where it lies.
+                    shared.identity.insert(Identity::NOTHING).begin(&limit);
                     shared.retell();
                 }
             });
         }
-        self.with(|shared| shared.tell(told));
         Ok(())
     }
 

@@ -79,6 +79,20 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         }
     }
 
+    /// Goes past an instruction that was done; whether nothing is left to apply then.
+    #[inline]
+    pub(crate) fn is_past<R: Registers>(&mut self, registers: &mut R) -> bool {
+        match self.pending {
+            Pending::None => true,
+            // What could not be written is tried again, and then reported.
+            Pending::Increment if increment(registers).is_ok() => {
+                self.pending = Pending::None;
+                true
+            }
+            Pending::Increment | Pending::Exception(_) => false,
+        }
+    }
+
     /// Applies what is pending, once. The only place that moves the guest's program counter.
     pub(crate) fn apply<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
         match self.pending {
@@ -93,7 +107,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     }
 }
 
-/// Goes past an instruction as if it had been executed: BTYPE and SS are cleared.
+/// Goes past an instruction as if it had been executed: BTYPE and SS are cleared. The last that is written is the program
+/// counter, so that it can be done again where something fails.
+#[inline]
 fn increment<R: Registers>(registers: &mut R) -> Result<(), RegisterError> {
     let pc = registers.read(RegId::PC)?;
     let status = PState::from_bits(registers.read(RegId::STATUS)?);

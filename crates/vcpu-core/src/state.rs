@@ -297,6 +297,12 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
         self.mark(VcpuSet::first_of(self.config.vcpus));
     }
 
+    /// Whether the vCPU was told to look, without taking note of it.
+    #[inline]
+    pub(crate) fn has_attention(&self, vcpu: VcpuIndex) -> bool {
+        self.attention.get(usize::from(vcpu.0)).is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
     /// Whether the vCPU was told to look since it last asked.
     pub(crate) fn take_attention(&self, vcpu: VcpuIndex) -> bool {
         let Some(flag) = self.attention.get(usize::from(vcpu.0)) else { return false };

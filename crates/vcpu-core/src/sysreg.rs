@@ -4,14 +4,14 @@ use crate::identity::{Identity, IdentityError};
 use crate::inject::{Injection, Pending, control, read_general, system, write_general};
 use crate::state::{PowerState, Shared, Vcpu, mpidr_of};
 use crate::vgic::GicRegister;
-use arm_arch::PState;
 use arm_arch::feature::is_id_space;
 use arm_arch::gic::Group;
-use arm_arch::iss::{Direction, SError, SystemAccess};
+use arm_arch::iss::{Direction, SError, Syndrome, SystemAccess};
 use arm_arch::sysreg::{
     CnthctlEl2, CptrEl2, FpEnable, HcrEl2, HcrxEl2, IccSgi, MdcrEl2, SctlrEl1, SysRegId, instructions, names,
 };
 use arm_arch::timer::Timer;
+use arm_arch::{EsrEl, PState};
 use arm_arch::{ExceptionLevel, bits, trap};
 use xarch_abi::{Bank, Lock, Next, RegId, RegisterError, Registers};
 
@@ -173,7 +173,33 @@ fn row(id: SysRegId) -> Row {
     }
 }
 
+/// Syndrome of a read of the ID space: op0 = 3, op1 = 0, CRn = 0.
+const ID_READ: u64 = {
+    let access = SystemAccess { id: SysRegId::new(3, 0, 0, 0, 0), rt: 0, direction: Direction::Read };
+    Syndrome::SystemAccess(access).encode().into_bits() & ID_READ_MASK
+};
+/// What is looked at to tell one: EC and ISS, but for op2, Rt and CRm.
+const ID_READ_MASK: u64 = 0xffff_ffff & !(1 << 25 | 0b111 << 17 | 0b11111 << 5 | 0b1111 << 1);
+
+const _: () = assert!(ID_READ == 0x6030_0001 && ID_READ_MASK == 0xfdf1_fc01);
+
 impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
+    /// Does a trapped read of the ID space, of which a guest that starts makes hundreds, without looking any further:
+    /// they are there for all. Whether it was one, and is done; [`Self::system_access`] does the same at its leisure.
+    #[inline]
+    pub(crate) fn read_identification<R: Registers>(&mut self, registers: &mut R, syndrome: u64) -> bool {
+        if syndrome & ID_READ_MASK != ID_READ || self.pending != Pending::None {
+            return false;
+        }
+        let access = SystemAccess::decode(EsrEl::from_bits(syndrome).iss());
+        let value = self.told.model.ids().get(access.id).unwrap_or(0);
+        let done = is_id_space(access.id) && write_general(registers, access.rt, value).is_ok();
+        if done {
+            self.pending = Pending::Increment;
+        }
+        done
+    }
+
     /// Does what a trapped MSR, MRS or system instruction asks for, or injects UNDEFINED.
     pub(crate) fn system_access<R: Registers>(
         &mut self,
@@ -286,7 +312,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         self.identity(|identity| identity.view().get(id).unwrap_or(0))
     }
 
-    /// Puts all registers into their reset state, on the vCPU's own thread.
+    /// Puts all registers into their reset state, on the vCPU's own thread. The VM's identity is known.
     #[inline(never)]
     pub(crate) fn reset_registers<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
         self.pending = Pending::None;
@@ -295,7 +321,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         self.csselr = 0;
         self.reset_interface(registers)?;
         let vm = self.vm;
-        vm.begin_identity(&mut self.told, || vm.config().limit(registers))?;
+        vm.with(|shared| shared.tell(&mut self.told));
         for number in 0..31 {
             registers.write(RegId::general(number), 0)?;
         }

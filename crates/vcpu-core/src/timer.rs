@@ -89,6 +89,16 @@ fn nanoseconds(ticks: u64, frequency: u64) -> u64 {
 }
 
 impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
+    /// Most entries: whether both timers are off or masked, and their lines low.
+    #[inline]
+    pub(crate) fn is_without_timers<R: Registers>(&self, registers: &mut R) -> bool {
+        let mut is_off = |timer: &Registered| match registers.read(system(timer.control)) {
+            Ok(control) => (Timer { ctl: CntCtl::from_bits(control), cval: 0 }).deadline().is_none(),
+            Err(_) => false,
+        };
+        self.lines == Lines::LOW && is_off(&VIRTUAL) && is_off(&PHYSICAL)
+    }
+
     /// Samples both timers, drives their PPIs where they changed, and returns when the earlier one of those
     /// that are armed comes due.
     pub(crate) fn sample_timers<R: Registers>(

@@ -1,4 +1,4 @@
-//! Models of processing elements, and what one may do with them.
+//! Models of processing elements, and what one may do with them. Arm ARM D24.1.3, "Principles of the ID scheme".
 //!
 //! A [`CpuModel`] is a point in a space with an order: one is *below* another where a guest that was told the lower
 //! finds all of it on the higher. [`CpuModel::meet`] is the greatest that is below both, so that the meet over all
@@ -94,16 +94,29 @@ impl CpuModel {
     /// then not be the greatest model below this one.
     #[must_use]
     pub fn sanitised(&self) -> Self {
-        let mut ids = IdRegisters { space: [0; 32], aarch32: [0; 24], ..self.ids };
-        for field in self.ids.fields() {
-            ids.put(field, self.ids.field(field));
+        let mut model = *self;
+        model.sanitise();
+        model
+    }
+
+    /// Makes the model [`sanitised`](Self::sanitised), where it lies.
+    pub fn sanitise(&mut self) {
+        self.clear_reserved();
+        let features = close(&mut self.ids);
+        follow(&mut self.ids, &features);
+    }
+
+    #[inline(never)]
+    fn clear_reserved(&mut self) {
+        let given = self.ids;
+        let ids = &mut self.ids;
+        (ids.space, ids.aarch32) = ([0; 32], [0; 24]);
+        for field in given.fields() {
+            ids.put(field, given.field(field));
         }
-        let ctr = CTR_FIELDS.iter().fold(CTR_RES1, |ctr, f| f.put(ctr, f.of(self.ids.ctr.into_bits())));
+        let ctr = CTR_FIELDS.iter().fold(CTR_RES1, |ctr, f| f.put(ctr, f.of(given.ctr.into_bits())));
         ids.ctr = CtrEl0::from_bits(ctr);
-        ids.dczid = DczidEl0::from_bits(self.ids.dczid.into_bits() & 0x1f);
-        let features = close(&mut ids);
-        follow(&mut ids, &features);
-        Self { ids }
+        ids.dczid = DczidEl0::from_bits(given.dczid.into_bits() & 0x1f);
     }
 
     /// Returns the greatest model that is below both: what a guest may rely on that must run on either.
@@ -112,8 +125,22 @@ impl CpuModel {
     /// where the caches differ, it describes none; where DC ZVA differs, it prohibits it.
     #[must_use]
     pub fn meet(&self, other: &Self) -> Self {
-        let (a, b) = (&self.ids, &other.ids);
-        let mut ids = IdRegisters::default();
+        let mut both = *self;
+        both.lower_to(other);
+        both
+    }
+
+    /// Makes the model the [`meet`](Self::meet) of itself and another, where it lies: models are large.
+    pub fn lower_to(&mut self, other: &Self) {
+        self.meet_fields(other);
+        self.sanitise();
+    }
+
+    #[inline(never)]
+    fn meet_fields(&mut self, other: &Self) {
+        let (given, b) = (self.ids, &other.ids);
+        let (a, ids) = (&given, &mut self.ids);
+        *ids = IdRegisters::NONE;
         ids.put_meet(a, b);
         let (left, right) = (a.ctr.into_bits(), b.ctr.into_bits());
         let ctr = CTR_FIELDS.iter().fold(0, |ctr, f| f.put(ctr, f.meet(f.of(left), f.of(right))));
@@ -130,7 +157,6 @@ impl CpuModel {
         if caches(a) == caches(b) {
             (ids.clidr, ids.ccsidr_l1, ids.ccsidr_l1i, ids.ccsidr_l2) = caches(a);
         }
-        Self { ids }.sanitised()
     }
 
     /// Checks that a guest which was told this model can run on a host.

@@ -72,6 +72,12 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         self.refill(registers)
     }
 
+    /// Most entries: whether no list register is in use, and nobody said that this should change.
+    #[inline]
+    pub(crate) fn has_lists_ready(&self) -> bool {
+        self.lists.used == 0 && !self.lists.refill && !self.vm.has_attention(self.index)
+    }
+
     #[inline(never)]
     fn refill<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
         let gathered = if self.lists.loaded { Some(self.gather(registers)?) } else { None };
