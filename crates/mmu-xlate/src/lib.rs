@@ -7,7 +7,7 @@
 //! ```text
 //!   vmsa                                       dat
 //!   Params, Stage2   ◀── registers             Params          ◀── control registers, PSW
-//!      │ walk, Translator, at                    │ walk, walk_asce, load_real_address
+//!      │ walk, Translator, at                    │ walk, load_real_address, test_protection
 //!      ▼                                         ▼
 //!   Mapping │ Fault ──▶ ISS, HPFAR, PAR        Mapping │ Fault ──▶ code, TEID
 //!              └──────────── combine ────────────┘

@@ -6,7 +6,8 @@ use mmu_xlate::TableMemory;
 use mmu_xlate::dat::{
     Access, AccessList, AccessRegisterTranslation, BaseRegister, Cause, Facilities, Fault, Features,
     LoadRealAddress, Mapping, OriginAboveLimit, Params, Place, Recording, Request, StorageKeys,
-    StorageWindow, Translation, access_register, load_real_address, walk, walk_asce,
+    StorageWindow, TestProtection, Translation, access_register, load_real_address, test_protection, walk,
+    walk_asce,
 };
 use s390_arch::addr::{Absolute, Prefix};
 use s390_arch::cr::{ControlRegisters, Cr0};
@@ -281,6 +282,91 @@ fn storage_by_reference_has_the_keys_of_the_storage() {
 }
 
 /// PoP ch. 10, LOAD REAL ADDRESS: what goes into the register, and when the instruction itself is interrupted.
+/// PoP ch. 10, "TEST PROTECTION".
+#[test]
+fn test_protection_tells_what_is_permitted_or_is_interrupted() {
+    struct Case {
+        name: &'static str,
+        cr0: u64,
+        words: &'static [(u64, u64)],
+        /// ACC, F, R, C of the block.
+        storage_key: u8,
+        key: u8,
+        at: u64,
+        want: TestProtection,
+    }
+    use TestProtection::{Fetch, FetchAndStore, Interrupted, Neither, NotTranslated};
+    const fn case(name: &'static str, want: TestProtection) -> Case {
+        Case { name, cr0: 0, words: TABLES, storage_key: 0x30, key: 3, at: 0x5008, want }
+    }
+    const PROTECTED: &[(u64, u64)] =
+        &[(0x13_0000, 0x14_0000), (0x14_0028, 0x234_6200), (0x14_0000, 0x234_5200)];
+    let cases = [
+        case("matching key", FetchAndStore),
+        Case { key: 4, ..case("other key", Fetch) },
+        Case { key: 4, storage_key: 0x38, ..case("other key, fetch-protected", Neither) },
+        Case { storage_key: 0x38, ..case("matching key, fetch-protected", FetchAndStore) },
+        Case { key: 0, storage_key: 0x38, ..case("key 0", FetchAndStore) },
+        Case { cr0: SPO, key: 4, storage_key: 0x98, ..case("storage-protection override", FetchAndStore) },
+        Case { key: 4, storage_key: 0x98, ..case("key 9 without override", Neither) },
+        Case { words: PROTECTED, ..case("DAT protection", Fetch) },
+        Case { words: PROTECTED, key: 0, ..case("DAT protection, key 0", Fetch) },
+        Case { words: PROTECTED, key: 4, storage_key: 0x38, ..case("DAT and key", Neither) },
+        Case { cr0: LAP, at: 0x1ff, ..case("low address", Fetch) },
+        Case { cr0: LAP, at: 0x200, ..case("beyond low addresses", FetchAndStore) },
+        Case { at: 0x1ff, ..case("low address, control off", FetchAndStore) },
+        Case { cr0: LAP, at: 0x100, key: 4, storage_key: 0x38, ..case("low address and key", Neither) },
+        Case {
+            cr0: LAP | FPO,
+            at: 0x100,
+            key: 4,
+            storage_key: 0x38,
+            ..case("low address, fetch-protection override", Fetch)
+        },
+        Case { cr0: FPO, at: 0x7ff, key: 4, storage_key: 0x38, ..case("override, byte 2047", Fetch) },
+        Case { cr0: FPO, at: 0x800, key: 4, storage_key: 0x38, ..case("override, byte 2048", Neither) },
+        Case { words: &[(0x13_0000, 0x20)], ..case("segment invalid", NotTranslated) },
+        Case { words: &[(0x13_0000, 0x14_0000), (0x14_0028, 0x400)], ..case("page invalid", NotTranslated) },
+        Case { at: 1 << 31, ..case("beyond the designation", NotTranslated) },
+        Case {
+            cr0: LAP,
+            at: 0x100,
+            words: &[(0x13_0000, 0x20)],
+            ..case("low and not translated", NotTranslated)
+        },
+        Case {
+            words: &[(0x13_0000, 0x14_0000), (0x14_0028, 0x800)],
+            ..case("bit 52", Interrupted(AccessException::TranslationSpecification))
+        },
+        Case {
+            words: &[(0x13_0000, 0x14_0000), (0x14_0028, 1 << 40)],
+            ..case("no storage", Interrupted(AccessException::Addressing))
+        },
+        Case {
+            cr0: LAP,
+            at: 0x100,
+            words: &[(0x13_0000, 0x14_0000), (0x14_0000, 1 << 40)],
+            ..case("low and no storage", Interrupted(AccessException::Addressing))
+        },
+    ];
+    for case in cases {
+        let storage = Storage { key: case.storage_key, ..Storage::of(case.words) };
+        let params = params(case.cr0, Facilities::ALL);
+        let key = AccessKey::new(case.key).unwrap();
+        assert_eq!(test_protection(&params, case.at, key, &storage), Ok(case.want), "{}", case.name);
+    }
+    // Access-list-controlled protection: stores only.
+    let fetch_only = params(0, Facilities::ALL).with_access_list(AccessList::FetchOnly);
+    let key = AccessKey::new(3).unwrap();
+    let storage = Storage { key: 0x30, ..Storage::of(TABLES) };
+    assert_eq!(test_protection(&fetch_only, 0x5008, key, &storage), Ok(Fetch));
+    let codes = [FetchAndStore, Fetch, Neither, NotTranslated, Interrupted(AccessException::Addressing)]
+        .map(TestProtection::condition_code);
+    assert_eq!(codes, [Some(0), Some(1), Some(2), Some(3), None]);
+    let failing = Storage { failing: Some(0x14_0028), ..Storage::of(TABLES) };
+    assert_eq!(test_protection(&params(0, Facilities::ALL), 0x5008, key, &failing), Err(HostFailure));
+}
+
 #[test]
 fn load_real_address_tells_the_entry_or_the_code_or_is_interrupted() {
     use LoadRealAddress as L;

@@ -10,7 +10,7 @@
 //! Modelled: all designation types and table lengths, real space, EDAT-1 and EDAT-2 frames, DAT protection,
 //! instruction-execution protection, common segments and regions, private space, low-address protection, keys with
 //! ACC and F of large frames, fetch- and storage-protection override, prefixing, access registers, TEID, LOAD REAL
-//! ADDRESS, the storage window of SIE. Not modelled: translation-lookaside buffers, PER, guarded storage, secure
+//! ADDRESS, TEST PROTECTION, the storage window of SIE. Not modelled: translation-lookaside buffers, PER, guarded storage, secure
 //! storage. Reference and change recording is reported, not done.
 //!
 //! What a host's tables make of a guest-physical address:
@@ -51,12 +51,14 @@ mod params;
 mod prot;
 mod quick;
 mod sie;
+mod tprot;
 mod walk;
 
 pub use art::{AccessRegisterTranslation, BaseRegister, access_register};
 pub use lra::{LoadRealAddress, load_real_address};
 pub use params::{Access, AccessList, Facilities, Features, Params, Request, Space};
 pub use sie::{OriginAboveLimit, StorageWindow};
+pub use tprot::{TestProtection, test_protection};
 pub use walk::{
     AccessControl, Cause, Entry, Fault, Leaf, Mapping, Place, Recording, StorageKeys, Target, Translation,
     walk, walk_asce,
