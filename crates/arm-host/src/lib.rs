@@ -112,5 +112,5 @@ pub use machine::{
     TableStorage,
 };
 pub use run::{Statistics, Vcpu};
-pub use stage2::MapError;
+pub use guest_map::MapError;
 pub use vm::{Config, HostError, Interrupts, MAX_VCPUS, Tables, Vm};

@@ -4,6 +4,7 @@
 
 use crate::control::Form;
 use arm_arch::SysRegId;
+pub use guest_map::OutsideMemory;
 use xarch_abi::HostPa;
 
 /// Number of a CPU of the host, from 0; what the embedder calls it.
@@ -139,18 +140,6 @@ impl<T: HostControl + ?Sized> HostControl for &T {
         (**self).kick(cpu);
     }
 }
-
-/// An access outside of the memory that there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutsideMemory(pub HostPa);
-
-impl core::fmt::Display for OutsideMemory {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "no host memory at {}", self.0)
-    }
-}
-
-impl core::error::Error for OutsideMemory {}
 
 /// Host memory as far as translation tables need it: doublewords in the CPU's number form, each atomic.
 pub trait TableStorage: Sync {

@@ -1,9 +1,10 @@
 //! One VM: its address space, its clock, and what is shared by its vCPUs.
 
 use crate::machine::{AddressSpace, Cpu, CpuNumber, HostControl, Intid, MAX_CPUS, TableStorage};
-use crate::stage2::{self, Around, MapError, Stage2};
+use crate::stage2::{self, Around, Stage2, Upper};
 use arm_arch::sysreg::names;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use guest_map::MapError;
 use xarch_abi::{Age, Backend, GuestPa, GuestRange, HostPa, Lock, Slot, VcpuIndex};
 
 /// vCPUs that one VM can have.
@@ -140,8 +141,9 @@ impl<C: HostControl, S: TableStorage, L: Lock<Tables>> Vm<C, S, L> {
             return Err(HostError::Vcpus(config.vcpus));
         }
         let around = Around { control: &control, storage: &storage };
-        let tables = Stage2::new(around, config.storage, bits, config.vmid, output_size)?;
-        let space = tables.space();
+        let upper = Upper::new(around, config.storage, bits, config.vmid, output_size)?;
+        let space = upper.space();
+        let tables = Stage2::new(upper, bits, config.storage);
         let vm = Self {
             control,
             storage,

@@ -70,6 +70,6 @@ mod registers;
 mod run;
 mod vm;
 
-pub use gmap::MapError;
+pub use guest_map::{MapError, OutsideMemory};
 pub use run::{Statistics, Vcpu};
 pub use vm::{Config, HostError, LimitForm, MAX_VCPUS, Tables, Vm};

@@ -2,7 +2,7 @@
 
 use crate::block::Block;
 use crate::discovery::converts_guest_time;
-use crate::gmap::{self, Around, Gmap, MapError};
+use crate::gmap::{self, Around, Gmap, MapError, Upper};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use s390_arch::sae::{
     BLOCK_BYTES, Facility, HostControl, QaafFunction, QmcBase, QmcIndex, Rejected, SystemRegisterNumber,
@@ -181,8 +181,9 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
         }
         let tables = start.checked_add(blocks).ok_or(HostError::TooSmall(blocks))?;
         let around = Around { control: &control, storage: &storage };
-        let gmap = Gmap::new(around, config.storage, tables, config.address_bits)?;
-        let asce = gmap.asce();
+        let upper = Upper::new(around, config.storage, tables, config.address_bits)?;
+        let asce = upper.asce();
+        let gmap = gmap::empty(upper, config.storage, config.address_bits);
         let clock_offset = AtomicU64::new(query_time_offset(facility)?);
         let vm = Self {
             control,

@@ -164,8 +164,9 @@ fn configurations_that_cannot_be_are_refused_by_name() {
 
 #[test]
 fn storage_that_is_too_small_or_not_there_is_refused() {
-    use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
-    use s390_host::{Config, MapError, Tables, Vm};
+    use s390_arch::{Absolute, AbsoluteStorage};
+    use s390_host::{Config, MapError, OutsideMemory, Tables, Vm};
+    use xarch_abi::HostPa;
     with_rig(Setup::default(), |rig| {
         let config = Config {
             address_bits: 40,
@@ -192,7 +193,7 @@ fn storage_that_is_too_small_or_not_there_is_refused() {
                 end - 0x10000,
                 0x11000,
                 1,
-                Some(HostError::Map(MapError::Storage(OutsideStorage(Absolute::new(end + 0xff8))))),
+                Some(HostError::Map(MapError::Outside(OutsideMemory(HostPa::new(end + 0xff8))))),
             ),
         ] {
             let config = Config { storage: (Absolute::new(start), bytes), vcpus, ..config };

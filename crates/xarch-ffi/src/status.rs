@@ -19,13 +19,13 @@ pub(crate) fn code<E: Into<Status>>(result: Result<(), E>) -> i32 {
 impl From<MapError> for Status {
     fn from(error: MapError) -> Self {
         Self(match error {
-            MapError::Unaligned(_) | MapError::OwnStorage(_) => XARCH_E_INVAL,
-            MapError::OutOfRange(_) => XARCH_E_RANGE,
+            MapError::Unaligned(_) | MapError::OwnMemory(_) => XARCH_E_INVAL,
+            MapError::OutOfRange(_) | MapError::HostRange(_) => XARCH_E_RANGE,
             MapError::Overlap(_) => XARCH_E_EXIST,
             MapError::NoSuchSlot(_) => XARCH_E_NOENT,
             MapError::TooManySlots => XARCH_E_NOSPC,
             MapError::NoTables => XARCH_E_NOMEM,
-            MapError::Storage(_) => XARCH_E_IO,
+            MapError::Outside(_) => XARCH_E_IO,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Arm ARM D8.3, "Stage 2 translation table descriptor formats", 4 KiB granule. An invalid descriptor says whether there is a slot at all: a hole is
 //! all zeros; an empty one will be mapped when it is touched.
 
+use guest_map::{Content, Frame, Kind};
 use xarch_abi::HostPa;
 
 /// Bit 0: hardware may use the descriptor.
@@ -31,46 +32,11 @@ const WRITABLE: u64 = 1 << 56;
 /// An invalid descriptor that is no hole.
 const EMPTY: u64 = 1 << 57;
 
-/// Memory that is mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) at: HostPa,
-    /// The slot takes stores.
-    pub(super) writable: bool,
-    /// It was touched since it was last made old.
-    pub(super) young: bool,
-    /// It was stored to since the log was read.
-    pub(super) dirty: bool,
-    /// The next store is to be seen.
-    pub(super) protected: bool,
-}
-
-/// What a leaf holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// No memory.
-    Hole,
-    /// Memory that is not mapped; it may have been stored to when it was.
-    Empty { dirty: bool },
-    /// Memory that is mapped.
-    Frame(Frame),
-}
-
-/// Where in the tables a leaf is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Level 2, 2 MiB.
-    Block,
-    /// Level 3, 4 KiB.
-    Page,
-}
-
-impl Kind {
-    const fn bits(self) -> u64 {
-        match self {
-            Self::Block => VALID,
-            Self::Page => VALID | TABLE_OR_PAGE,
-        }
+/// Bits that make a descriptor a leaf at the level of its kind: 2 for a block of 2 MiB, 3 for a page.
+const fn leaf(kind: Kind) -> u64 {
+    match kind {
+        Kind::Block => VALID,
+        Kind::Page => VALID | TABLE_OR_PAGE,
     }
 }
 
@@ -99,7 +65,7 @@ pub(super) const fn encode(kind: Kind, content: Content) -> u64 {
         Content::Empty { dirty } => EMPTY | on(dirty, DIRTY),
         Content::Frame(frame) => {
             (frame.at.value() & ADDRESS)
-                | kind.bits()
+                | leaf(kind)
                 | NORMAL
                 | INNER_SHAREABLE
                 | READ

@@ -16,7 +16,7 @@ use mmu_xlate::vmsa::{
     Access, AccessKind, Implementation, Privilege, Regime, Registers, Translation, Translator,
 };
 use std::vec::Vec;
-use xarch_abi::Writable;
+use xarch_abi::{Age, GuestPa, GuestRange, Writable};
 
 const PAGE: u64 = 4096;
 const BLOCK: u64 = 2 << 20;
@@ -44,7 +44,8 @@ impl Machine {
     fn new(bits: u8) -> Self {
         let (memory, calls) = (Memory::new(0x10_0000), Calls::default());
         let around = Around { control: &calls, storage: &memory };
-        let tables = Stage2::new(around, OWN, bits, VMID, 5).unwrap();
+        let upper = Upper::new(around, OWN, bits, VMID, 5).unwrap();
+        let tables = Stage2::new(upper, bits, OWN);
         assert_eq!(calls.take(), [Call::Invalidate(u64::from(VMID), Scope::All)]);
         Self { memory, calls, tables }
     }
@@ -65,8 +66,8 @@ impl Machine {
     fn access(&self, address: u64, kind: AccessKind) -> Result<u64, FaultStatus> {
         let registers = Registers {
             hcr_el2: HcrEl2::new().with_vm(true).with_rw(true).into_bits(),
-            vttbr_el2: self.tables.space().vttbr.into(),
-            vtcr_el2: self.tables.space().vtcr,
+            vttbr_el2: self.tables.upper().space().vttbr.into(),
+            vtcr_el2: self.tables.upper().space().vtcr,
             scr_el3: 1,
             ..Registers::default()
         };
@@ -113,14 +114,14 @@ fn every_size_of_address_space_starts_where_the_manual_says() {
     for (bits, sl0) in [(32, 1), (36, 1), (39, 1), (40, 1), (41, 1), (42, 1), (43, 1), (44, 2), (48, 2)] {
         let mut machine = Machine::new(bits);
         let vtcr = 1 << 31 | 5 << 16 | 3 << 12 | 1 << 10 | 1 << 8 | sl0 << 6 | (64 - u64::from(bits));
-        assert_eq!(machine.tables.space().vtcr, vtcr, "{bits} bits");
-        assert_eq!(machine.tables.space().vttbr >> 48, u64::from(VMID));
+        assert_eq!(machine.tables.upper().space().vtcr, vtcr, "{bits} bits");
+        assert_eq!(machine.tables.upper().space().vttbr >> 48, u64::from(VMID));
         let last = (1 << bits) - PAGE;
         let slot = slot(last, PAGE, 0x8000_0000);
         machine.add(slot);
         assert_eq!(machine.resolve(last, slot, Wanted::Load), Resolved::Mapped);
         assert_eq!(machine.load(last + 8), Ok(0x8000_0008), "{bits} bits");
-        let past = machine.with(|tables, _| tables.check(range(1 << bits, PAGE)));
+        let past = machine.with(|tables, around| tables.unmap(around, range(1 << bits, PAGE)));
         assert_eq!(past, Err(MapError::OutOfRange(range(1 << bits, PAGE))));
     }
 }
@@ -189,7 +190,8 @@ fn the_descriptor_is_invalid_while_it_is_invalidated() {
     let slot = slot(0x4000_0000, BLOCK, 0x8000_0000);
     machine.add(slot);
     machine.resolve(0x4000_0000, slot, Wanted::Load);
-    let at = machine.tables.block_entry(&machine.memory, 0x4000_0000).unwrap().unwrap();
+    let around = Around { control: &machine.calls, storage: &machine.memory };
+    let at = around.find(machine.tables.upper(), 0x4000_0000).unwrap().unwrap();
     let old = machine.memory.load(at).unwrap();
     let watch = Watch { memory: &machine.memory, at, seen: std::sync::Mutex::default() };
     let around = Around { control: &watch, storage: &machine.memory };
@@ -266,7 +268,7 @@ fn what_is_removed_is_gone_and_its_tables_are_free_again() {
     machine.add(slot);
     machine.with(|tables, around| tables.remove_slot(around, slot.guest)).unwrap();
     // Tables of level 2 stay: what is left now is left again after every round.
-    let left = machine.tables.pool.left();
+    let left = machine.tables.upper().pool.small_left();
     for _ in 0..3 {
         machine.add(slot);
         for address in [0x4000_0000, 0x4020_0000, 0x4040_0000] {
@@ -274,7 +276,10 @@ fn what_is_removed_is_gone_and_its_tables_are_free_again() {
         }
         machine.with(|tables, around| tables.protect(around, slot.guest)).unwrap();
         machine.with(|tables, around| tables.remove_slot(around, slot.guest)).unwrap();
-        assert_eq!((machine.tables.pool.left(), machine.tables.pool.reserved()), (left, 0));
+        assert_eq!(
+            (machine.tables.upper().pool.small_left(), machine.tables.upper().pool.reserved()),
+            (left, 0)
+        );
         assert_eq!(machine.load(0x4000_0000), Err(FaultStatus::Translation(Level::L2)));
         assert_eq!(machine.resolve(0x4000_0000, slot, Wanted::Load), Resolved::Hole);
     }
@@ -284,7 +289,7 @@ fn what_is_removed_is_gone_and_its_tables_are_free_again() {
 fn slots_that_do_not_fit_change_nothing() {
     let mut machine = Machine::new(40);
     machine.add(slot(0x4000_0000, BLOCK, 0x8000_0000));
-    let left = machine.tables.pool.left();
+    let left = machine.tables.upper().pool.small_left();
     let huge = slot(0x8000_0000, 1 << 30, 0x1_0000_0000);
     for (name, refused, want) in [
         ("misaligned", slot(0x5000_0800, PAGE, 0x8000_0000), MapError::Unaligned(range(0x5000_0800, PAGE))),
@@ -295,17 +300,21 @@ fn slots_that_do_not_fit_change_nothing() {
         ),
         ("beyond", slot(0xff_ffff_f000, 2 * PAGE, 0), MapError::OutOfRange(range(0xff_ffff_f000, 2 * PAGE))),
         ("overlap", slot(0x401f_f000, 2 * PAGE, 0), MapError::Overlap(range(0x401f_f000, 2 * PAGE))),
-        ("own", slot(0x5000_0000, PAGE, 0x4_f000), MapError::OwnStorage(HostPa::new(0x4_f000))),
+        ("own", slot(0x5000_0000, PAGE, 0x4_f000), MapError::OwnMemory(HostPa::new(0x4_f000))),
         ("host beyond", slot(0x5000_0000, PAGE, 1 << 48), MapError::HostRange(HostPa::new(1 << 48))),
         ("no tables", huge, MapError::NoTables),
     ] {
         let got = machine.with(|tables, around| tables.add_slot(around, &refused));
         assert_eq!(got, Err(want), "{name}");
-        assert_eq!(machine.tables.slots.len(), 1, "{name}");
+        assert_eq!(machine.tables.slots().len(), 1, "{name}");
     }
     // The attempt with the huge one left an empty table of level 2.
-    assert!(left - machine.tables.pool.left() <= 1, "{left} {}", machine.tables.pool.left());
-    let next = machine.with(|tables, _| tables.pool.reserved());
+    assert!(
+        left - machine.tables.upper().pool.small_left() <= 1,
+        "{left} {}",
+        machine.tables.upper().pool.small_left()
+    );
+    let next = machine.with(|tables, _| tables.upper().pool.reserved());
     assert_eq!(next, 1, "the block of the slot that is there");
 }
 

@@ -15,9 +15,11 @@
 //! 1 hole: no memory), bits 16–31 a parameter (for a hole, the addressing exception it stands for). An empty
 //! token keeps soft dirty of the frame that was there, so that taking a mapping away loses no store from the log.
 
+use guest_map::{Content, Frame};
 use s390_arch::Absolute;
 use s390_arch::addr::Real;
 use s390_arch::dat::{Level, PageEntry, RegionThirdEntry, SegmentEntry, SegmentFrameEntry, TableType};
+use xarch_abi::HostPa;
 
 /// Invalid bit of a page-table entry (53). PoP ch. 3, "Page-Table Entries".
 const PAGE_INVALID: u64 = PageEntry::new().with_i(true).into_bits();
@@ -72,48 +74,18 @@ pub(super) const SEGMENT: Layout = Layout {
     present: 0x01,
 };
 
-/// A frame with its state, as an entry of either level holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) at: Absolute,
-    pub(super) writable: bool,
-    pub(super) young: bool,
-    /// Stored to since the last log.
-    pub(super) soft_dirty: bool,
-    /// Stores are faults, so that the next one shows. Always so while not soft dirty.
-    pub(super) protected: bool,
-}
-
-/// What an entry of the lowest two levels says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// No memory slot.
-    Hole,
-    /// Memory that is not mapped.
-    Empty {
-        /// A frame that was here had been stored to since the last log.
-        soft_dirty: bool,
-    },
-    /// A frame.
-    Frame(Frame),
-}
-
 impl Layout {
     pub(super) fn decode(self, entry: u64) -> Content {
         if entry & self.present != 0 {
             return Content::Frame(Frame {
-                at: Absolute::new(entry & self.frame),
+                at: HostPa::new(entry & self.frame),
                 writable: entry & self.writable != 0,
                 young: entry & self.young != 0,
-                soft_dirty: entry & self.soft_dirty != 0,
+                dirty: entry & self.soft_dirty != 0,
                 protected: entry & PROTECTED != 0,
             });
         }
-        if is_hole(entry) {
-            Content::Hole
-        } else {
-            Content::Empty { soft_dirty: entry & self.soft_dirty != 0 }
-        }
+        if is_hole(entry) { Content::Hole } else { Content::Empty { dirty: entry & self.soft_dirty != 0 } }
     }
 
     /// Encodes; an old frame is invalid, so that the next touch is seen.
@@ -122,14 +94,14 @@ impl Layout {
         match content {
             // A token has no table type but that of its level, which is 0 for both.
             Content::Hole => HOLE | self.invalid,
-            Content::Empty { soft_dirty } => self.invalid | on(soft_dirty, self.soft_dirty),
+            Content::Empty { dirty } => self.invalid | on(dirty, self.soft_dirty),
             Content::Frame(frame) => {
-                (frame.at.bits() & self.frame)
+                (frame.at.value() & self.frame)
                     | self.fixed
                     | self.present
                     | on(frame.writable, self.writable)
                     | on(frame.young, self.young)
-                    | on(frame.soft_dirty, self.soft_dirty)
+                    | on(frame.dirty, self.soft_dirty)
                     | on(!frame.young, self.invalid)
                     | on(frame.protected, PROTECTED)
             }
@@ -142,23 +114,27 @@ impl Layout {
 }
 
 /// Returns the page table that a segment-table entry designates, `None` for a large frame or a token.
-pub(super) const fn page_table(segment: u64) -> Option<Absolute> {
-    if segment & (TABLE_INVALID | LARGE) == 0 { Some(Absolute::new(segment & PAGE_TABLE)) } else { None }
+pub(super) const fn page_table(segment: u64) -> Option<HostPa> {
+    if segment & (TABLE_INVALID | LARGE) == 0 { Some(HostPa::new(segment & PAGE_TABLE)) } else { None }
 }
 
 /// Returns the segment-table entry that designates a page table.
-pub(super) const fn of_page_table(table: Absolute) -> u64 {
-    SegmentEntry::new().with_table(table).into_bits()
+pub(super) const fn of_page_table(table: HostPa) -> u64 {
+    SegmentEntry::new().with_table(Absolute::new(table.value())).into_bits()
 }
 
 /// Returns the table that a region-table entry designates, `None` for a token.
-pub(super) const fn lower_table(region: u64) -> Option<Absolute> {
-    if region & TABLE_INVALID == 0 { Some(Absolute::new(region & TABLE)) } else { None }
+pub(super) const fn lower_table(region: u64) -> Option<HostPa> {
+    if region & TABLE_INVALID == 0 { Some(HostPa::new(region & TABLE)) } else { None }
 }
 
 /// Returns the entry of a region table of `level` that designates a whole table.
-pub(super) const fn of_lower_table(level: Level, table: Absolute) -> u64 {
-    RegionThirdEntry::new().with_table(table).with_tt(type_of(level)).with_tl(3).into_bits()
+pub(super) const fn of_lower_table(level: Level, table: HostPa) -> u64 {
+    RegionThirdEntry::new()
+        .with_table(Absolute::new(table.value()))
+        .with_tt(type_of(level))
+        .with_tl(3)
+        .into_bits()
 }
 
 /// Returns the hole token of a region or segment table.
@@ -186,7 +162,7 @@ mod tests {
     #[test]
     fn tokens_are_those_of_the_linux_gmap() {
         assert_eq!(PAGE.encode(Content::Hole), 0x0001_0005_0000_0400);
-        assert_eq!(PAGE.encode(Content::Empty { soft_dirty: false }), 0x400);
+        assert_eq!(PAGE.encode(Content::Empty { dirty: false }), 0x400);
         assert_eq!(SEGMENT.encode(Content::Hole), 0x0001_0005_0000_0020);
         assert_eq!(table_hole(Level::Segment), 0x0001_0005_0000_0020);
         assert_eq!(table_hole(Level::RegionThird), 0x0001_0005_0000_0024);
@@ -197,29 +173,29 @@ mod tests {
     #[test]
     fn designations_are_those_of_the_book() {
         // The five-level walk of the worked examples: a region-second table, a page table at 2 KiB.
-        assert_eq!(of_lower_table(Level::RegionFirst, Absolute::new(0x11_0000)), 0x11_000f);
-        assert_eq!(of_lower_table(Level::RegionThird, Absolute::new(0x13_0000)), 0x13_0007);
-        assert_eq!(of_page_table(Absolute::new(0x14_0800)), 0x14_0800);
-        assert_eq!(page_table(0x14_0800), Some(Absolute::new(0x14_0800)));
+        assert_eq!(of_lower_table(Level::RegionFirst, HostPa::new(0x11_0000)), 0x11_000f);
+        assert_eq!(of_lower_table(Level::RegionThird, HostPa::new(0x13_0000)), 0x13_0007);
+        assert_eq!(of_page_table(HostPa::new(0x14_0800)), 0x14_0800);
+        assert_eq!(page_table(0x14_0800), Some(HostPa::new(0x14_0800)));
         assert_eq!((page_table(0x230_0400), page_table(0x14_0820)), (None, None));
-        assert_eq!((lower_table(0x13_0007), lower_table(0x13_0027)), (Some(Absolute::new(0x13_0000)), None));
+        assert_eq!((lower_table(0x13_0007), lower_table(0x13_0027)), (Some(HostPa::new(0x13_0000)), None));
     }
 
     #[test]
     fn frames_carry_their_state_in_the_bits_of_the_linux_gmap() {
         let frame = Frame {
-            at: Absolute::new(0x1234_5000),
+            at: HostPa::new(0x1234_5000),
             writable: true,
             young: true,
-            soft_dirty: false,
+            dirty: false,
             protected: true,
         };
         assert_eq!(PAGE.encode(Content::Frame(frame)), 0x1234_5000 | 0x200 | 0x20 | 0x04 | 0x01);
-        let stored = Frame { soft_dirty: true, protected: false, ..frame };
+        let stored = Frame { dirty: true, protected: false, ..frame };
         assert_eq!(PAGE.encode(Content::Frame(stored)), 0x1234_5000 | 0x20 | 0x04 | 0x02 | 0x01);
         let old = Frame { young: false, ..stored };
         assert_eq!(PAGE.encode(Content::Frame(old)), 0x1234_5000 | 0x400 | 0x20 | 0x02 | 0x01);
-        let large = Frame { at: Absolute::new(0x1230_0000), ..stored };
+        let large = Frame { at: HostPa::new(0x1230_0000), ..stored };
         assert_eq!(SEGMENT.encode(Content::Frame(large)), 0x1230_0000 | 0x4c00 | 0x02 | 0x01);
     }
 }

@@ -7,7 +7,7 @@ use s390_arch::pgm::AccessException;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::vec::Vec;
-use xarch_abi::{HostPa, Writable};
+use xarch_abi::{Age, GuestPa, GuestRange, HostPa, Writable};
 
 const OWN: (Absolute, u64) = (Absolute::new(0x1000), 0x10_0000);
 const STORAGE: usize = 32 << 20;
@@ -30,7 +30,8 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(memory: &'a Memory, cpu: &'a Cpu<'a>, own: (Absolute, u64), bits: u8) -> Self {
-        let gmap = Gmap::new(Around { control: cpu, storage: memory }, own, own.0, bits).unwrap();
+        let upper = Upper::new(Around { control: cpu, storage: memory }, own, own.0, bits).unwrap();
+        let gmap = empty(upper, own, bits);
         Self { memory, cpu, gmap }
     }
 
@@ -50,11 +51,11 @@ impl<'a> World<'a> {
     fn access(&mut self, address: u64, access: Access) -> Option<Absolute> {
         let wanted = if access == Access::Store { Wanted::Store } else { Wanted::Load };
         for _ in 0..3 {
-            if let Ok(at) = self.cpu.access(self.gmap.asce(), address, access) {
+            if let Ok(at) = self.cpu.access(self.gmap.upper().asce(), address, access) {
                 return Some(at);
             }
             let slot =
-                self.gmap.slots.iter().find(|slot| slot.guest.contains(GuestPa::new(address))).copied()?;
+                self.gmap.slots().iter().find(|slot| slot.guest.contains(GuestPa::new(address))).copied()?;
             match self.gmap.resolve(self.around(), GuestPa::new(address), &slot, wanted).unwrap() {
                 Resolved::Mapped => {}
                 Resolved::Hole => panic!("a slot has a hole at {address:#x}"),
@@ -78,7 +79,7 @@ impl<'a> World<'a> {
     }
 
     fn left(&self) -> (u64, u64) {
-        (self.gmap.pool.small_left(), self.gmap.pool.reserved())
+        (self.gmap.upper().pool.small_left(), self.gmap.upper().pool.reserved())
     }
 }
 
@@ -98,7 +99,7 @@ fn a_new_space_has_the_designation_of_its_size_and_is_one_hole() {
         (48, 0x1cb, AccessException::RegionSecondTranslation),
     ] {
         with_world(bits, |world| {
-            let asce = world.gmap.asce();
+            let asce = world.gmap.upper().asce();
             assert_eq!(asce & 0xfff, control, "{bits} bits");
             for address in [0, 0x4000_0000, (1 << bits) - 0x1000] {
                 assert_eq!(world.cpu.access(asce, address, Access::Fetch), Err(exception), "{address:#x}");
@@ -115,7 +116,7 @@ fn a_slot_that_aligns_gets_large_frames_and_others_get_pages() {
             world.add(&slot).unwrap();
             let mut seen = 0;
             for address in (0x4000_0000..0x4010_0000).step_by(0x1000) {
-                if world.cpu.access(world.gmap.asce(), address, Access::Fetch).is_err() {
+                if world.cpu.access(world.gmap.upper().asce(), address, Access::Fetch).is_err() {
                     seen += 1;
                 }
                 let at = world.access(address + 8, Access::Fetch).unwrap();
@@ -139,7 +140,7 @@ fn a_slot_whose_pages_are_scattered_is_mapped_page_by_page_and_by_segment_where_
     world.add(&slot(0x4000_0000, 2 * MIB, 0x30_0000)).unwrap();
     let mut faults = 0;
     for address in (0x4000_0000..0x4020_0000).step_by(0x1000) {
-        faults += u32::from(world.cpu.access(world.gmap.asce(), address, Access::Store).is_err());
+        faults += u32::from(world.cpu.access(world.gmap.upper().asce(), address, Access::Store).is_err());
         let want = match address - 0x4000_0000 {
             offset @ 0..MIB => 0x3f_f000 - offset,
             offset => 0x40_0000 + offset,
@@ -202,7 +203,7 @@ fn taking_a_mapping_away_keeps_its_stores_in_the_log() {
             world.add(&slot(0x4000_0000, MIB, host)).unwrap();
             world.access(0x4000_0000, Access::Store).unwrap();
             world.gmap.unmap(world.around(), all).unwrap();
-            assert!(world.cpu.access(world.gmap.asce(), 0x4000_0000, Access::Fetch).is_err());
+            assert!(world.cpu.access(world.gmap.upper().asce(), 0x4000_0000, Access::Fetch).is_err());
             world.access(0x4000_0000, Access::Fetch).unwrap();
             assert!(world.dirty(all).unwrap().contains(&0x4000_0000), "host at {host:#x}");
             assert_eq!(world.dirty(all).unwrap(), []);
@@ -247,7 +248,7 @@ fn slots_that_do_not_fit_are_refused_and_change_nothing() {
     with_world(40, |mut world| {
         world.add(&slot(0x4000_0000, MIB, 0x20_0000)).unwrap();
         let before = world.left();
-        let outside = |at| MapError::Storage(OutsideStorage(Absolute::new(at)));
+        let outside = |at| MapError::Outside(OutsideMemory(HostPa::new(at)));
         for (name, wrong, want) in [
             ("start", slot(0x800, 0x1000, 0x30_0000), MapError::Unaligned(range(0x800, 0x1000))),
             ("length", slot(0, 0x1800, 0x30_0000), MapError::Unaligned(range(0, 0x1800))),
@@ -260,13 +261,13 @@ fn slots_that_do_not_fit_are_refused_and_change_nothing() {
             ("overlap", slot(0x400f_f000, 0x2000, 0x40_0000), MapError::Overlap(range(0x400f_f000, 0x2000))),
             ("host end", slot(0, 0x2000, 0x1ff_f000), outside(0x200_0ff8)),
             ("host start", slot(0, 0x1000, 1 << 40), outside(1 << 40)),
-            ("own storage, first page", slot(0, 0x1000, 0x1000), MapError::OwnStorage(HostPa::new(0x1000))),
+            ("own storage, first page", slot(0, 0x1000, 0x1000), MapError::OwnMemory(HostPa::new(0x1000))),
             (
                 "own storage, last page",
                 slot(0, 0x1000, 0x10_0000),
-                MapError::OwnStorage(HostPa::new(0x10_0000)),
+                MapError::OwnMemory(HostPa::new(0x10_0000)),
             ),
-            ("around own storage", slot(0, 0x20_0000, 0), MapError::OwnStorage(HostPa::new(0))),
+            ("around own storage", slot(0, 0x20_0000, 0), MapError::OwnMemory(HostPa::new(0))),
         ] {
             assert_eq!(world.add(&wrong), Err(want), "{name}");
             assert_eq!(world.left(), before, "{name}");
@@ -311,7 +312,7 @@ fn an_unmapped_segment_can_become_a_large_frame_again() {
         world.gmap.unmap(world.around(), all).unwrap();
         world.access(0x4000_0000, Access::Fetch).unwrap();
         // The whole segment is there after one touch.
-        assert!(world.cpu.access(world.gmap.asce(), 0x400f_f000, Access::Fetch).is_ok());
+        assert!(world.cpu.access(world.gmap.upper().asce(), 0x400f_f000, Access::Fetch).is_ok());
     });
 }
 
@@ -357,7 +358,7 @@ fn no_store_is_lost_whatever_is_done_to_the_tables() {
             let mut stored = BTreeSet::new();
             for _ in 0..1500 {
                 let slot = slots[usize::try_from(random.below(5)).unwrap()];
-                let present = world.gmap.slots.contains(&slot);
+                let present = world.gmap.slots().contains(&slot);
                 let pages = slot.guest.bytes() >> 12;
                 let first = random.below(pages);
                 let most = if random.below(3) == 0 { pages - first } else { 8.min(pages - first) };
@@ -367,7 +368,7 @@ fn no_store_is_lost_whatever_is_done_to_the_tables() {
                     0 if present => {
                         world.remove(slot.guest).unwrap();
                         stored.retain(|page| !slot.guest.contains(GuestPa::new(*page)));
-                        let asce = world.gmap.asce();
+                        let asce = world.gmap.upper().asce();
                         let at = part.start().value();
                         assert!(world.cpu.access(asce, at, Access::Fetch).is_err(), "kept {at:#x}");
                     }
@@ -399,7 +400,7 @@ fn no_store_is_lost_whatever_is_done_to_the_tables() {
                     }
                 }
             }
-            for slot in world.gmap.slots.clone() {
+            for slot in world.gmap.slots().to_vec() {
                 world.remove(slot.guest).unwrap();
             }
             assert_eq!(world.left(), empty, "seed {seed}: tables leaked");
