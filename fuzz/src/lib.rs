@@ -16,6 +16,7 @@ pub mod combined_walk;
 pub mod dat_walk;
 pub mod esr;
 pub mod exception_entry_return;
+pub mod guarded;
 pub mod icc;
 pub mod id_write;
 pub mod machine;
