@@ -4,7 +4,7 @@
 //! without FEAT_VHE, or one that does not use it, has the older form of three of them.
 
 use arm_arch::SysRegId;
-use arm_arch::sysreg::{CnthctlEl2, CptrEl2, FpEnable, HcrEl2, names};
+use arm_arch::sysreg::{CnthctlEl2, CnthctlEl2Classic, CptrEl2, CptrEl2Classic, FpEnable, HcrEl2, names};
 
 /// In which form EL2 has its control registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,17 +17,6 @@ pub enum Form {
 
 /// What CPTR_EL2 has as RES1 with E2H = 0, where SVE and SME have no field: \[13\], \[9\], \[7:0\]. Arm ARM, CPTR_EL2.
 const CPTR_RES1: u64 = 0x22ff;
-/// CPTR_EL2.TZ with E2H = 0.
-const TZ: u64 = 1 << 8;
-/// CPTR_EL2.TFP with E2H = 0.
-const TFP: u64 = 1 << 10;
-/// CPTR_EL2.TSM with E2H = 0.
-const TSM: u64 = 1 << 12;
-/// CPTR_EL2.TTA with E2H = 0.
-const TTA: u64 = 1 << 20;
-/// CPTR_EL2.TAM and TCPAC, in both forms.
-const TAM_TCPAC: u64 = 3 << 30;
-
 /// Traps nothing, in the form for E2H = 1.
 const UNTRAPPED: u8 = 3;
 
@@ -46,23 +35,25 @@ pub(crate) fn on_cpu(register: SysRegId, value: u64, form: Form) -> u64 {
 }
 
 fn classic_cptr(cptr: CptrEl2) -> u64 {
-    let on = |trapped: bool, bit: u64| if trapped { bit } else { 0 };
-    CPTR_RES1
-        | on(cptr.zen() != UNTRAPPED, TZ)
+    let classic = CptrEl2Classic::new()
+        .with_tz(cptr.zen() != UNTRAPPED)
         // A trap from EL0 alone, which only a host has a use for, becomes one from both levels.
-        | on(cptr.fpen() != FpEnable::All, TFP)
-        | on(cptr.smen() != UNTRAPPED, TSM)
-        | on(cptr.tta(), TTA)
-        | cptr.into_bits() & TAM_TCPAC
+        .with_tfp(cptr.fpen() != FpEnable::All)
+        .with_tsm(cptr.smen() != UNTRAPPED)
+        .with_tta(cptr.tta())
+        .with_tam(cptr.tam())
+        .with_tcpac(cptr.tcpac());
+    CPTR_RES1 | classic.into_bits()
 }
 
 /// EL1PCTEN and EL1PTEN lie at 10 and 11 in one form, at 0 and 1 in the other; the event stream and what is newer lie at
 /// the same place in both. Arm ARM, CNTHCTL_EL2.
 fn classic_cnthctl(value: u64) -> u64 {
-    const EL0: u64 = 0x303;
-    const EL1: u64 = 0xc00;
     let form = CnthctlEl2::from_bits(value);
-    value & !(EL0 | EL1) | u64::from(form.el1pcten()) | u64::from(form.el1pten()) << 1
+    let user = form.with_el0pcten(false).with_el0vcten(false).with_el0vten(false).with_el0pten(false);
+    let others = user.with_el1pcten(false).with_el1pten(false).into_bits();
+    let classic = CnthctlEl2Classic::from_bits(others);
+    classic.with_el1pcten(form.el1pcten()).with_el1pcen(form.el1pten()).into_bits()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 //! Encodings are those of MRS and MSR.
 
 use arm_arch::SysRegId;
-use arm_arch::sysreg::{IchVtr, IdAa64Dfr0, names};
+use arm_arch::sysreg::{IchVtr, IdAa64Dfr0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr1, names};
 use xarch_abi::{Bank, RegId};
 
 /// Where a register lives.
@@ -294,15 +294,12 @@ pub(crate) struct Equipment {
 impl Equipment {
     /// Asks a CPU by its identification registers.
     pub(crate) fn ask(mut limit: impl FnMut(SysRegId) -> u64) -> Self {
-        /// ID_AA64ISAR1_EL1: GPI, GPA, API, APA.
-        const PAUTH: u64 = 0xff00_0ff0;
-        /// ID_AA64ISAR2_EL1: APA3, GPA3.
-        const PAUTH3: u64 = 0xff00;
-        let pauth = limit(names::ID_AA64ISAR1_EL1) & PAUTH | limit(names::ID_AA64ISAR2_EL1) & PAUTH3;
+        let one = IdAa64Isar1::from_bits(limit(names::ID_AA64ISAR1_EL1));
+        let two = IdAa64Isar2::from_bits(limit(names::ID_AA64ISAR2_EL1));
+        let pauth = one.apa() | one.api() | one.gpa() | one.gpi() | two.apa3() | two.gpa3();
         Self {
             pointer_authentication: pauth != 0,
-            // ID_AA64MMFR1_EL1.HCX, [43:40].
-            extended_hypervisor: limit(names::ID_AA64MMFR1_EL1) >> 40 & 0xf != 0,
+            extended_hypervisor: IdAa64Mmfr1::from_bits(limit(names::ID_AA64MMFR1_EL1)).hcx() != 0,
             vtr: IchVtr::from_bits(limit(names::ICH_VTR_EL2)),
             debug: IdAa64Dfr0::from_bits(limit(names::ID_AA64DFR0_EL1)),
         }

@@ -63,7 +63,7 @@ impl Calls {
 
 impl HostControl for Calls {
     fn invalidate(&self, space: AddressSpace, scope: Scope) {
-        self.note(Call::Invalidate(space.vttbr >> 48, scope));
+        self.note(Call::Invalidate(arm_arch::sysreg::VttbrEl2::from_bits(space.vttbr).vmid().into(), scope));
     }
 
     fn make_coherent(&self, start: HostPa, bytes: u64) {

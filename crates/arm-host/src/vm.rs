@@ -2,7 +2,7 @@
 
 use crate::machine::{AddressSpace, Cpu, CpuNumber, HostControl, Intid, MAX_CPUS, TableStorage};
 use crate::stage2::{self, Around, Stage2, Upper};
-use arm_arch::sysreg::names;
+use arm_arch::sysreg::{IdAa64Mmfr0, names};
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use guest_map::MapError;
 use xarch_abi::{Age, Backend, GuestPa, GuestRange, HostPa, Lock, Slot, VcpuIndex};
@@ -131,8 +131,7 @@ impl<C: HostControl, S: TableStorage, L: Lock<Tables>> Vm<C, S, L> {
     /// # Errors
     /// [`HostError`] names what does not fit.
     pub fn new<P: Cpu>(cpu: &mut P, control: C, storage: S, config: Config) -> Result<Self, HostError> {
-        // ID_AA64MMFR0_EL1.PARange, [3:0].
-        let output_size = arm_arch::bits::low8(cpu.read(names::ID_AA64MMFR0_EL1) & 0xf);
+        let output_size = IdAa64Mmfr0::from_bits(cpu.read(names::ID_AA64MMFR0_EL1)).parange();
         let bits = config.address_bits;
         if !(32..=48).contains(&bits) || bits > physical_bits(output_size) {
             return Err(HostError::AddressBits(bits));
