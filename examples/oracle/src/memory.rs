@@ -4,6 +4,7 @@ use crate::Error;
 use arm_arch::Pa;
 use mmu_xlate::TableMemory;
 use mmu_xlate::dat::StorageKeys;
+use mmu_xlate::vmsa::Located;
 use s390_arch::Absolute;
 use s390_arch::skey::StorageKey;
 use std::cell::RefCell;
@@ -128,6 +129,15 @@ impl TableMemory<Pa> for Memory {
 
     fn load(&self, at: Pa) -> Result<Option<[u8; 8]>, Missing> {
         self.load(at.bits(), u64::to_le_bytes)
+    }
+}
+
+/// The same, in all address spaces.
+impl TableMemory<Located> for Memory {
+    type Error = Missing;
+
+    fn load(&self, at: Located) -> Result<Option<[u8; 8]>, Missing> {
+        self.load(at.pa.bits(), u64::to_le_bytes)
     }
 }
 

@@ -5,10 +5,12 @@ use crate::Error;
 use crate::answer::Answer;
 use crate::input::Given;
 use crate::memory::Missing;
-use arm_arch::{ExceptionLevel, Pa, Va};
+use arm_arch::sysreg::{HcrEl2, ScrEl3};
+use arm_arch::sysreg::GpccrEl3;
+use arm_arch::{ExceptionLevel, Va};
 use mmu_xlate::vmsa::{
-    Access, AtContext, AtOperation, AtOutcome, Fault, Implementation, Mapping, Recorder, Regime, Registers,
-    Space, Step, Translation, Translator, at,
+    Access, AtContext, AtOperation, AtOutcome, Fault, GranuleProtection, GranuleRegisters, Guarded,
+    Implementation, Located, Mapping, Recorder, Regime, Registers, Space, Step, Translation, Translator, at,
 };
 use serde_json::json;
 use testkit::vectors::vmsa::{RegisterError, set_register};
@@ -47,6 +49,8 @@ pub struct Machine {
     pub security: Space,
     /// The regime with its parameters read.
     pub translator: Translator,
+    /// Granule protection.
+    pub protection: GranuleProtection,
     /// What was assumed, in words.
     pub assumed: Vec<String>,
 }
@@ -56,7 +60,18 @@ impl Question {
         let mut registers = Registers::default();
         let mut assumed = Vec::new();
         let mut others = Vec::new();
+        let mut granules = GranuleRegisters::default();
         for (name, value) in &self.given.registers {
+            let granule = match name.as_str() {
+                "GPCCR_EL3" => Some(&mut granules.gpccr_el3),
+                "GPTBR_EL3" => Some(&mut granules.gptbr_el3),
+                _ => None,
+            };
+            if let Some(register) = granule {
+                *register = u64::try_from(*value)
+                    .map_err(|_| Error::new(format!("register {name} {}", RegisterError::TooWide)))?;
+                continue;
+            }
             match set_register(&mut registers, name, *value) {
                 Ok(()) => {}
                 Err(RegisterError::Unknown) if super::sysreg::is_register(name) => others.push(name.as_str()),
@@ -83,16 +98,21 @@ impl Question {
             assumed.push(format!("translation does not read {}", others.join(", ")));
         }
         let regime = self.regime.unwrap_or_else(|| self.natural_regime(&registers));
-        let implementation = self.implementation;
+        let mut implementation = self.implementation;
+        if GpccrEl3::from_bits(granules.gpccr_el3).gpc() && !implementation.rme {
+            implementation.rme = true;
+            assumed.push("FEAT_RME: GPCCR_EL3.GPC is 1".into());
+        }
+        let protection = GranuleProtection::new(&granules, &implementation);
         let translator = Translator::new(regime, &registers, &implementation);
         let security = security(&registers, &implementation);
-        Ok(Machine { registers, implementation, regime, security, translator, assumed })
+        Ok(Machine { registers, implementation, regime, security, translator, protection, assumed })
     }
 
     /// Returns the regime that an exception level uses. Arm ARM, TranslationRegime.
     fn natural_regime(&self, registers: &Registers) -> Regime {
-        let e2h = registers.hcr_el2 >> 34 & 1 == 1 && self.implementation.vhe;
-        let tge = registers.hcr_el2 >> 27 & 1 == 1;
+        let hcr = HcrEl2::from_bits(registers.hcr_el2);
+        let (e2h, tge) = (hcr.e2h() && self.implementation.vhe, hcr.tge());
         match self.el {
             ExceptionLevel::El0 if e2h && tge => Regime::El2And0,
             ExceptionLevel::El0 | ExceptionLevel::El1 => Regime::El1And0,
@@ -105,9 +125,8 @@ impl Question {
 
 /// Returns the security state of EL2 and below. Arm ARM, SCR_EL3.NS, NSE.
 fn security(registers: &Registers, implementation: &Implementation) -> Space {
-    let ns = registers.scr_el3 & 1 == 1;
-    let nse = registers.scr_el3 >> 62 & 1 == 1 && implementation.rme;
-    match (ns, nse) {
+    let scr = ScrEl3::from_bits(registers.scr_el3);
+    match (scr.ns(), scr.nse() && implementation.rme) {
         _ if !implementation.el3 => Space::NonSecure,
         (false, false) => Space::Secure,
         (true, false) => Space::NonSecure,
@@ -128,7 +147,7 @@ impl Recorder for Steps {
 /// How it ended.
 pub enum End {
     /// The access goes through.
-    Mapped(Mapping<Pa>),
+    Mapped(Mapping<Located>),
     /// The access faults.
     Fault(Fault, Access),
     /// PAR_EL1 of an AT.
@@ -180,6 +199,7 @@ pub fn explain_case(
         regime: case.regime,
         security: security(&case.registers, &case.implementation),
         translator: case.translator(),
+        protection: GranuleProtection::new(&GranuleRegisters::default(), &case.implementation),
         assumed: Vec::new(),
     };
     Ok(explain(&machine, &question))
@@ -187,18 +207,20 @@ pub fn explain_case(
 
 fn explain(machine: &Machine, question: &Question) -> Answer {
     let va = Va::new(question.va);
-    let memory = &question.given.memory;
+    let memory = &Guarded { memory: &question.given.memory, protection: &machine.protection };
     let mut steps = Steps::default();
     let end = match question.at {
-        None => match machine.translator.translate::<Pa, _, _>(va, question.access, memory, &mut steps) {
-            Ok(Translation::Mapped(mapping)) => End::Mapped(mapping),
-            Ok(Translation::Fault(fault)) => End::Fault(fault, question.access),
-            Err(missing) => End::Missing(missing),
-        },
+        None => {
+            match machine.translator.translate::<Located, _, _>(va, question.access, memory, &mut steps) {
+                Ok(Translation::Mapped(mapping)) => End::Mapped(mapping),
+                Ok(Translation::Fault(fault)) => End::Fault(fault, question.access),
+                Err(missing) => End::Missing(missing),
+            }
+        }
         Some(operation) => {
             let context = AtContext { el: question.el, pan: question.access.pan };
             let machine = (&machine.registers, &machine.implementation);
-            match at::<Pa, _, _>(operation, va, context, machine, memory, &mut steps) {
+            match at::<Located, _, _>(operation, va, context, machine, memory, &mut steps) {
                 Ok(AtOutcome::Par(par)) => End::Par(par),
                 Ok(AtOutcome::Abort(fault, access)) => End::Fault(fault, access),
                 Err(missing) => End::Missing(missing),

@@ -5,10 +5,11 @@ use super::translate::{End, Machine, Question};
 use crate::answer::{Field, arm_source, hex, line, size, table, to_json};
 use crate::memory::Memory;
 use crate::ruler::{self, Part};
-use arm_arch::{ExceptionLevel, FaultStatus, Granule, Level, Pa, Va};
+use arm_arch::sysreg::HcrEl2;
+use arm_arch::{ExceptionLevel, FaultStatus, Granule, Level, Va};
 use mmu_xlate::vmsa::{
-    Access, AccessKind, AtOperation, Attributes, DescriptorFormat, DescriptorKind, Fault, Mapping,
-    Permissions, Privilege, Qualifiers, Regime, Space, Stage, Step, Translation,
+    Access, AccessKind, AtOperation, Attributes, DescriptorFormat, DescriptorKind, Fault, Located, Mapping,
+    Permissions, Privilege, Qualifiers, Regime, RoutesDenials, Space, Stage, Step, Translation,
 };
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -101,6 +102,12 @@ impl View<'_> {
                 }
                 Step::Memory { attributes, .. } => {
                     let _ = writeln!(text, "  · memory: {}", memory_text(*attributes));
+                }
+                // Of those that let the walk go on, a brief answer says nothing.
+                Step::Granule(report) if self.question.brief && report.refusal().is_none() => {}
+                Step::Granule(report) => {
+                    let indent = if within { "        " } else { "  " };
+                    let _ = writeln!(text, "{indent}· {report}");
                 }
                 Step::Reading { .. } | Step::Fault(_) => {}
                 other => {
@@ -229,6 +236,11 @@ impl View<'_> {
         if let Some(rule) = reason {
             line(text, "because", format_args!("{} ({})", rule.says(), arm_source(rule.cite())));
         }
+        if let Some(refusal) = &fault.granule {
+            line(text, "check", refusal.fault);
+            let space = space_text(refusal.at.space);
+            line(text, "refused", format_args!("{:#018x}  {space} physical address", refusal.at.pa.bits()));
+        }
         if fault.s1ptw {
             line(text, "S1PTW", "on the address of a stage 1 descriptor");
         }
@@ -252,6 +264,10 @@ impl View<'_> {
         let esr_name = format!("ESR_{}", el_text(target));
         line(text, &esr_name, format_args!("{:#018x}", esr.into_bits()));
         line(text, &format!("FAR_{}", el_text(target)), format_args!("{:#018x}", self.question.va));
+        let mfar = fault.granule.filter(|_| target == ExceptionLevel::El3).map(|refusal| refusal.mfar());
+        if let Some(mfar) = mfar {
+            line(text, "MFAR_EL3", format_args!("{mfar:#018x}"));
+        }
         let hpfar = fault.hpfar(self.machine.security);
         if fault.stage == Stage::Two {
             match hpfar {
@@ -262,7 +278,11 @@ impl View<'_> {
         if let Some(ipa) = fault.ipa {
             line(text, "asked for", format_args!("{:#018x}  intermediate address", ipa.bits()));
         }
-        line(text, "PAR_EL1", format_args!("{:#x}, had it been an AT", fault.par()));
+        // AT does not reach what it yields: it has nothing to be refused there.
+        let par = (fault.status != FaultStatus::GranuleProtection).then(|| fault.par());
+        if let Some(par) = par {
+            line(text, "PAR_EL1", format_args!("{par:#x}, had it been an AT"));
+        }
         text.push_str(&table(&super::esr::fields(esr), 2));
         json!({
             "fault": {
@@ -277,19 +297,25 @@ impl View<'_> {
                 "top_level": fault.qualifiers.contains(Qualifiers::TOP_LEVEL),
                 "assured_only": fault.qualifiers.contains(Qualifiers::ASSURED_ONLY),
                 "ipa": fault.ipa.map(|ipa| hex(ipa.bits())),
+                "granule": fault.granule.map(|refusal| json!({
+                    "check": refusal.fault.to_string(),
+                    "at": hex(refusal.at.pa.bits()),
+                    "space": space_text(refusal.at.space),
+                })),
             },
             "target": target.number(),
             "esr": hex(esr.into_bits()),
             "far": hex(self.question.va),
             "hpfar": hpfar.map(hex),
-            "par": hex(fault.par()),
+            "mfar": mfar.map(hex),
+            "par": par.map(hex),
             "because": reason.map(|rule| json!({ "says": rule.says(), "source": arm_source(rule.cite()) })),
             "permitted": permitted.map(|mapping| permissions_text(mapping.permissions)),
         })
     }
 
     /// Returns what the location would permit, for faults that do not hide it: what AT ...A sees.
-    fn permitted(&self, fault: &Fault, access: Access) -> Option<Mapping<Pa>> {
+    fn permitted(&self, fault: &Fault, access: Access) -> Option<Mapping<Located>> {
         let told = matches!(fault.status, FaultStatus::Permission(_) | FaultStatus::AccessFlag(_));
         if !told {
             return None;
@@ -297,17 +323,27 @@ impl View<'_> {
         let anything = Access { kind: AccessKind::AtAddress, ..access };
         let memory: &Memory = &self.question.given.memory;
         let va = Va::new(self.question.va);
-        match self.machine.translator.translate::<Pa, _, _>(va, anything, memory, &mut ()) {
+        match self.machine.translator.translate::<Located, _, _>(va, anything, memory, &mut ()) {
             Ok(Translation::Mapped(mapping)) => Some(mapping),
             Ok(Translation::Fault(_)) | Err(_) => None,
         }
     }
 
-    /// Returns who takes the abort. Arm ARM, AArch64.Abort; external aborts that SCR_EL3 or HCR_EL2 route elsewhere
+    /// Returns who takes the abort, or the granule protection check exception. Arm ARM, AArch64.Abort; external aborts that SCR_EL3 or HCR_EL2 route elsewhere
     /// are not told apart.
     fn target(&self, fault: &Fault) -> ExceptionLevel {
         let el = self.question.el;
-        let tge = self.machine.registers.hcr_el2 >> 27 & 1 == 1;
+        let hcr = HcrEl2::from_bits(self.machine.registers.hcr_el2);
+        if let Some(refusal) = &fault.granule {
+            let gpf = RoutesDenials::of(self.machine.registers.scr_el3);
+            if refusal.fault.is_taken_to_el3(gpf, el) {
+                return ExceptionLevel::El3;
+            }
+            if hcr.gpf() {
+                return ExceptionLevel::El2.max(el);
+            }
+        }
+        let tge = hcr.tge();
         let target = match (fault.stage, self.machine.regime) {
             (Stage::Two, _) | (Stage::One, Regime::El2 | Regime::El2And0) => ExceptionLevel::El2,
             (Stage::One, Regime::El3) => ExceptionLevel::El3,
@@ -374,14 +410,21 @@ impl View<'_> {
             Step::Output { stage, output } => {
                 json!({ "step": "output", "stage": number(stage), "address": hex(output) })
             }
+            Step::Granule(report) => json!({
+                "step": "granule", "at": hex(report.at.pa.bits()), "space": space_text(report.at.space),
+                "entries": report.entries.iter().flatten()
+                    .map(|entry| json!({ "at": hex(entry.at.bits()), "value": hex(entry.value) }))
+                    .collect::<Vec<_>>(),
+                "passed": report.refusal().is_none(), "says": report.to_string(),
+            }),
             Step::Fault(fault) => json!({ "step": "fault", "status": fault.status.to_string() }),
             other => json!({ "step": "other", "says": other.to_string() }),
         }
     }
 }
 
-fn mapped(mapping: &Mapping<Pa>, text: &mut String) -> Value {
-    let output = mapping.output.bits();
+fn mapped(mapping: &Mapping<Located>, text: &mut String) -> Value {
+    let output = mapping.output.pa.bits();
     let attributes = mapping.attributes;
     let _ = writeln!(text, "mapped to {output:#018x}");
     if let Some(ipa) = mapping.ipa {

@@ -398,6 +398,54 @@ fn a_control_block_is_laid_out() {
     assert_eq!(json["gpr"][1], "0xdeadbeef");
 }
 
+/// GPCCR_EL3 0x13502: GPC 1, SH 0b11, ORGN and IRGN 0b01, 4 KiB, level 0 entries of 1 GiB, 40 bits; the table at 0x8000_0000. The
+/// walk's table is in the second GiB, what it maps in the third. Arm ARM, GPTWalk.
+#[test]
+fn translate_asks_granule_protection_where_it_is_on() {
+    let ask = |more: &[&str]| {
+        let mut arguments = vec!["translate", "0x41234567", "SCTLR_EL1=0x1005", "TCR_EL1=0x280190019"];
+        arguments.extend(["TTBR0_EL1=0x40000000", "MAIR_EL1=0xff", "0x40000008=0x80000781"]);
+        arguments.extend(["GPCCR_EL3=0x13502", "GPTBR_EL3=0x80000"]);
+        arguments.extend(more);
+        run(&arguments)
+    };
+    // Blocks of level 0: Non-secure 0x91, Realm 0xb1.
+    let answer = |more: &[&str]| {
+        let json: Vec<&str> = ["--json"].iter().chain(more).copied().collect();
+        ask(&json).json()["answer"].clone()
+    };
+    let open = answer(&["0x80000008=0x91", "0x80000010=0x91"]);
+    assert_eq!(open["output"], "0x81234567");
+    let output = answer(&["0x80000008=0x91", "0x80000010=0xb1"]);
+    assert_eq!(output["fault"]["fsc"], "0x28");
+    assert_eq!(output["fault"]["granule"]["at"], "0x81234567");
+    assert_eq!((&output["target"], &output["esr"]), (&json!(1), &json!("0x96000028")));
+    assert_eq!(output["mfar"], Value::Null);
+    // EC 0x1e, IL, GPCSC 0b001100; MFAR_EL3.NS. SCR_EL3: GPF, TCR2En, NS.
+    let claimed = answer(&["0x80000008=0x91", "0x80000010=0xb1", "SCR_EL3=0x1080000000001"]);
+    assert_eq!((&claimed["target"], &claimed["esr"]), (&json!(3), &json!("0x7a030028")));
+    assert_eq!(claimed["mfar"], "0x8000000081234000");
+    // HCR_EL2.GPF: EC 0x24.
+    let hypervisor = answer(&["0x80000008=0x91", "0x80000010=0xb1", "HCR_EL2=0x1000000000000"]);
+    assert_eq!((&hypervisor["target"], &hypervisor["esr"]), (&json!(2), &json!("0x92000028")));
+    let table = answer(&["0x80000008=0xb1", "0x80000010=0x91"]);
+    assert_eq!(table["fault"]["fsc"], "0x25", "on a walk, level 1");
+    // GPCSC 0b000100, and the same asked by AT: GPC exceptions do not go into PAR_EL1.
+    let reserved = answer(&["0x80000008=0x2", "--at", "S1E1R"]);
+    assert_eq!((&reserved["target"], &reserved["esr"]), (&json!(3), &json!("0x7a010165")));
+    let par = answer(&["0x80000008=0xb1", "--at", "S1E1R"]);
+    assert_eq!(par["par"], "0x84b");
+    ask(&["0x80000008=0x91", "0x80000010=0xb1"]).expect_code(0).says(&[
+        "FEAT_RME: GPCCR_EL3.GPC is 1",
+        "granule protection of 0x40000008, NonSecure: level 0 entry 0x91 at 0x80000008, passed",
+        "granule protection of 0x81234567, NonSecure: level 0 entry 0xb1 at 0x80000010, granule protection fault, level 0",
+        "0x0000000081234567  Non-secure physical address",
+    ]);
+    let missing = ask(&[]);
+    missing.expect_code(2);
+    assert!(missing.err.contains("0x0000000080000008"), "{}", missing.err);
+}
+
 /// A reader that goes away is no error.
 #[test]
 fn nobody_needs_to_read_to_the_end() {
