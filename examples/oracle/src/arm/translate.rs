@@ -5,8 +5,7 @@ use crate::Error;
 use crate::answer::Answer;
 use crate::input::Given;
 use crate::memory::Missing;
-use arm_arch::sysreg::{HcrEl2, ScrEl3};
-use arm_arch::sysreg::GpccrEl3;
+use arm_arch::sysreg::{GpccrEl3, HcrEl2, ScrEl3};
 use arm_arch::{ExceptionLevel, Va};
 use mmu_xlate::vmsa::{
     Access, AtContext, AtOperation, AtOutcome, Fault, GranuleProtection, GranuleRegisters, Guarded,
