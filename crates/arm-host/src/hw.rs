@@ -8,7 +8,7 @@ use crate::machine::{
     AddressSpace, Context, CpuNumber, Exception, HostControl, Intid, OutsideMemory, Scope, TableStorage,
 };
 use arm_arch::SysRegId;
-use arm_arch::sysreg::{CtrEl0, HcrEl2, names};
+use arm_arch::sysreg::{CtrEl0, HcrEl2, IccIntid, IccSgi, MpidrEl1, OslarEl1, OslsrEl1, names};
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -449,8 +449,11 @@ impl<F: FnMut(Intid)> crate::machine::Cpu for HardwareCpu<F> {
 
     fn write(&mut self, register: SysRegId, value: u64) {
         match register {
-            // OSLSR_EL1.OSLK, [1], is what OSLAR_EL1.OSLK writes.
-            names::OSLSR_EL1 => msr!("S2_0_C1_C0_4", value >> 1 & 1),
+            // OSLSR_EL1.OSLK is what OSLAR_EL1.OSLK writes.
+            names::OSLSR_EL1 => {
+                let lock = OslarEl1::new().with_oslk(OslsrEl1::from_bits(value).oslk());
+                msr!("S2_0_C1_C0_4", lock.into_bits());
+            }
             _ => write_register(self.form, register, value),
         }
     }
@@ -494,10 +497,10 @@ impl<F: FnMut(Intid)> crate::machine::Cpu for HardwareCpu<F> {
 
     fn acknowledge(&mut self) -> Option<Intid> {
         // ICC_IAR1_EL1; 1020 and up are special: there is none.
-        let interrupt = mrs!("S3_0_C12_C12_0") & 0xff_ffff;
+        let interrupt = IccIntid::from_bits(mrs!("S3_0_C12_C12_0")).intid();
         // SAFETY: a barrier: what the device did before its interrupt is seen after it.
         unsafe { asm!("dsb sy", options(nostack, preserves_flags)) };
-        u32::try_from(interrupt).ok().filter(|interrupt| !(1020..1024).contains(interrupt)).map(Intid)
+        Some(interrupt).filter(|interrupt| !(1020..1024).contains(interrupt)).map(Intid)
     }
 
     fn drop_priority(&mut self, interrupt: Intid) {
@@ -584,17 +587,17 @@ impl HostControl for Control<'_> {
 
     fn kick(&self, cpu: CpuNumber) {
         let Some(mpidr) = self.affinities.get(usize::from(cpu.0)) else { return };
-        let [aff0, aff1, aff2, _, aff3, ..] = mpidr.to_le_bytes();
-        // ICC_SGI1R_EL1: target list, Aff1, INTID, Aff2, range selector, Aff3.
-        let value = 1_u64.wrapping_shl(u32::from(aff0 & 15))
-            | u64::from(aff1) << 16
-            | u64::from(self.kick.0 & 15) << 24
-            | u64::from(aff2) << 32
-            | u64::from(aff0 >> 4) << 44
-            | u64::from(aff3) << 48;
+        let to = MpidrEl1::from_bits(*mpidr);
+        let value = IccSgi::new()
+            .with_target_list(1_u16.wrapping_shl(u32::from(to.aff0() & 15)))
+            .with_aff1(to.aff1())
+            .with_intid(arm_arch::bits::low8(u64::from(self.kick.0 & 15)))
+            .with_aff2(to.aff2())
+            .with_rs(to.aff0() >> 4)
+            .with_aff3(to.aff3());
         // SAFETY: a barrier: what the other CPU is to see is there before the interrupt.
         unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
-        msr!("S3_0_C12_C11_5", value);
+        msr!("S3_0_C12_C11_5", value.into_bits());
         isb();
     }
 }

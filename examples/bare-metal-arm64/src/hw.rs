@@ -108,7 +108,7 @@ pub fn has_vhe() -> bool {
     let hcr: u64;
     // SAFETY: reads a register.
     unsafe { asm!("mrs {}, hcr_el2", out(reg) hcr) };
-    hcr >> 34 & 1 != 0
+    arm_arch::sysreg::HcrEl2::from_bits(hcr).e2h()
 }
 
 /// Returns the number of the CPU that this runs on.
