@@ -3,7 +3,7 @@
 //! | home | registers | while loaded |
 //! | --- | --- | --- |
 //! | context | X0–X30, PC, PSTATE | in memory, but for the time in the guest |
-//! | carried | EL1's and EL0's system registers, timers, breakpoints, ICH_*, VPIDR | on the CPU |
+//! | carried | EL1's and EL0's system registers, timers, breakpoints, ICH_*, VPIDR | on the CPU; CPACR_EL1 here if it traps |
 //! | control | what the guest side decides about EL2: HCR, CPTR, … | here as written, on the CPU in its form |
 //! | clock | the two counts | the CPU's count, less the VM's offset |
 //! | limits | identification | the CPU's own |
@@ -11,7 +11,9 @@
 //! Encodings are those of MRS and MSR.
 
 use arm_arch::SysRegId;
-use arm_arch::sysreg::{IchVtr, IdAa64Dfr0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr1, names};
+use arm_arch::sysreg::{
+    IchVtr, IdAa64Dfr0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1, IdAa64Pfr0, IdAa64Pfr1, names,
+};
 use xarch_abi::{Bank, RegId};
 
 /// Where a register lives.
@@ -53,6 +55,10 @@ pub(crate) enum Needs {
     PointerAuthentication,
     /// FEAT_HCX.
     ExtendedHypervisor,
+    /// FEAT_FGT.
+    FineGrainedTraps,
+    /// FEAT_PMUv3.
+    PerformanceMonitors,
     /// More list registers than this.
     ListRegister(u8),
     /// At least so many bits of preemption priority. GIC, `ICH_AP1R<n>_EL2`.
@@ -84,6 +90,10 @@ const fn control(register: SysRegId) -> Carried {
     Carried { register, bank: Bank::CONTROL, owner: Owner::Control, needs: Needs::Nothing }
 }
 
+const fn fine_grained(register: SysRegId) -> Carried {
+    Carried { needs: Needs::FineGrainedTraps, ..control(register) }
+}
+
 const fn interface(register: SysRegId, needs: Needs) -> Carried {
     Carried { register, bank: Bank::INTERRUPT, owner: Owner::Guest, needs }
 }
@@ -96,11 +106,17 @@ const fn list(number: u8) -> Carried {
 
 /// What a vCPU takes along beside breakpoints and watchpoints, in the order in which it is put on a CPU: controls first,
 /// compare values before the timers that they belong to.
-const LISTED: [Carried; 75] = [
+const LISTED: [Carried; 81] = [
     control(names::HCR_EL2),
     Carried { needs: Needs::ExtendedHypervisor, ..control(names::HCRX_EL2) },
     control(names::CPTR_EL2),
     control(names::MDCR_EL2),
+    Carried { needs: Needs::PerformanceMonitors, ..control(names::PMUSERENR_EL0) },
+    fine_grained(names::HFGRTR_EL2),
+    fine_grained(names::HFGWTR_EL2),
+    fine_grained(names::HFGITR_EL2),
+    fine_grained(names::HDFGRTR_EL2),
+    fine_grained(names::HDFGWTR_EL2),
     control(names::CNTHCTL_EL2),
     control(names::ICC_SRE_EL2),
     control(names::VMPIDR_EL2),
@@ -282,11 +298,19 @@ fn place(bank: Bank, register: SysRegId) -> Option<usize> {
     CARRIED.get(place).filter(|carried| carried.bank == bank).map(|_| place)
 }
 
+/// CPACR_EL1.ZEN, \[17:16\].
+const CPACR_ZEN: u64 = 3 << 16;
+/// CPACR_EL1.SMEN, \[25:24\].
+const CPACR_SMEN: u64 = 3 << 24;
+
 /// What a CPU has of what not every CPU has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Equipment {
     pub(crate) pointer_authentication: bool,
     pub(crate) extended_hypervisor: bool,
+    pub(crate) fine_grained_traps: bool,
+    /// Fields of CPACR_EL1 that say who may use vectors and matrices: ZEN and SMEN, where there are any.
+    pub(crate) vector_access: u64,
     pub(crate) vtr: IchVtr,
     pub(crate) debug: IdAa64Dfr0,
 }
@@ -297,9 +321,13 @@ impl Equipment {
         let one = IdAa64Isar1::from_bits(limit(names::ID_AA64ISAR1_EL1));
         let two = IdAa64Isar2::from_bits(limit(names::ID_AA64ISAR2_EL1));
         let pauth = one.apa() | one.api() | one.gpa() | one.gpi() | two.apa3() | two.gpa3();
+        let sve = IdAa64Pfr0::from_bits(limit(names::ID_AA64PFR0_EL1)).sve() != 0;
+        let sme = IdAa64Pfr1::from_bits(limit(names::ID_AA64PFR1_EL1)).sme() != 0;
         Self {
             pointer_authentication: pauth != 0,
             extended_hypervisor: IdAa64Mmfr1::from_bits(limit(names::ID_AA64MMFR1_EL1)).hcx() != 0,
+            fine_grained_traps: IdAa64Mmfr0::from_bits(limit(names::ID_AA64MMFR0_EL1)).fgt() != 0,
+            vector_access: if sve { CPACR_ZEN } else { 0 } | if sme { CPACR_SMEN } else { 0 },
             vtr: IchVtr::from_bits(limit(names::ICH_VTR_EL2)),
             debug: IdAa64Dfr0::from_bits(limit(names::ID_AA64DFR0_EL1)),
         }
@@ -311,6 +339,9 @@ impl Equipment {
             Needs::Nothing => true,
             Needs::PointerAuthentication => self.pointer_authentication,
             Needs::ExtendedHypervisor => self.extended_hypervisor,
+            Needs::FineGrainedTraps => self.fine_grained_traps,
+            // 15 is one of the implementation's own.
+            Needs::PerformanceMonitors => !matches!(self.debug.pmuver(), 0 | 15),
             Needs::ListRegister(number) => self.vtr.list_regs() >= number,
             // PREbits is one less than the number.
             Needs::PreemptionBits(bits) => self.vtr.prebits() >= bits.saturating_sub(1),
@@ -337,6 +368,9 @@ mod tests {
             ("ICH_LR15_EL2", RegId::interrupt(0xe66f), Some(names::ICH_LR15_EL2)),
             ("DBGWCR15_EL1", RegId::system(0x807f), Some(names::DBGWCR15_EL1)),
             ("OSLSR_EL1", RegId::system(0x808c), Some(names::OSLSR_EL1)),
+            ("PMUSERENR_EL0", RegId::control(0xdcf0), Some(names::PMUSERENR_EL0)),
+            ("PMUSERENR_EL0 is not the guest's", RegId::system(0xdcf0), None),
+            ("HFGRTR_EL2", RegId::control(0xe08c), Some(names::HFGRTR_EL2)),
             ("DBGBVR0_EL1", RegId::system(0x8004), Some(names::DBGBVR0_EL1)),
             ("nothing", RegId::system(0xffff), None),
         ];
@@ -363,21 +397,31 @@ mod tests {
     fn what_a_cpu_has_follows_from_its_identification() {
         // Cortex-A57 with a GIC of four list registers and five bits: 3 and 4.
         let old = Equipment::ask(|id| if id == names::ICH_VTR_EL2 { 4 << 29 | 4 << 26 | 3 } else { 0 });
+        assert_eq!(old.vector_access, 0);
         assert!(old.has(Needs::Nothing) && old.has(Needs::ListRegister(3)));
         assert!(!old.has(Needs::ListRegister(4)) && !old.has(Needs::PreemptionBits(6)));
         assert!(!old.has(Needs::PointerAuthentication) && !old.has(Needs::ExtendedHypervisor));
+        assert!(!old.has(Needs::FineGrainedTraps) && !old.has(Needs::PerformanceMonitors));
         // CTX_CMPs 1, WRPs 3, BRPs 5 of DFR0 at 28, 20, 12: six breakpoints, four watchpoints.
         let debug = Equipment::ask(|id| if id == names::ID_AA64DFR0_EL1 { 0x1030_5106 } else { 0 });
+        assert!(debug.has(Needs::PerformanceMonitors));
+        let others = Equipment::ask(|id| if id == names::ID_AA64DFR0_EL1 { 0xf06 } else { 0 });
+        assert!(!others.has(Needs::PerformanceMonitors), "of the implementation's own form");
         assert!(debug.has(Needs::Breakpoint(5)) && debug.has(Needs::Watchpoint(3)));
         assert!(!debug.has(Needs::Breakpoint(6)) && !debug.has(Needs::Watchpoint(4)));
         // APA3, HCX, seven bits of preemption.
         let new = Equipment::ask(|id| match id {
             names::ID_AA64ISAR2_EL1 => 0x5000,
             names::ID_AA64MMFR1_EL1 => 1 << 40,
+            names::ID_AA64MMFR0_EL1 => 1 << 56,
+            names::ID_AA64PFR0_EL1 => 1 << 32,
+            names::ID_AA64PFR1_EL1 => 1 << 24,
             names::ICH_VTR_EL2 => 6 << 29 | 6 << 26 | 15,
             _ => 0,
         });
         assert!(new.has(Needs::PointerAuthentication) && new.has(Needs::ExtendedHypervisor));
+        assert!(new.has(Needs::FineGrainedTraps));
+        assert_eq!(new.vector_access, 0x303_0000);
         assert!(new.has(Needs::ListRegister(15)) && new.has(Needs::PreemptionBits(7)));
     }
 }

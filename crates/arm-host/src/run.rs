@@ -7,7 +7,7 @@ use crate::stage2::{Resolved, Wanted};
 use crate::vm::{HostError, Tables, Vm};
 use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{self, DataAbort, InstructionAbort};
-use arm_arch::sysreg::{CntCtl, names};
+use arm_arch::sysreg::{CntCtl, CptrEl2, names};
 use arm_arch::{EsrEl, ExceptionClass, SysRegId};
 use xarch_abi::{
     AccessCause, AccessSize, BackendVcpu, Direction, Exit, Guest, GuestPa, Lock, MemoryAccess, Next, Outcome,
@@ -109,10 +109,11 @@ impl<'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Vcpu<'vm, P,
         let foreign = self.vm.note_loaded(self.index, Some(self.cpu.number()));
         let clock_offset = self.vm.clock_offset();
         self.cpu.set_address_space(self.vm.address_space(), clock_offset);
-        let (form, equipment) = (self.cpu.form(), self.equipment);
+        let equipment = self.equipment;
+        let holds_access = self.holds_access();
         for (carried, value) in CARRIED.iter().zip(&self.carried) {
             if equipment.has(carried.needs) {
-                self.cpu.write(carried.register, control::on_cpu(carried.register, *value, form));
+                put(&mut self.cpu, equipment, holds_access, carried.register, *value);
             }
         }
         self.cpu.load_vectors(&self.vectors);
@@ -120,6 +121,19 @@ impl<'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Vcpu<'vm, P,
             self.cpu.drop_cached();
         }
         Loaded { vcpu: self, held: TimerSet::default(), clock_offset }
+    }
+
+    /// Whether the guest side has CPACR_EL1 trap: then it is here, and the CPU has one that lets everything come to the
+    /// traps of CPTR_EL2.
+    fn holds_access(&self) -> bool {
+        let cptr = RegId::control(names::CPTR_EL2.into_bits());
+        let Some(Home::Carried(place)) = home(cptr) else { return false };
+        self.carried.get(place).is_some_and(|cptr| CptrEl2::from_bits(*cptr).tcpac())
+    }
+
+    /// Whether the truth about a register is on the CPU while the vCPU is loaded.
+    fn is_on_cpu(&self, carried: &Carried) -> bool {
+        carried.owner == Owner::Guest && (carried.register != names::CPACR_EL1 || !self.holds_access())
     }
 
     /// Returns a carried register that this CPU has.
@@ -201,7 +215,7 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Registers for Loa
     fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
         if let Some(Home::Carried(place)) = home(id) {
             let carried = self.vcpu.carried(place).ok_or(RegisterError::Unknown(id))?;
-            if carried.owner == Owner::Guest {
+            if self.vcpu.is_on_cpu(carried) {
                 return Ok(self.vcpu.cpu.read(carried.register));
             }
         }
@@ -210,13 +224,11 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Registers for Loa
 
     #[inline]
     fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
-        self.vcpu.write_here(id, value)?;
-        if let Some(Home::Carried(place)) = home(id) {
-            let carried = self.vcpu.carried(place).ok_or(RegisterError::Unknown(id))?;
-            let form = self.vcpu.cpu.form();
-            self.vcpu.cpu.write(carried.register, control::on_cpu(carried.register, value, form));
+        if id == RegId::control(names::CPTR_EL2.into_bits()) {
+            return self.write_cptr(id, value);
         }
-        Ok(())
+        self.vcpu.write_here(id, value)?;
+        self.put(id, value)
     }
 
     fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
@@ -241,9 +253,11 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Registers for Loa
 impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Drop for Loaded<'_, '_, P, C, S, L> {
     fn drop(&mut self) {
         let vcpu = &mut *self.vcpu;
-        let equipment = vcpu.equipment;
+        let (equipment, holds_access) = (vcpu.equipment, vcpu.holds_access());
         for (carried, value) in CARRIED.iter().zip(&mut vcpu.carried) {
-            if carried.owner == Owner::Guest && equipment.has(carried.needs) {
+            let is_here =
+                carried.owner == Owner::Control || holds_access && carried.register == names::CPACR_EL1;
+            if !is_here && equipment.has(carried.needs) {
                 *value = vcpu.cpu.read(carried.register);
             }
         }
@@ -257,11 +271,40 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Drop for Loaded<'
     }
 }
 
+/// Puts a register on a CPU, in the form that it takes and with what is this host's own business.
+fn put<P: Cpu>(cpu: &mut P, equipment: Equipment, holds_access: bool, register: SysRegId, value: u64) {
+    let value = match register {
+        // Or EL1's own trap would come before that of EL2. Arm ARM, CPACR_EL1.ZEN.
+        names::CPACR_EL1 if holds_access => value | equipment.vector_access,
+        _ => control::on_cpu(register, value, cpu.form()),
+    };
+    cpu.write(register, value);
+}
+
 /// A timer of EL1, its control register, and its interrupt on this host.
 const TIMERS: [(TimerSet, SysRegId); 2] =
     [(TimerSet::VIRTUAL, names::CNTV_CTL_EL0), (TimerSet::PHYSICAL, names::CNTP_CTL_EL0)];
 
 impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P, C, S, L> {
+    /// Puts a register that was written here on the CPU as well, if it is one that is there.
+    fn put(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        if let Some(Home::Carried(place)) = home(id) {
+            let carried = self.vcpu.carried(place).ok_or(RegisterError::Unknown(id))?;
+            let (equipment, holds_access) = (self.vcpu.equipment, self.vcpu.holds_access());
+            put(&mut self.vcpu.cpu, equipment, holds_access, carried.register, value);
+        }
+        Ok(())
+    }
+
+    /// Writes CPTR_EL2, which says where CPACR_EL1 is.
+    fn write_cptr(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
+        let cpacr = RegId::system(names::CPACR_EL1.into_bits());
+        let access = self.read(cpacr)?;
+        self.vcpu.write_here(id, value)?;
+        self.put(id, value)?;
+        self.write(cpacr, access)
+    }
+
     fn timer_interrupt(&self, timer: TimerSet) -> Intid {
         let interrupts = self.vcpu.vm.config().interrupts;
         if timer == TimerSet::VIRTUAL { interrupts.virtual_timer } else { interrupts.physical_timer }

@@ -192,6 +192,11 @@ impl Told {
         self.features.has(Feature::MOPS)
     }
 
+    /// Whether HCR has to let error records through.
+    pub fn has_error_records(&self) -> bool {
+        self.features.has(Feature::RAS)
+    }
+
     /// Whether DC ZVA is prohibited, which HCR has to see to.
     pub const fn is_zva_prohibited(&self) -> bool {
         self.model.ids().dczid.dzp()

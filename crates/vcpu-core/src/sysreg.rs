@@ -8,7 +8,8 @@ use arm_arch::feature::is_id_space;
 use arm_arch::gic::Group;
 use arm_arch::iss::{Direction, SError, Syndrome, SystemAccess};
 use arm_arch::sysreg::{
-    CnthctlEl2, CptrEl2, FpEnable, HcrEl2, HcrxEl2, IccSgi, MdcrEl2, SctlrEl1, SysRegId, instructions, names,
+    CnthctlEl2, CpacrEl1, CptrEl2, FpEnable, HcrEl2, HcrxEl2, IccSgi, IdAa64Pfr0, IdAa64Pfr1, MdcrEl2,
+    SctlrEl1, SysRegId, instructions, names,
 };
 use arm_arch::timer::Timer;
 use arm_arch::{EsrEl, PState};
@@ -40,12 +41,23 @@ const _: () = assert!(HCR.into_bits() == 0x0402_000c_801f_603c);
 
 /// `CPTR_EL2`: floating point does not trap; trace and activity monitors do.
 const CPTR: CptrEl2 = CptrEl2::new().with_fpen(FpEnable::All).with_tta(true).with_tam(true);
+/// `CPACR_EL1`, what the guest has of it: FPEN.
+const CPACR: u64 = CpacrEl1::new().with_fpen(FpEnable::All).into_bits();
 /// `MDCR_EL2`: performance monitors, profiling and trace trap; they are not announced.
 const MDCR: MdcrEl2 = MdcrEl2::new().with_tpm(true).with_tpmcr(true).with_tpms(true).with_ttrf(true);
+/// `PMUSERENR_EL0`: EN, which is all. The guest has no performance monitors; with its EL1 out of the way, what its EL0 asks of
+/// those of the machine comes to EL2, which MDCR_EL2 sees to. Arm ARM, PMUSERENR_EL0.
+const PMUSERENR: u64 = 1;
+/// Fine-grained traps: none of those that are on at 1, all of those that are off at 1, which are about what is not announced.
+const FINE_GRAINED: [SysRegId; 5] =
+    [names::HFGRTR_EL2, names::HFGWTR_EL2, names::HFGITR_EL2, names::HDFGRTR_EL2, names::HDFGWTR_EL2];
 /// `ICC_SRE_EL2`: Enable, DIB, DFB, SRE.
 const ICC_SRE: u64 = 0xf;
-/// `SCTLR_EL1` after a reset: what is RES1 without the features that give it a meaning. Arm ARM, SCTLR_EL1.
+/// `SCTLR_EL1` after a reset: what is RES1 without the features that give it a meaning, AArch32 at EL0 among them. Arm ARM,
+/// SCTLR_EL1.
 const SCTLR: SctlrEl1 = SctlrEl1::new()
+    .with_itd(true)
+    .with_sed(true)
     .with_lsmaoe(true)
     .with_ntlsmd(true)
     .with_span(true)
@@ -53,7 +65,7 @@ const SCTLR: SctlrEl1 = SctlrEl1::new()
     .with_tscxt(true)
     .with_eos(true);
 
-const _: () = assert!(SCTLR.into_bits() == 0x30d0_0800);
+const _: () = assert!(SCTLR.into_bits() == 0x30d0_0980);
 
 /// Guest registers that a reset clears; the manual says UNKNOWN (CHOICE: a guest starts the same way every
 /// time). Those that a host does not have are passed over.
@@ -287,6 +299,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
                 let concerned = self.vm.with(|shared| shared.gic.generate_sgi(index, value, group));
                 self.concern(concerned);
             }
+            // It traps where the host has fields of it that the guest has not.
+            Row::Carried if id == names::CPACR_EL1 => registers.write(system(id), value & CPACR)?,
             Row::Carried => {
                 return Ok(optional(registers.write(system(id), value))?.is_some());
             }
@@ -346,12 +360,18 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         let told = &self.told;
         let pauth = told.has_pointer_authentication();
         let hcr = HCR.with_api(pauth).with_apk(pauth).with_tdz(told.is_zva_prohibited());
+        let hcr = hcr.with_terr(!told.has_error_records());
         let hcrx = HcrxEl2::new().with_mscen(told.has_memory_copy());
         let timers = CnthctlEl2::new().with_el1pcten(true).with_el1pten(true);
         registers.write(control(names::HCR_EL2), hcr.into_bits())?;
         optional(registers.write(control(names::HCRX_EL2), hcrx.into_bits()))?;
-        registers.write(control(names::CPTR_EL2), CPTR.into_bits())?;
+        let cptr = CPTR.with_tcpac(hides_vectors(registers)?);
+        registers.write(control(names::CPTR_EL2), cptr.into_bits())?;
         registers.write(control(names::MDCR_EL2), MDCR.into_bits())?;
+        optional(registers.write(control(names::PMUSERENR_EL0), PMUSERENR))?;
+        for traps in FINE_GRAINED {
+            optional(registers.write(control(traps), 0))?;
+        }
         registers.write(control(names::CNTHCTL_EL2), timers.into_bits())?;
         registers.write(control(names::ICC_SRE_EL2), ICC_SRE)?;
         registers.write(control(names::VMPIDR_EL2), mpidr_of(self.index).into_bits())
@@ -468,6 +488,16 @@ fn own_register(id: RegId) -> Option<SysRegId> {
 
 fn unchanged(id: RegId, now: u64, asked: u64) -> Result<(), RegisterError> {
     if now == asked { Ok(()) } else { Err(RegisterError::Value(id, asked)) }
+}
+
+/// Whether the host has SVE or SME, of which no guest is told. Their traps by CPACR_EL1 would come before those of
+/// CPTR_EL2: it has to be on, and the guest to have another one.
+fn hides_vectors<R: Registers>(registers: &mut R) -> Result<bool, RegisterError> {
+    let mut offered = |id: SysRegId| {
+        optional(registers.read(RegId::host_limit(id.into_bits()))).map(Option::unwrap_or_default)
+    };
+    let (pfr0, pfr1) = (offered(names::ID_AA64PFR0_EL1)?, offered(names::ID_AA64PFR1_EL1)?);
+    Ok(IdAa64Pfr0::from_bits(pfr0).sve() != 0 || IdAa64Pfr1::from_bits(pfr1).sme() != 0)
 }
 
 /// Takes a register that a host may do without: `None` if it does.

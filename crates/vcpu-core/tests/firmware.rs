@@ -177,7 +177,7 @@ fn split_ownership_a_vcpu_that_is_turned_on_resets_itself() {
     assert_eq!((second.pc(), second.x(0)), (RAM + 0x80, 0x1234));
     assert_eq!((second.x(7), second.get(RegId::vector(0))), (0, 0));
     assert_eq!(second.get(RegId::STATUS), 0x3c5, "EL1h, all masked");
-    assert_eq!(second.sys(names::SCTLR_EL1), 0x32d0_0800, "MMU and caches off, EE of the caller");
+    assert_eq!(second.sys(names::SCTLR_EL1), 0x32d0_0980, "MMU and caches off, EE of the caller");
     assert_eq!(second.sys(names::CNTV_CTL_EL0), 0);
     assert_eq!(second.get(control(names::VMPIDR_EL2)), 0x8000_0001);
     assert_eq!(first.call([CPU_ON_64, 1, RAM, 0]), ALREADY_ON);

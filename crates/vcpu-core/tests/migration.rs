@@ -233,7 +233,7 @@ fn a_guest_without_dc_zva_traps_on_it() {
     ids.dczid.set_dzp(true);
     vm.set_model(&CpuModel::new(ids)).unwrap();
     cpu.guest.reset(&mut cpu.registers).unwrap();
-    assert_eq!(cpu.get(control(names::HCR_EL2)), 0x0402_000c_901f_603c, "TDZ");
+    assert_eq!(cpu.get(control(names::HCR_EL2)), 0x0402_001c_901f_603c, "TDZ");
     cpu.set_sys(names::VBAR_EL1, RAM + 0x800);
     cpu.set(RegId::PC, RAM);
     cpu.enter();

@@ -9,7 +9,7 @@ use machine::{Cpu, FakePlatform, Guest, control, vm};
 use xarch_abi::{RegisterError, Registers};
 
 /// `HCR_EL2` of a guest, and with VSE.
-const HCR: u64 = 0x0402_000c_801f_603c;
+const HCR: u64 = 0x0402_001c_801f_603c;
 const HCR_VSE: u64 = HCR | 1 << 8;
 
 #[test]

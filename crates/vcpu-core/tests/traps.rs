@@ -27,11 +27,19 @@ fn a_reset_leaves_these_values() {
     let (vm, platform) = (vm(20), FakePlatform::default());
     let mut cpu = Cpu::new(&vm, 17, &platform);
     let cases = [
-        // E2H, RW, AMO, IMO, FMO, PTW, TSC, TID1-5, TIDCP, TLOR, TWI, TWE.
-        (control(names::HCR_EL2), 0x0402_000c_801f_603c),
+        // E2H, RW, AMO, IMO, FMO, PTW, TSC, TID1-5, TIDCP, TLOR, TERR, TWI, TWE.
+        (control(names::HCR_EL2), 0x0402_001c_801f_603c),
         (control(names::HCRX_EL2), 0),
-        (control(names::CPTR_EL2), 0x5030_0000),
+        // TTA, TAM, FPEN; TCPAC, as the host has SVE.
+        (control(names::CPTR_EL2), 0xd030_0000),
         (control(names::MDCR_EL2), 0x0008_4060),
+        // EL0 is let through to MDCR_EL2; nothing is of those fine-grained traps that are about features it has not.
+        (control(names::PMUSERENR_EL0), 1),
+        (control(names::HFGRTR_EL2), 0),
+        (control(names::HFGWTR_EL2), 0),
+        (control(names::HFGITR_EL2), 0),
+        (control(names::HDFGRTR_EL2), 0),
+        (control(names::HDFGWTR_EL2), 0),
         (control(names::CNTHCTL_EL2), 0xc00),
         (control(names::ICC_SRE_EL2), 0xf),
         (control(names::VMPIDR_EL2), 0x8000_0101),
@@ -40,7 +48,8 @@ fn a_reset_leaves_these_values() {
         (interrupt(names::ICH_AP0R0_EL2), 0),
         (interrupt(names::ICH_AP1R0_EL2), 0),
         (interrupt(names::ICH_LR3_EL2), 0),
-        (system(names::SCTLR_EL1), 0x30d0_0800),
+        // With ITD and SED: EL0 has no AArch32.
+        (system(names::SCTLR_EL1), 0x30d0_0980),
         (system(names::CNTV_CTL_EL0), 0),
         (system(names::CNTP_CTL_EL0), 0),
         (system(names::MIDR_EL1), 0x414f_d0c1),
@@ -64,12 +73,36 @@ fn controls_follow_from_what_the_guest_is_told() {
     registers.values.insert(isar2, 0x1_1100);
     guest.reset(&mut registers).unwrap();
     let read = |registers: &mut FakeRegisters, id| registers.read(control(id)).unwrap();
-    assert_eq!(read(&mut registers, names::HCR_EL2), 0x0402_030c_801f_603c, "API and APK");
+    assert_eq!(read(&mut registers, names::HCR_EL2), 0x0402_031c_801f_603c, "API and APK");
     assert_eq!(read(&mut registers, names::HCRX_EL2), 0x800, "MSCEn");
     vm.set_identification(names::ID_AA64ISAR2_EL1, 0).unwrap();
     guest.reset(&mut registers).unwrap();
-    assert_eq!(read(&mut registers, names::HCR_EL2), 0x0402_000c_801f_603c);
+    assert_eq!(read(&mut registers, names::HCR_EL2), 0x0402_001c_801f_603c);
     assert_eq!(read(&mut registers, names::HCRX_EL2), 0);
+}
+
+#[test]
+fn cpacr_el1_traps_where_the_host_has_vectors_and_keeps_what_the_guest_has_of_it() {
+    // ID_AA64PFR0_EL1.SVE, ID_AA64PFR1_EL1.SME.
+    for (sve, sme, cptr) in [(0, 0, 0x5030_0000), (1, 0, 0xd030_0000), (0, 1, 0xd030_0000)] {
+        let vm = vm(1);
+        let mut guest = Vcpu::new(&vm, VcpuIndex(0)).unwrap();
+        let mut registers = FakeRegisters::new();
+        let limit = |id: SysRegId| RegId::host_limit(id.into_bits());
+        registers.values.insert(limit(names::ID_AA64PFR0_EL1), 0x11 | sve << 32);
+        registers.values.insert(limit(names::ID_AA64PFR1_EL1), sme << 24);
+        guest.reset(&mut registers).unwrap();
+        assert_eq!(registers.read(control(names::CPTR_EL2)), Ok(cptr), "SVE {sve}, SME {sme}");
+    }
+    let (vm, platform) = (vm(1), FakePlatform::default());
+    let mut cpu = at_el1(&vm, &platform);
+    // FPEN 1 and 3; E0POE, TTA, SMEN, ZEN are of features that the guest has not.
+    for (written, kept) in [(0x10_0000, 0x10_0000), (u64::MAX, 0x30_0000), (0, 0)] {
+        cpu.set(RegId::general(1), written);
+        assert_eq!(cpu.msr(names::CPACR_EL1, 1), Next::Resume);
+        assert_eq!(cpu.mrs(2, names::CPACR_EL1), Next::Resume);
+        assert_eq!(cpu.x(2), kept, "{written:#x}");
+    }
 }
 
 #[test]
@@ -168,7 +201,7 @@ fn registers_that_the_host_carries_pass_through_when_they_trap() {
     let (vm, platform) = (vm(1), FakePlatform::default());
     let mut cpu = at_el1(&vm, &platform);
     cpu.set(RegId::general(1), 0x1234);
-    for id in [names::TTBR0_EL1, names::TCR_EL1, names::CPACR_EL1, names::CNTKCTL_EL1, names::OSLAR_EL1] {
+    for id in [names::TTBR0_EL1, names::TCR_EL1, names::MAIR_EL1, names::CNTKCTL_EL1, names::OSLAR_EL1] {
         assert_eq!(cpu.msr(id, 1), Next::Resume);
         assert_eq!(cpu.sys(id), 0x1234, "{id}");
     }

@@ -345,6 +345,40 @@ fn interrupts_are_told_apart() {
 }
 
 #[test]
+fn cpacr_el1_is_here_while_it_traps_and_lets_vectors_through_to_el2() {
+    let (cptr, cpacr) = (RegId::control(0xe08a), RegId::system(0xc082));
+    // ID_AA64PFR0_EL1.SVE, ID_AA64PFR1_EL1.SME; FPEN; TCPAC with FPEN.
+    let cases = [
+        ("no vectors", 0, 0, 0x8030_0000, 0x30_0000, 0x30_0000),
+        ("SVE", 1 << 32, 0, 0x8030_0000, 0x10_0000, 0x13_0000),
+        ("SVE and SME", 1 << 32, 1 << 24, 0x8030_0000, 0x30_0000, 0x333_0000),
+        ("no trap", 1 << 32, 1 << 24, 0x0030_0000, 0x30_0000, 0x30_0000),
+    ];
+    for (name, pfr0, pfr1, controls, written, on_cpu) in cases {
+        let (host, script) = (Host::new(), script());
+        script.borrow_mut().registers.insert(names::ID_AA64PFR0_EL1, pfr0);
+        script.borrow_mut().registers.insert(names::ID_AA64PFR1_EL1, pfr1);
+        let vm = host.vm(&script);
+        let mut vcpu = Vcpu::new(&vm, ScriptedCpu(&script, Form::Vhe), VcpuIndex(0)).unwrap();
+        vcpu.write(cptr, controls).unwrap();
+        vcpu.write(cpacr, written).unwrap();
+        script.borrow_mut().steps.push_back((Exception::Synchronous, 0x5a00_0000, 0, 0));
+        let mut asked = Asked { left: 1, reads: std::vec![(cpacr, 0)], ..Asked::default() };
+        assert_eq!(vcpu.run(&mut asked, &Embedder(RAM)), Outcome::Stopped(StopReason::PowerOff), "{name}");
+        assert_eq!(asked.reads, [(cpacr, written)], "{name}, inside");
+        assert_eq!(script.borrow().registers[&names::CPACR_EL1], on_cpu, "{name}, on the CPU");
+        assert_eq!(vcpu.read(cpacr), Ok(written), "{name}, outside");
+        // The trap goes on and off while the vCPU is on the CPU; nothing is lost, and the CPU has what it should.
+        let mut loaded = vcpu.load();
+        loaded.write(cptr, controls ^ 0x8000_0000).unwrap();
+        assert_eq!(loaded.read(cpacr), Ok(written), "{name}, the other way");
+        loaded.write(cptr, controls).unwrap();
+        assert_eq!(loaded.read(cpacr), Ok(written), "{name}, and back");
+        assert_eq!(script.borrow().registers[&names::CPACR_EL1], on_cpu, "{name}, back on the CPU");
+    }
+}
+
+#[test]
 fn registers_are_where_the_table_says() {
     let (host, script) = (Host::new(), script());
     let vm = host.vm(&script);

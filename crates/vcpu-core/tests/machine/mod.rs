@@ -90,6 +90,12 @@ const CONTROL: &[SysRegId] = &[
     names::VSESR_EL2,
     names::CPTR_EL2,
     names::MDCR_EL2,
+    names::PMUSERENR_EL0,
+    names::HFGRTR_EL2,
+    names::HFGWTR_EL2,
+    names::HFGITR_EL2,
+    names::HDFGRTR_EL2,
+    names::HDFGWTR_EL2,
     names::CNTHCTL_EL2,
     names::ICC_SRE_EL2,
 ];
