@@ -20,7 +20,7 @@ pub fn parser() -> impl TypedValueParser<Value = NamedModel> {
 /// In words: the register and field that ask for more than there is, and what there is.
 pub fn tell(core: &vcpu_core::Vm<8>, named: &NamedModel, lowered: bool) -> Result<(), String> {
     let limit = core.limit().unwrap_or_default();
-    let model = if lowered { named.model.meet(&limit) } else { as_shown(named.model, &limit) };
+    let model = as_shown(if lowered { named.model.meet(&limit) } else { named.model }, &limit);
     let hint = if lowered { "" } else { "; --lower-cpu-model tells the guest less" };
     core.set_model(&model).map_err(|error| format!("--cpu-model {}: {error}{hint}", named.name))
 }
