@@ -41,7 +41,7 @@ begin:
     msr  vbar_el1, x3
     msr  tpidrro_el0, xzr
     msr  spsel, #1
-    ldr  x3, =0x30d00818            /* SCTLR_EL1: RES1 of Armv8.0, SA0, SA */
+    ldr  x3, =0x30d00998            /* SCTLR_EL1: RES1 of Armv8.0 without AArch32 at EL0, SA0, SA */
     msr  sctlr_el1, x3
     mov  x3, #(3 << 20)
     msr  cpacr_el1, x3

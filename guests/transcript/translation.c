@@ -128,6 +128,7 @@ static void fill(u64 at)
 {
     w32(at, 0xd2800cc0);        /* MOV X0, #0x66 */
     w32(at + 4, 0xd65f03c0);    /* RET */
+    for (u64 more = 8; more < 64; more += 8) w64(at + more, 0x0123456789abcdef * more);
     sync_code((void *)at, 64);
 }
 
