@@ -7,22 +7,36 @@ use crate::{cross, shell};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask run-host bare-metal-arm64 [linux | bench | vmm OPTIONS]
+usage: cargo xtask run-host bare-metal-arm64 [linux | bench | kit | vmm OPTIONS]
                    a hypervisor at EL2: runs the guest that it carries, without FEAT_VHE and with it
     linux          Debian's arm64 kernel on two vCPUs to a shell, unattended, and a second guest beside it
     bench          the kernels of bench/guest inside it against the same ones outside, in instructions
+    kit            the conformance kit on the real world switch, clause by clause
     vmm OPTIONS    boots a kernel, with options of the VMM: --kernel, --initrd, --cmdline, --cpus, --memory
 ";
 
 /// Longest silence of a machine that is at work.
 const PATIENCE: Duration = Duration::from_secs(120);
-pub const QEMU: &str = "qemu-system-aarch64";
+const QEMU: &str = "qemu-system-aarch64";
+/// The one that is asked for instead.
+static OTHER_QEMU: OnceLock<String> = OnceLock::new();
 const TARGET: &str = "aarch64-unknown-none-softfloat";
 /// CPUs of QEMU, and whether they have FEAT_VHE.
 const CPUS: [(&str, bool); 2] = [("cortex-a57", false), ("max", true)];
+
+/// Has another QEMU play the machine.
+pub fn use_qemu(program: &str) {
+    let _ = OTHER_QEMU.set(program.into());
+}
+
+/// Returns what plays the machine.
+pub fn qemu() -> &'static str {
+    OTHER_QEMU.get().map_or(QEMU, String::as_str)
+}
 
 pub fn run(words: &[&str]) -> Result<(), String> {
     match words.split_first() {
@@ -33,6 +47,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         None => own_guest(),
         Some((&"linux", [])) => linux(),
         Some((&"bench", [])) => bench(),
+        Some((&"kit", [])) => kit(),
         Some((&"vmm", rest)) => vmm(rest),
         Some(_) => Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
     }
@@ -131,7 +146,7 @@ const MIB: u64 = 1 << 20;
 
 /// Returns the machine with the hypervisor on it, and these guests.
 fn machine(hypervisor: &Path, cpu: &str, guests: &[Guest]) -> Result<Command, String> {
-    let mut qemu = Command::new(QEMU);
+    let mut qemu = Command::new(qemu());
     qemu.args(["-M", "virt,virtualization=on,gic-version=3", "-cpu", cpu, "-nographic", "-nic", "none"]);
     qemu.args(["-no-reboot", "-semihosting-config", "enable=on,target=native"]);
     let cpus = guests.iter().map(|guest| guest.first_cpu + guest.vcpus).max().unwrap_or(1);
@@ -182,6 +197,31 @@ fn own_guest() -> Result<(), String> {
             console.expect(claim, |text| text.find(claim).map(|at| at + claim.len()))?;
         }
         ended(&mut console, 1)?;
+    }
+    Ok(())
+}
+
+/// What the loader leaves where the manifest is for guests.
+const KIT: &[u8; 8] = b"XARCHKIT";
+
+/// Runs the conformance kit instead of guests; its exit status says whether a clause is broken.
+fn kit() -> Result<(), String> {
+    let hypervisor = build()?;
+    let manifest = directory().join("manifest-kit");
+    std::fs::write(&manifest, KIT).map_err(|e| format!("{}: {e}", manifest.display()))?;
+    for (cpu, vhe) in CPUS {
+        let mut machine = machine(&hypervisor, cpu, &[])?;
+        loader(machine.args(["-smp", "2"]), &manifest, MANIFEST);
+        let start = Instant::now();
+        let mut console = Console::start(&mut machine, PATIENCE, true)?;
+        let claim = "xarch: conformance: ";
+        console.expect(claim, |text| text.find(claim).map(|at| at + claim.len()))?;
+        let status = console.end(PATIENCE)?;
+        if !status.success() {
+            return Err(console.failure(&format!("-cpu {cpu}: the hypervisor's exit status: {status}")));
+        }
+        let form = if vhe { "with" } else { "without" };
+        println!("bare-metal-arm64 {form} FEAT_VHE: {:.1} s", start.elapsed().as_secs_f64());
     }
     Ok(())
 }

@@ -2,21 +2,23 @@
 //!
 //! Hosts whose guest is told of the same CPU have to give the same transcript. Lines that begin with `~` are time or
 //! chance. Where a host's hardware is a CPU that QEMU plays, what QEMU has otherwise than the architecture shows
-//! through: such a line is excused only if [`MACHINE`] names it and QEMU prints the very same line to the guest alone.
+//! through: such a line is excused only by a row of [`LIST`], which says what it may be instead.
 
 use super::{arm64, s390x};
 use crate::console::Console;
-use crate::demo::Machine;
-use crate::guest;
+use crate::demo;
+use crate::{guest, shell};
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask run-host transcripts [--keep DIRECTORY]
+usage: cargo xtask run-host transcripts [--only HOST] [--keep DIRECTORY] [--qemu PROGRAM]
                runs guests/transcript on every host that is installed here, and compares what it says
+    --only     bare-metal-arm64 or bare-metal-s390x, against the VMM
     --keep     writes the transcripts to files
+    --qemu     plays bare-metal-arm64's machine
 ";
 
 /// Longest silence of a machine that is at work.
@@ -39,30 +41,58 @@ const ARMV8_0: Model = Model { name: "armv8.0", vmm: "armv8.0", below: "armv8.0"
 const COMMON: Model = Model { name: "common", vmm: "neoverse-n1", below: "neoverse-n1+max-modelled" };
 const OWN: Model = Model { name: "engine's own", vmm: "", below: "" };
 
-/// What of a line's label says that it is about something that QEMU 7.2 has otherwise, and why.
-const MACHINE: &[(&str, &str)] = &[
-    ("unaligned", "no alignment fault on Device memory, which all memory is with the MMU off"),
-    ("misaligned", "no alignment check of the stack pointer; none on Device memory"),
-    ("dc-zva", "no alignment fault of DC ZVA on Device memory"),
-    ("dc-", "no translation of the address of cache maintenance"),
-    ("ic-", "no translation of the address of cache maintenance"),
-    ("reserved-type", "FEAT_LPA2 allows larger blocks, whether TCR_EL1.DS says so or not"),
-    ("daifset", "the syndrome of MSR DAIFSet at EL0 has its fields in other places"),
-    ("step.el1", "a step exception after PSTATE.D was set"),
-    ("past-pa", "physical addresses are longer than the guest is told, which AT and a walk show"),
-    ("DBGCLAIM", "no claim tags"),
-    ("sysreg.ZCR", "FEAT_SVE is there, told of or not, and CPACR_EL1 traps first"),
-    ("sysreg.SM", "FEAT_SME is there, told of or not, and CPACR_EL1 traps first"),
-    ("sysreg.SVCR", "FEAT_SME is there, told of or not, and CPACR_EL1 traps first"),
-    ("sysreg.TPIDR2", "FEAT_SME is there, told of or not, and nothing traps the register"),
-    ("sysreg.ERRIDR", "FEAT_RAS is there, told of or not"),
-    ("sysreg.CCSIDR2", "FEAT_IDST is there, told of or not"),
-    ("sysreg.GMID", "FEAT_IDST is there, told of or not"),
-    ("el0.midr", "FEAT_IDST is there, told of or not"),
-    ("el0.id_aa64pfr0", "FEAT_IDST is there, told of or not"),
-    ("el0.mpidr", "FEAT_IDST is there, told of or not"),
-    ("el0.pm", "the performance monitors' EL0 traps come before EL2's"),
-];
+/// What may differ on a machine that QEMU plays, and why: a table, read as it is.
+const LIST: &str = "docs/differences-transcript.md";
+
+/// A row of the list.
+#[derive(Debug)]
+struct Exception {
+    /// Patterns of labels.
+    lines: Vec<String>,
+    /// The CPU of QEMU; none for all.
+    cpu: Option<String>,
+    /// Patterns of what is said instead; none for what QEMU says to the guest alone.
+    says: Vec<String>,
+}
+
+/// Reads the table: lines, CPU, what is said. What follows is for people.
+fn exceptions(text: &str) -> Result<Vec<Exception>, String> {
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, lines, cpu, says, rule, does, _] = cells[..] else {
+            return Err(format!("{LIST}: not five columns: {row}"));
+        };
+        let patterns =
+            |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(String::from).collect() };
+        let says = patterns(says);
+        if rule.is_empty() || does.is_empty() || (says.is_empty() && cells[3] != "as alone") {
+            return Err(format!("{LIST}: a row without its reason: {row}"));
+        }
+        let cpu = (cpu != "all").then(|| cpu.to_string());
+        Ok(Exception { lines: patterns(lines), cpu, says })
+    })
+    .collect()
+}
+
+/// Whether a text is of a pattern, in which `*` stands for anything.
+fn is_like(text: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => text == pattern,
+        Some((start, rest)) => {
+            let Some(text) = text.strip_prefix(start) else { return false };
+            (0..=text.len()).any(|at| text.get(at..).is_some_and(|text| is_like(text, rest)))
+        }
+    }
+}
+
+/// What a CPU of QEMU has otherwise.
+struct Machine<'a> {
+    cpu: &'a str,
+    exceptions: &'a [Exception],
+    /// What it says to the guest without a host of ours between.
+    alone: &'a str,
+}
 
 /// One transcript.
 struct Transcript {
@@ -71,13 +101,32 @@ struct Transcript {
     seconds: f64,
 }
 
+impl Transcript {
+    /// Writes it to a file, if that is asked for.
+    fn keep(&self, model: &str, directory: Option<&Path>) -> Result<(), String> {
+        let Some(directory) = directory else { return Ok(()) };
+        std::fs::create_dir_all(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        let name = format!("{model}-{}", self.host).replace([' ', ',', '\''], "-");
+        let file = directory.join(name);
+        std::fs::write(&file, &self.text).map_err(|e| format!("{}: {e}", file.display()))
+    }
+}
+
 pub fn run(words: &[&str]) -> Result<(), String> {
-    let keep = match words {
-        [] => None,
-        ["--keep", directory] => Some(Path::new(*directory)),
-        _ => return Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
-    };
-    let Machine::Ours(vmm) = Machine::ours()? else { return Err("no VMM".into()) };
+    let (mut keep, mut only) = (None, None);
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        match (*word, rest.next()) {
+            ("--keep", Some(directory)) => keep = Some(Path::new(*directory)),
+            ("--only", Some(host)) => only = Some(*host),
+            ("--qemu", Some(program)) => arm64::use_qemu(program),
+            _ => return Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
+        }
+    }
+    let list = shell::root().join(LIST);
+    let list = std::fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
+    let exceptions = exceptions(&list)?;
+    let demo::Machine::Ours(vmm) = demo::Machine::ours()? else { return Err("no VMM".into()) };
     let image = guest::transcript_image()?;
     let ours = |model: &Model| {
         let mut command = Command::new(&vmm);
@@ -88,25 +137,31 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         take("VMM, SAE model", &mut command)
     };
     let mut report = Report::default();
-    let arm = arm64::missing();
-    match &arm {
-        Some(missing) => report.skip("bare-metal-arm64", missing),
+    let left_out = |host| only.filter(|only| *only != host).map(|_| "not asked for".to_string());
+    match left_out("bare-metal-arm64").or_else(arm64::missing) {
+        Some(missing) => report.skip("bare-metal-arm64", &missing),
         None => {
             let hypervisor = arm64::Hypervisor::build()?;
+            let mut machines = HashMap::new();
+            for cpu in ["cortex-a57", "max"] {
+                let said = take(&format!("QEMU {cpu}, no host"), &mut alone(&image, cpu))?;
+                said.keep("", keep)?;
+                machines.insert(cpu, said);
+            }
             for (model, cpus) in [(&ARMV8_0, &["cortex-a57", "max"][..]), (&COMMON, &["max"][..])] {
                 let reference = ours(model)?;
                 let mut group = vec![];
                 for cpu in cpus {
-                    let alone = take(&format!("QEMU {cpu}, no host"), &mut alone(&image, cpu))?;
                     let name = format!("bare-metal-arm64, {cpu}");
                     let inside = take(&name, &mut hypervisor.transcript(&image, cpu, model.below)?)?;
-                    group.push((inside, Some(alone)));
+                    let alone = machines.get(cpu).map_or("", |said| said.text.as_str());
+                    group.push((inside, Some(Machine { cpu, exceptions: &exceptions, alone })));
                 }
                 report.compare(model, reference, group, keep)?;
             }
         }
     }
-    match s390x::missing() {
+    match left_out("bare-metal-s390x").or_else(s390x::missing) {
         Some(missing) => report.skip("bare-metal-s390x", &missing),
         None => {
             let start = Instant::now();
@@ -125,7 +180,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
 
 /// Returns the guest on QEMU without a host of ours between.
 fn alone(image: &Path, cpu: &str) -> Command {
-    let mut qemu = Command::new(arm64::QEMU);
+    let mut qemu = Command::new(arm64::qemu());
     qemu.args(["-M", "virt,gic-version=3", "-cpu", cpu, "-m", "64", "-smp", "2", "-nographic"]);
     qemu.args(["-nic", "none", "-no-reboot", "-kernel"]).arg(image);
     qemu
@@ -171,33 +226,45 @@ fn lines(text: &str) -> Vec<(usize, &str)> {
     .collect()
 }
 
-/// Returns why a line may be what it is on this machine.
-fn excuse(line: (usize, &str), alone: &[(usize, &str)]) -> Option<&'static str> {
-    let (_, reason) = MACHINE.iter().find(|(part, _)| label(line.1).contains(part))?;
-    alone.contains(&line).then_some(reason)
+impl Machine<'_> {
+    /// Whether a line may be what it is on this machine.
+    fn excuses(&self, line: (usize, &str), alone: &[(usize, &str)]) -> bool {
+        let said = line.1.split_once(": ").map_or("", |(_, said)| said);
+        self.exceptions.iter().any(|exception| {
+            exception.lines.iter().any(|pattern| is_like(label(line.1), pattern))
+                && exception.cpu.as_ref().is_none_or(|cpu| cpu == self.cpu)
+                && match &exception.says[..] {
+                    [] => alone.contains(&line),
+                    says => says.iter().any(|pattern| is_like(said, pattern)),
+                }
+        })
+    }
 }
 
 /// Compares two transcripts; returns how many lines are the machine's own doing.
-fn difference(reference: &Transcript, other: &Transcript, alone: Option<&str>) -> Result<usize, String> {
+fn difference(
+    reference: &Transcript,
+    other: &Transcript,
+    machine: Option<&Machine<'_>>,
+) -> Result<usize, String> {
     let (want, got) = (lines(&reference.text), lines(&other.text));
-    let alone = alone.map(lines).unwrap_or_default();
+    let alone = machine.map(|machine| lines(machine.alone)).unwrap_or_default();
     let mut excused = 0;
+    let mut others = Vec::new();
     for (at, pair) in want.iter().zip(&got).enumerate() {
         let (want_line, got_line) = pair;
         if want_line == got_line {
             continue;
         }
         let is_same_thing = label(want_line.1) == label(got_line.1);
-        if is_same_thing && excuse(*got_line, &alone).is_some() {
+        if is_same_thing && machine.is_some_and(|machine| machine.excuses(*got_line, &alone)) {
             excused += 1;
             continue;
         }
-        let context: Vec<&str> = want[at.saturating_sub(3)..at].iter().map(|(_, line)| *line).collect();
         let machine =
             alone.iter().find(|(count, line)| *count == got_line.0 && label(line) == label(got_line.1));
-        return Err(format!(
-            "line {at} of those compared differs:\n    {}\n{:>24}: {}\n{:>24}: {}\n{:>24}: {}",
-            context.join("\n    "),
+        others.push(format!(
+            "line {at} of those compared:\n{:>36}: {}\n{:>36}: {}\n{:>36}: {}",
             reference.host,
             want_line.1,
             other.host,
@@ -205,12 +272,15 @@ fn difference(reference: &Transcript, other: &Transcript, alone: Option<&str>) -
             "the machine alone",
             machine.map_or("no such line", |(_, line)| line)
         ));
+        if !is_same_thing {
+            // From here on everything is another thing.
+            break;
+        }
     }
-    if want.len() == got.len() {
-        Ok(excused)
-    } else {
-        Err(format!("{} lines are to be compared, {} has {}", want.len(), other.host, got.len()))
+    if want.len() != got.len() {
+        others.push(format!("{} lines are to be compared, {} has {}", want.len(), other.host, got.len()));
     }
+    if others.is_empty() { Ok(excused) } else { Err(others.join("\n")) }
 }
 
 /// What is known in the end.
@@ -230,27 +300,20 @@ impl Report {
         &mut self,
         model: &Model,
         reference: Transcript,
-        group: Vec<(Transcript, Option<Transcript>)>,
+        group: Vec<(Transcript, Option<Machine<'_>>)>,
         keep: Option<&Path>,
     ) -> Result<(), String> {
-        if let Some(directory) = keep {
-            std::fs::create_dir_all(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
-            let alone = group.iter().filter_map(|(_, alone)| alone.as_ref());
-            for one in group.iter().map(|(one, _)| one).chain(alone).chain([&reference]) {
-                let name = format!("{}-{}", model.name, one.host).replace([' ', ',', '\''], "-");
-                let file = directory.join(name);
-                std::fs::write(&file, &one.text).map_err(|e| format!("{}: {e}", file.display()))?;
-            }
+        for one in group.iter().map(|(one, _)| one).chain([&reference]) {
+            one.keep(model.name, keep)?;
         }
         let compared = lines(&reference.text).len();
         self.row(model, &reference, format!("{compared} lines, the reference"));
-        for (other, alone) in &group {
-            let result = match difference(&reference, other, alone.as_ref().map(|alone| alone.text.as_str()))
-            {
+        for (other, machine) in &group {
+            let result = match difference(&reference, other, machine.as_ref()) {
                 Ok(0) => "the same".to_string(),
-                Ok(excused) => format!("the same, but for {excused} lines that are the machine's own"),
+                Ok(excused) => format!("the same, but for {excused} lines of {LIST}"),
                 Err(what) => {
-                    self.failures.push(format!("{}, {}: {what}", model.name, other.host));
+                    self.failures.push(format!("{}, {}:\n{what}", model.name, other.host));
                     "DIFFERENT".to_string()
                 }
             };
@@ -278,21 +341,58 @@ mod tests {
         Transcript { host: "a host".into(), text: text.into(), seconds: 0.0 }
     }
 
+    const TABLE: &str = "\
+| lines | on | says | the architecture | QEMU |
+| --- | --- | --- | --- | --- |
+| `exc.sp-*` `el0.sp` | all | as alone | rule | does |
+| `mmio.wide` | max | `ok *` `no` | rule | does |
+";
+
     #[test]
-    fn a_difference_is_excused_where_it_is_listed_and_the_machines_own() {
-        let want = "a: 1\n~time: 5\nexc.sp-misaligned: ec=26\nb: 2\n";
-        let cases: [(&str, &str, &str, Result<usize, ()>); 6] = [
-            ("the same, time apart", "a: 1\n~time: 6\nexc.sp-misaligned: ec=26\nb: 2\n", "", Ok(0)),
-            ("the machine's", "a: 1\nexc.sp-misaligned: ok\nb: 2\n", "exc.sp-misaligned: ok\n", Ok(1)),
-            ("not the machine's", "a: 1\nexc.sp-misaligned: ok\nb: 2\n", "exc.sp-misaligned: no\n", Err(())),
-            ("not listed", "a: 3\nexc.sp-misaligned: ec=26\nb: 2\n", "a: 3\n", Err(())),
+    fn a_difference_is_excused_where_it_is_listed_with_what_is_said_instead() {
+        let exceptions = exceptions(TABLE).unwrap();
+        let want = "a: 1\n~time: 5\nexc.sp-misaligned: ec=26\nmmio.wide: 5\n";
+        let cases = [
+            ("the same, time apart", "a: 1\n~time: 6\nexc.sp-misaligned: ec=26\nmmio.wide: 5\n", "", Ok(0)),
+            (
+                "listed, as alone",
+                "a: 1\nexc.sp-misaligned: ok\nmmio.wide: 5\n",
+                "exc.sp-misaligned: ok\n",
+                Ok(1),
+            ),
+            (
+                "listed, not as alone",
+                "a: 1\nexc.sp-misaligned: ok\nmmio.wide: 5\n",
+                "exc.sp-misaligned: no\n",
+                Err(()),
+            ),
+            ("listed, of the pattern", "a: 1\nexc.sp-misaligned: ec=26\nmmio.wide: ok 7\n", "", Ok(1)),
+            ("listed, not of the pattern", "a: 1\nexc.sp-misaligned: ec=26\nmmio.wide: 7\n", "", Err(())),
+            ("not listed", "a: 3\nexc.sp-misaligned: ec=26\nmmio.wide: 5\n", "a: 3\n", Err(())),
             ("a line less", "a: 1\nexc.sp-misaligned: ec=26\n", "", Err(())),
-            ("another thing", "a: 1\nexc.unaligned: ok\nb: 2\n", "exc.unaligned: ok\n", Err(())),
+            ("another thing", "a: 1\nexc.sp-other: ok\nmmio.wide: 5\n", "exc.sp-other: ok\n", Err(())),
         ];
         for (name, got, alone, result) in cases {
-            let found = difference(&transcript(want), &transcript(got), Some(alone));
+            let machine = Machine { cpu: "max", exceptions: &exceptions, alone };
+            let found = difference(&transcript(want), &transcript(got), Some(&machine));
             assert_eq!(found.map_err(|_| ()), result, "{name}");
         }
+        let other = Machine { cpu: "cortex-a57", exceptions: &exceptions, alone: "" };
+        let got = transcript("a: 1\nexc.sp-misaligned: ec=26\nmmio.wide: ok 7\n");
+        assert!(difference(&transcript(want), &got, Some(&other)).is_err(), "listed for another CPU");
+        assert!(difference(&transcript(want), &got, None).is_err(), "no machine that QEMU plays");
+    }
+
+    #[test]
+    fn every_row_of_the_list_has_its_reason() {
+        let list = std::fs::read_to_string(shell::root().join(LIST)).unwrap();
+        let exceptions = exceptions(&list).unwrap();
+        assert!(!exceptions.is_empty());
+        let is_named =
+            |row: &Exception| row.lines.iter().all(|line| line.len() > 4 && !line.starts_with('*'));
+        assert!(exceptions.iter().all(is_named), "{exceptions:?}");
+        assert!(super::exceptions("| `a.b` | all | as alone | | does |\n").is_err());
+        assert!(super::exceptions("| `a.b` | all | perhaps | rule | does |\n").is_err());
     }
 
     #[test]
