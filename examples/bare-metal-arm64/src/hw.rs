@@ -5,7 +5,7 @@ use arm_host::hw::{Control, HardwareCpu, Physical};
 use arm_host::{CpuNumber, Intid};
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::{asm, global_asm};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use xarch_abi::HostPa;
 
 global_asm!(include_str!("start.S"));
@@ -179,17 +179,75 @@ pub fn copy_own_guest(to: HostPa) {
     unsafe { core::ptr::copy_nonoverlapping(image, to, bytes) }
 }
 
-/// Copies bytes out of the memory of a guest.
+/// Copies bytes out of the memory of a guest; an aligned doubleword in one go.
 ///
 /// # Panics
 /// Where there is no memory for guests: the caller asks for what a slot has.
 pub fn read_guest_memory(from: HostPa, into: &mut [u8]) {
-    assert!(from.value() >= OWN_GUEST.0.value(), "the program's own memory is no guest's");
+    if let (Some(word), Ok(into)) = (guest_word(from), <&mut [u8; 8]>::try_from(&mut *into)) {
+        *into = word.load(Ordering::Relaxed).to_le_bytes();
+        return;
+    }
     for (at, byte) in (from.value()..).zip(into) {
-        let at = core::ptr::with_exposed_provenance::<u8>(at as usize);
-        // SAFETY: memory lies at its physical address, all of it from there on is guests'. They may store meanwhile:
-        // each byte is what it was at some time.
-        *byte = unsafe { at.read_volatile() };
+        // SAFETY: see `guest_byte`. Each byte is what it was at some time.
+        *byte = unsafe { guest_byte(at).read_volatile() };
+    }
+}
+
+/// Copies bytes into the memory of a guest; an aligned doubleword in one go.
+///
+/// # Panics
+/// As [`read_guest_memory`].
+pub fn write_guest_memory(to: HostPa, bytes: &[u8]) {
+    if let (Some(word), Ok(bytes)) = (guest_word(to), <[u8; 8]>::try_from(bytes)) {
+        word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+        return;
+    }
+    for (at, byte) in (to.value()..).zip(bytes) {
+        // SAFETY: see `guest_byte`.
+        unsafe { guest_byte(at).write_volatile(*byte) };
+    }
+}
+
+/// Returns where a byte of a guest's memory lies: at its physical address, and all memory from the first guest's on is
+/// guests'. They may store meanwhile, and nothing of this program lies there.
+fn guest_byte(at: u64) -> *mut u8 {
+    assert!(at >= OWN_GUEST.0.value(), "the program's own memory is no guest's");
+    core::ptr::with_exposed_provenance_mut(at as usize)
+}
+
+/// Returns a doubleword of a guest's memory, if it is aligned.
+fn guest_word(at: HostPa) -> Option<&'static AtomicU64> {
+    let aligned = at.value() % 8 == 0;
+    // SAFETY: aligned memory that is there for ever, accessed by atomics and volatile bytes; see `guest_byte`.
+    aligned.then(|| unsafe { AtomicU64::from_ptr(guest_byte(at.value()).cast()) })
+}
+
+/// What the first CPU has another one do: a `&mut (dyn FnMut() + Send)` on its stack; null for nothing.
+static ERRAND: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Runs both at once, the first one on the CPU that serves, and comes back when both have ended.
+pub fn at_once(there: &mut (dyn FnMut() + Send), here: &mut (dyn FnMut() + Send)) {
+    let mut there = there;
+    ERRAND.store((&raw mut there).cast(), Ordering::Release);
+    here();
+    while !ERRAND.load(Ordering::Acquire).is_null() {
+        core::hint::spin_loop();
+    }
+}
+
+/// The life of a CPU that does what [`at_once`] says.
+pub fn serve() -> ! {
+    loop {
+        let errand = ERRAND.load(Ordering::Acquire).cast::<&mut (dyn FnMut() + Send)>();
+        if errand.is_null() {
+            core::hint::spin_loop();
+            continue;
+        }
+        // SAFETY: who left it waits until it is taken away below, and uses it no more.
+        let errand = unsafe { &mut *errand };
+        errand();
+        ERRAND.store(core::ptr::null_mut(), Ordering::Release);
     }
 }
 

@@ -11,6 +11,8 @@ pub const GUESTS: usize = 4;
 pub const MANIFEST: usize = 0x4700_0000;
 /// What the manifest starts with: "XARCHGST".
 pub const MAGIC: u64 = u64::from_le_bytes(*b"XARCHGST");
+/// What is there instead where the conformance kit is asked for: "XARCHKIT".
+pub const KIT: u64 = u64::from_le_bytes(*b"XARCHKIT");
 /// Memory of the guest that this program carries.
 pub const OWN_GUEST: (HostPa, u64) = (HostPa::new(0x4800_0000), 64 << 20);
 

@@ -6,12 +6,14 @@
 //!
 //! `cargo xtask run-host bare-metal-arm64` builds and runs it: the guest that it carries says what it has checked, and
 //! QEMU's exit status is 0 where every guest turned itself off. With `linux` it boots Debian's kernel on two vCPUs with two more
-//! guests beside it, with `bench` it compares kernels inside with the same ones outside.
+//! guests beside it, with `bench` it compares kernels inside with the same ones outside, with `kit` it has the conformance kit
+//! check the host side, clause by clause.
 //!
 //! ```text
 //!   main      CPUs, their turns, sleep            guest    one VM: both sides of the contract, the Platform
 //!   gic       the host's interrupt controller     devices  a guest's serial port and clock
-//!   console   the host's serial port              hw       everything unsafe; start.S, guest.S
+//!   console   the host's serial port              kit      the conformance kit instead of guests
+//!   hw        everything unsafe; start.S, guest.S
 //! ```
 #![no_std]
 #![no_main]
@@ -27,6 +29,7 @@ mod gic;
 mod guest;
 #[expect(unsafe_code, reason = "the machine; see the module")]
 mod hw;
+mod kit;
 mod layout;
 #[path = "../../vmm/src/pl011.rs"]
 mod pl011;
@@ -90,6 +93,12 @@ fn main() {
     gic::start_cpu(0);
     let form = if hw::has_vhe() { "with" } else { "without" };
     PORT.lock().line(format_args!("xarch: hypervisor at EL2 {form} FEAT_VHE"));
+    if kit::is_asked_for() {
+        if !hw::start_cpu(1) {
+            fail(format_args!("CPU 1 does not start"));
+        }
+        kit::run();
+    }
     let mut guests = Vec::new();
     for (number, description) in guest::descriptions().into_iter().enumerate() {
         match Guest::new(number, description) {
@@ -113,6 +122,9 @@ fn main() {
 fn run_cpu(cpu: u16) {
     if cpu != 0 {
         gic::start_cpu(cpu);
+    }
+    if kit::is_asked_for() {
+        hw::serve();
     }
     let guests = GUESTS.get().map(Vec::as_slice).unwrap_or_default();
     let mut seats: Vec<Seat> = Vec::new();
