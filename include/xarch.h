@@ -297,8 +297,13 @@ struct xarch_backend_info {
 	uint32_t flags;
 	/* The most vCPUs of a VM. */
 	uint32_t vcpus;
-	/* Reserved, 0. */
-	uint32_t reserved;
+	/*
+	 * Bytes of a page, a power of two: slots, on both sides, and the ranges of all services
+	 * begin and end at multiples of it, and collect_dirty names pages by their first
+	 * address. A back end of the caller's own counts in pages of its own choice: the
+	 * library hands ranges on as they are.
+	 */
+	uint32_t page_bytes;
 };
 
 /* One range of guest memory and where it lies on the host. */
@@ -307,15 +312,15 @@ struct xarch_slot {
 	uint32_t size;
 	/* XARCH_SLOT_READ_ONLY or 0. */
 	uint32_t flags;
-	/* Guest-physical address of the first byte, a multiple of the page size. */
+	/* Guest-physical address of the first byte, a multiple of the back end's page_bytes. */
 	uint64_t guest;
 	/*
 	 * Where that byte lies, as the back end addresses memory: an offset into storage for
-	 * software, whatever the caller's own back end takes otherwise. A multiple of the page
-	 * size.
+	 * software, whatever the caller's own back end takes otherwise. A multiple of the back
+	 * end's page_bytes.
 	 */
 	uint64_t host;
-	/* Length in bytes, a multiple of the page size, not 0. */
+	/* Length in bytes, a multiple of the back end's page_bytes, not 0. */
 	uint64_t bytes;
 };
 
@@ -587,7 +592,7 @@ struct xarch_backend_config {
 	 * null.
 	 */
 	void *storage;
-	/* Length of storage in bytes, a multiple of the page size. */
+	/* Length of storage in bytes, a multiple of the back end's page_bytes. */
 	uint64_t storage_bytes;
 	/*
 	 * How much of it, from the start, is for tables: 4 MiB and 1/256 of guest memory are
@@ -750,15 +755,17 @@ struct xarch_api {
 	 */
 	int32_t (*add_slot)(struct xarch_backend *backend, const struct xarch_slot *slot);
 	/*
-	 * Makes the range of a slot no memory; when it returns no vCPU uses it. The platform's
-	 * slot stops naming it before. Cannot run out of anything. Context: spin.
+	 * Makes the range of a slot, the whole of it, no memory; when it returns no vCPU uses
+	 * it. What was on record about its pages is forgotten. The platform's slot stops naming
+	 * it before. Cannot run out of anything. Context: spin.
 	 * Errors: XARCH_E_NOENT if there is no slot of exactly this range; XARCH_E_RANGE;
 	 * XARCH_E_INVAL.
 	 */
 	int32_t (*remove_slot)(struct xarch_backend *backend, uint64_t guest, uint64_t bytes);
 	/*
 	 * Takes every mapping of the range away; when it returns no vCPU uses one, and touching
-	 * the range maps it anew. Context: spin.
+	 * the range maps it anew. What of it is in no slot is passed over, here and by the
+	 * services below. Context: spin.
 	 * Errors: XARCH_E_RANGE; XARCH_E_INVAL.
 	 */
 	int32_t (*unmap)(struct xarch_backend *backend, uint64_t guest, uint64_t bytes);
@@ -782,13 +789,17 @@ struct xarch_api {
 				 void *argument);
 	/*
 	 * Returns 1 if a page of the range was touched since the last call, 0 if none, and
-	 * makes all of them old. Context: spin.
+	 * makes all of them old. A load, a store, a fetch and a walk of the guest's own tables
+	 * touch a page; one that is not mapped is old, so that unmap may lose a touch. Context:
+	 * spin.
 	 * Errors: as unmap.
 	 */
 	int32_t (*age)(struct xarch_backend *backend, uint64_t guest, uint64_t bytes);
 	/*
 	 * Makes vcpu_run for that vCPU return XARCH_OUTCOME_INTERRUPTED. Sticky: a request that
-	 * comes before the run ends the next one at once. Context: any.
+	 * comes before the run ends the next one at once, and one that a run has not noticed is
+	 * left to the next. Several before one has ended a run are one. A vCPU that waits is in
+	 * no run: waking it is the platform's kick. Context: any.
 	 * Errors: XARCH_E_NOENT.
 	 */
 	int32_t (*request_exit)(struct xarch_backend *backend, uint32_t vcpu);

@@ -6,6 +6,9 @@ use crate::guest::Guest;
 use crate::platform::{Platform, Slot};
 use crate::reg::Registers;
 
+/// Bytes of a page, unless a back end says otherwise.
+pub const PAGE_BYTES: u64 = 4096;
+
 /// Whether pages were touched since they were last asked about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Age {
@@ -23,6 +26,15 @@ pub trait Backend: Sync {
     /// Why a memory operation failed.
     type Error: core::error::Error;
 
+    /// Returns the bytes of a page, a power of two: what this back end counts guest memory in. Slots, on both sides, and the
+    /// ranges of all services begin and end with a page; what was stored to is named page by page, by its first address.
+    ///
+    /// It need not be what the hardware maps by. Where that is smaller, a page stands for all of it; where it is larger,
+    /// the back end says so here, and does not report or protect less than it was asked to.
+    fn page_bytes(&self) -> u64 {
+        PAGE_BYTES
+    }
+
     /// Makes the slot's range memory. Pages are mapped when they are first touched.
     ///
     /// # Errors
@@ -30,22 +42,24 @@ pub trait Backend: Sync {
     /// the host has no memory for tables. Nothing has changed then.
     fn add_slot(&self, slot: &Slot) -> Result<(), Self::Error>;
 
-    /// Makes the range no memory. Cannot run out of anything.
+    /// Makes the range of a slot no memory: the whole slot, as it was added. What is on record about its pages, stores and
+    /// age, is forgotten. Cannot run out of anything.
     ///
     /// # Errors
-    /// If the range is not page-aligned or lies outside the VM's address space.
+    /// If the range is not page-aligned or lies outside the VM's address space, or is not exactly that of a slot. Nothing
+    /// has changed then.
     fn remove_slot(&self, range: GuestRange) -> Result<(), Self::Error>;
 
     /// Takes every mapping of the range away; touching it maps it anew.
     ///
     /// # Errors
-    /// As [`remove_slot`](Self::remove_slot).
+    /// If the range is not page-aligned or lies outside the VM's address space. What of it is in no slot is passed over.
     fn unmap(&self, range: GuestRange) -> Result<(), Self::Error>;
 
     /// Makes the range read-only until the next store to each page, which is then logged dirty.
     ///
     /// # Errors
-    /// As [`remove_slot`](Self::remove_slot), and if the host has no memory to split a large frame.
+    /// As [`unmap`](Self::unmap), and if the host has no memory to split a large frame.
     fn protect(&self, range: GuestRange) -> Result<(), Self::Error>;
 
     /// Reports every page of the range that was stored to since the last call, and protects it
@@ -55,14 +69,20 @@ pub trait Backend: Sync {
     /// As [`protect`](Self::protect).
     fn collect_dirty<F: FnMut(GuestPa)>(&self, range: GuestRange, report: F) -> Result<(), Self::Error>;
 
-    /// Says whether any page of the range was touched since the last call, and makes all old.
+    /// Says whether any page of the range was touched since the last call, and makes all old. A load, a store, a fetch and
+    /// a walk of the guest's own tables touch a page; one that is not mapped is old, so that [`unmap`](Self::unmap) may
+    /// lose a touch. The log of stores is not affected.
     ///
     /// # Errors
-    /// As [`remove_slot`](Self::remove_slot).
+    /// As [`unmap`](Self::unmap).
     fn age(&self, range: GuestRange) -> Result<Age, Self::Error>;
 
     /// Makes the vCPU leave the guest and [`run`](BackendVcpu::run) return
     /// [`Outcome::Interrupted`]. Any thread, any time; sticky if raised before entry.
+    ///
+    /// One that comes before another has ended a run is the same request. A run that ends for another reason leaves it to
+    /// the next one. Nothing happens for a vCPU that does not exist. A vCPU that waits is in no run: waking its thread is
+    /// the platform's part ([`Platform::kick`]).
     fn request_exit(&self, vcpu: VcpuIndex);
 }
 

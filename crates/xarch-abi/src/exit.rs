@@ -84,6 +84,10 @@ pub enum AccessCause {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trap {
     /// What the hardware says about it. Only the guest side knows what it means.
+    ///
+    /// How its 64 bits are laid out belongs to the guest architecture, as the encodings of its registers do. Where that one
+    /// reports a cause and the trapped instruction apart, the instruction's word has its place here: a back end hands it
+    /// over where the hardware does, and the guest side else reads it from memory.
     pub syndrome: u64,
     /// The address that goes with it, where there is one.
     pub fault_address: u64,

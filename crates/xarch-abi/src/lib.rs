@@ -37,7 +37,7 @@ mod platform;
 mod reg;
 
 pub use addr::{GuestPa, GuestRange, HostPa};
-pub use backend::{Age, Backend, BackendVcpu};
+pub use backend::{Age, Backend, BackendVcpu, PAGE_BYTES};
 pub use exit::{
     AccessCause, AccessSize, Deadline, DeviceAccess, DeviceAnswer, DeviceOperation, Direction, Exit,
     InvalidState, MemoryAccess, Next, Outcome, StopReason, TimerSet, Token, Trap, VcpuIndex,

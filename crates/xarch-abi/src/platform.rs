@@ -6,7 +6,7 @@ use crate::exit::{DeviceAccess, DeviceAnswer, Exit, Next, VcpuIndex};
 /// One range of guest memory and where it lies on the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slot {
-    /// The guest-physical range, page-aligned.
+    /// The guest-physical range, in whole pages: see [`Backend::page_bytes`](crate::Backend::page_bytes).
     pub guest: GuestRange,
     /// Where its first byte lies, page-aligned.
     pub host: HostPa,

@@ -64,7 +64,7 @@ fn actual() -> String {
     }
     structures! { text:
         xarch_guest_info { size id name vcpus reserved }
-        xarch_backend_info { size kind name guest flags vcpus reserved }
+        xarch_backend_info { size kind name guest flags vcpus page_bytes }
         xarch_slot { size flags guest host bytes }
         xarch_access { size bytes address value operation reserved }
         xarch_trace { size kind exit_kind decision syndrome address }

@@ -58,12 +58,12 @@ pub struct xarch_api {
     /// Errors: XARCH_E_EXIST if it overlaps another; XARCH_E_RANGE; XARCH_E_NOSPC; XARCH_E_NOMEM without room for
     /// tables; XARCH_E_INVAL.
     pub add_slot: unsafe extern "C" fn(backend: *mut xarch_backend, slot: *const xarch_slot) -> i32,
-    /// Makes the range of a slot no memory; when it returns no vCPU uses it. The platform's `slot` stops naming it
-    /// before. Cannot run out of anything. Context: spin.
+    /// Makes the range of a slot, the whole of it, no memory; when it returns no vCPU uses it. What was on record about
+    /// its pages is forgotten. The platform's `slot` stops naming it before. Cannot run out of anything. Context: spin.
     /// Errors: XARCH_E_NOENT if there is no slot of exactly this range; XARCH_E_RANGE; XARCH_E_INVAL.
     pub remove_slot: unsafe extern "C" fn(backend: *mut xarch_backend, guest: u64, bytes: u64) -> i32,
     /// Takes every mapping of the range away; when it returns no vCPU uses one, and touching the range maps it
-    /// anew. Context: spin.
+    /// anew. What of it is in no slot is passed over, here and by the services below. Context: spin.
     /// Errors: XARCH_E_RANGE; XARCH_E_INVAL.
     pub unmap: unsafe extern "C" fn(backend: *mut xarch_backend, guest: u64, bytes: u64) -> i32,
     /// Makes the range read-only until the next store to each page, which is then logged dirty. Context: spin.
@@ -80,12 +80,14 @@ pub struct xarch_api {
         report: Option<unsafe extern "C" fn(argument: *mut c_void, page: u64)>,
         argument: *mut c_void,
     ) -> i32,
-    /// Returns 1 if a page of the range was touched since the last call, 0 if none, and makes all of them old.
-    /// Context: spin.
+    /// Returns 1 if a page of the range was touched since the last call, 0 if none, and makes all of them old. A load, a
+    /// store, a fetch and a walk of the guest's own tables touch a page; one that is not mapped is old, so that `unmap`
+    /// may lose a touch. Context: spin.
     /// Errors: as `unmap`.
     pub age: unsafe extern "C" fn(backend: *mut xarch_backend, guest: u64, bytes: u64) -> i32,
     /// Makes `vcpu_run` for that vCPU return XARCH_OUTCOME_INTERRUPTED. Sticky: a request that comes before the run
-    /// ends the next one at once. Context: any.
+    /// ends the next one at once, and one that a run has not noticed is left to the next. Several before one has ended a
+    /// run are one. A vCPU that waits is in no run: waking it is the platform's `kick`. Context: any.
     /// Errors: XARCH_E_NOENT.
     pub request_exit: unsafe extern "C" fn(backend: *mut xarch_backend, vcpu: u32) -> i32,
 

@@ -105,7 +105,7 @@ pub(super) unsafe extern "C" fn backend_info(index: u32, info: *mut xarch_backen
         guest: GUEST_AARCH64,
         flags: XARCH_BACKEND_SOFTWARE,
         vcpus: MODEL_VCPUS as u32,
-        reserved: 0,
+        page_bytes: xarch_abi::PAGE_BYTES as u32,
     };
     // SAFETY: the caller's promise.
     code(if index == 0 { unsafe { write(info, &found) } } else { Err(Status(XARCH_E_NOENT)) })

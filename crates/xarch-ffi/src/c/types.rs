@@ -235,8 +235,10 @@ pub struct xarch_backend_info {
     pub flags: u32,
     /// The most vCPUs of a VM.
     pub vcpus: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// Bytes of a page, a power of two: slots, on both sides, and the ranges of all services begin and end at
+    /// multiples of it, and `collect_dirty` names pages by their first address. A back end of the caller's own counts
+    /// in pages of its own choice: the library hands ranges on as they are.
+    pub page_bytes: u32,
 }
 
 /// Memory that an object needs. Never grows.
@@ -257,12 +259,12 @@ pub struct xarch_slot {
     pub size: u32,
     /// XARCH_SLOT_READ_ONLY or 0.
     pub flags: u32,
-    /// Guest-physical address of the first byte, a multiple of the page size.
+    /// Guest-physical address of the first byte, a multiple of the back end's page_bytes.
     pub guest: u64,
     /// Where that byte lies, as the back end addresses memory: an offset into `storage` for software, whatever
-    /// the caller's own back end takes otherwise. A multiple of the page size.
+    /// the caller's own back end takes otherwise. A multiple of the back end's page_bytes.
     pub host: u64,
-    /// Length in bytes, a multiple of the page size, not 0.
+    /// Length in bytes, a multiple of the back end's page_bytes, not 0.
     pub bytes: u64,
 }
 
@@ -497,7 +499,7 @@ pub struct xarch_backend_config {
     /// it until `backend_destroy`; the caller may read and write what slots name, with accesses that do not tear, as
     /// a device would. Otherwise null.
     pub storage: *mut c_void,
-    /// Length of `storage` in bytes, a multiple of the page size.
+    /// Length of `storage` in bytes, a multiple of the back end's page_bytes.
     pub storage_bytes: u64,
     /// How much of it, from the start, is for tables: 4 MiB and 1/256 of guest memory are plenty. Slots lie
     /// above.
