@@ -1,4 +1,5 @@
-//! The conformance kit on the table of entries: what a program in C gets keeps the contract too.
+//! The conformance kit on the table of entries: what a program in C gets keeps the contract too, on the library's own
+//! back end and on one of the caller's.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -13,6 +14,7 @@ extern crate std;
 #[path = "../../../s390-host/tests/common/a64.rs"]
 #[allow(dead_code, missing_docs, reason = "a part is used")]
 mod a64;
+mod own;
 #[path = "../../../s390-host/tests/common/programs.rs"]
 mod programs;
 
@@ -71,6 +73,8 @@ struct Context {
     started: Instant,
     /// The platform of the run that is under way.
     bench: AtomicPtr<c_void>,
+    /// The caller's own back end, or null.
+    own: AtomicPtr<c_void>,
 }
 
 /// # Safety
@@ -152,24 +156,100 @@ unsafe extern "C" fn trace(context: *mut c_void, vcpu: u32, event: *const xarch_
     bench.trace(VcpuIndex(vcpu as u16), event);
 }
 
+/// Which back end is behind the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// The library's own.
+    Library,
+    /// One of the caller's.
+    Caller,
+}
+
 struct Table {
     api: &'static xarch_api,
     started: Instant,
+    behind: Behind,
 }
 
-struct TableVm {
+struct TableVm<'a> {
     api: &'static xarch_api,
-    context: Box<Context>,
-    storage: Memory,
+    context: &'a Context,
+    own: Option<&'a own::Own<'a>>,
+    storage: &'a Memory,
     backend: *mut xarch_backend,
     vm: *mut xarch_vm,
 }
 
 // SAFETY: the library's objects may be used from several threads as the header says, and storage is accessed by atomics.
-unsafe impl Sync for TableVm {}
+unsafe impl Sync for TableVm<'_> {}
 
 fn layout() -> xarch_layout {
     xarch_layout::default()
+}
+
+impl Table {
+    fn with_table(
+        &self,
+        vcpus: u16,
+        context: &Context,
+        storage: &Memory,
+        own: Option<&own::Own<'_>>,
+        then: &mut dyn FnMut(&dyn Vm),
+    ) {
+        let api = self.api;
+        let (mut needs, mut backend, mut vm) = (layout(), core::ptr::null_mut(), core::ptr::null_mut());
+        // SAFETY: all fields are integers, pointers and functions that may be null.
+        let mut info: xarch_backend_info = unsafe { core::mem::zeroed() };
+        info.size = size_of::<xarch_backend_info>() as u32;
+        // SAFETY: it has the size that it says. The first back end is the one in software.
+        assert_eq!(unsafe { (api.backend_info)(0, &raw mut info) }, XARCH_OK);
+        // SAFETY: as above.
+        let mut platform: xarch_platform = unsafe { core::mem::zeroed() };
+        (platform.size, platform.abi) = (size_of::<xarch_platform>() as u32, XARCH_ABI);
+        platform.clock = Some(clock);
+        platform.slot = Some(slot);
+        platform.device = Some(device);
+        platform.trace = Some(trace);
+        // SAFETY: as above.
+        let mut config: xarch_backend_config = unsafe { core::mem::zeroed() };
+        (config.size, config.abi) = (size_of::<xarch_backend_config>() as u32, XARCH_ABI);
+        (config.kind, config.vcpus, config.address_bits) = (info.kind, u32::from(vcpus), 40);
+        config.platform = &raw const platform;
+        config.context = (&raw const *context).cast_mut().cast();
+        match self.behind {
+            Behind::Library => {
+                (config.storage, config.storage_bytes) = (storage.start.cast(), STORAGE);
+                (config.table_bytes, config.code_bytes) = (TABLES, 1 << 18);
+            }
+            Behind::Caller => (config.kind, config.ops) = (XARCH_BACKEND_OPS, &raw const own::OPS),
+        }
+        // SAFETY: all of it lives, and the callbacks obey the header.
+        assert_eq!(unsafe { (api.backend_layout)(&raw const config, &raw mut needs) }, XARCH_OK);
+        let memory = Memory::of(&needs);
+        let (start, bytes) = (memory.start.cast(), needs.size);
+        // SAFETY: as above; the memory is as large and aligned as was asked for.
+        let made = unsafe { (api.backend_create)(&raw const config, start, bytes, &raw mut backend) };
+        assert_eq!(made, XARCH_OK);
+        // SAFETY: as above.
+        let mut config: xarch_vm_config = unsafe { core::mem::zeroed() };
+        (config.size, config.abi) = (size_of::<xarch_vm_config>() as u32, XARCH_ABI);
+        (config.guest, config.vcpus) = (info.guest, u32::from(vcpus));
+        config.features = XARCH_FEATURE_DEVICE_LATER;
+        // SAFETY: it has the size that it says.
+        assert_eq!(unsafe { (api.vm_layout)(&raw const config, &raw mut needs) }, XARCH_OK);
+        let of_vm = Memory::of(&needs);
+        let (start, bytes) = (of_vm.start.cast(), needs.size);
+        // SAFETY: as for the back end.
+        let made = unsafe { (api.vm_create)(backend, &raw const config, start, bytes, &raw mut vm) };
+        assert_eq!(made, XARCH_OK);
+        let table = TableVm { api, context, own, storage, backend, vm };
+        then(&table);
+        // SAFETY: its vCPUs are gone, and nobody uses them any more.
+        unsafe {
+            assert_eq!((api.vm_destroy)(vm), XARCH_OK);
+            assert_eq!((api.backend_destroy)(backend), XARCH_OK);
+        }
+    }
 }
 
 impl Host for Table {
@@ -196,55 +276,18 @@ impl Host for Table {
     }
 
     fn with_vm(&self, vcpus: u16, then: &mut dyn FnMut(&dyn Vm)) {
-        let api = self.api;
-        let context = Box::new(Context { started: self.started, bench: AtomicPtr::default() });
+        let context = Box::new(Context {
+            started: self.started,
+            bench: AtomicPtr::default(),
+            own: AtomicPtr::default(),
+        });
         let storage = Memory::new(STORAGE, 4096);
-        let (mut needs, mut backend, mut vm) = (layout(), core::ptr::null_mut(), core::ptr::null_mut());
-        // SAFETY: all fields are integers, pointers and functions that may be null.
-        let mut info: xarch_backend_info = unsafe { core::mem::zeroed() };
-        info.size = size_of::<xarch_backend_info>() as u32;
-        // SAFETY: it has the size that it says. The first back end is the one in software.
-        assert_eq!(unsafe { (api.backend_info)(0, &raw mut info) }, XARCH_OK);
-        // SAFETY: as above.
-        let mut platform: xarch_platform = unsafe { core::mem::zeroed() };
-        (platform.size, platform.abi) = (size_of::<xarch_platform>() as u32, XARCH_ABI);
-        platform.clock = Some(clock);
-        platform.slot = Some(slot);
-        platform.device = Some(device);
-        platform.trace = Some(trace);
-        // SAFETY: as above.
-        let mut config: xarch_backend_config = unsafe { core::mem::zeroed() };
-        (config.size, config.abi) = (size_of::<xarch_backend_config>() as u32, XARCH_ABI);
-        (config.kind, config.vcpus, config.address_bits) = (info.kind, u32::from(vcpus), 40);
-        config.platform = &raw const platform;
-        config.context = (&raw const *context).cast_mut().cast();
-        (config.storage, config.storage_bytes) = (storage.start.cast(), STORAGE);
-        (config.table_bytes, config.code_bytes) = (TABLES, 1 << 18);
-        // SAFETY: all of it lives, and the callbacks obey the header.
-        assert_eq!(unsafe { (api.backend_layout)(&raw const config, &raw mut needs) }, XARCH_OK);
-        let memory = Memory::of(&needs);
-        let (start, bytes) = (memory.start.cast(), needs.size);
-        // SAFETY: as above; the memory is as large and aligned as was asked for.
-        let made = unsafe { (api.backend_create)(&raw const config, start, bytes, &raw mut backend) };
-        assert_eq!(made, XARCH_OK);
-        // SAFETY: as above.
-        let mut config: xarch_vm_config = unsafe { core::mem::zeroed() };
-        (config.size, config.abi) = (size_of::<xarch_vm_config>() as u32, XARCH_ABI);
-        (config.guest, config.vcpus) = (info.guest, u32::from(vcpus));
-        config.features = XARCH_FEATURE_DEVICE_LATER;
-        // SAFETY: it has the size that it says.
-        assert_eq!(unsafe { (api.vm_layout)(&raw const config, &raw mut needs) }, XARCH_OK);
-        let of_vm = Memory::of(&needs);
-        let (start, bytes) = (of_vm.start.cast(), needs.size);
-        // SAFETY: as for the back end.
-        let made = unsafe { (api.vm_create)(backend, &raw const config, start, bytes, &raw mut vm) };
-        assert_eq!(made, XARCH_OK);
-        let table = TableVm { api, context, storage, backend, vm };
-        then(&table);
-        // SAFETY: its vCPUs are gone, and nobody uses them any more.
-        unsafe {
-            assert_eq!((api.vm_destroy)(vm), XARCH_OK);
-            assert_eq!((api.backend_destroy)(backend), XARCH_OK);
+        match self.behind {
+            Behind::Library => self.with_table(vcpus, &context, &storage, None, then),
+            Behind::Caller => own::with_own(&storage, vcpus, self.started, |own| {
+                context.own.store((&raw const *own).cast_mut().cast(), SeqCst);
+                self.with_table(vcpus, &context, &storage, Some(own), then);
+            }),
         }
     }
 
@@ -271,7 +314,7 @@ fn said(status: i32) -> Result<i32, Refused> {
 
 type Ranged = unsafe extern "C" fn(*mut xarch_backend, u64, u64) -> i32;
 
-impl TableVm {
+impl TableVm<'_> {
     fn ranged(&self, service: Ranged, range: GuestRange) -> Result<i32, Refused> {
         // SAFETY: the back end lives.
         said(unsafe { service(self.backend, range.start().value(), range.bytes()) })
@@ -284,7 +327,7 @@ unsafe extern "C" fn report(argument: *mut c_void, page: u64) {
     report(GuestPa::new(page));
 }
 
-impl Services for TableVm {
+impl Services for TableVm<'_> {
     fn add_slot(&self, slot: &Slot) -> Result<(), Refused> {
         // SAFETY: the back end lives, and the slot has its size.
         said(unsafe { (self.api.add_slot)(self.backend, &c_slot(slot)) }).map(|_| ())
@@ -319,27 +362,18 @@ impl Services for TableVm {
     }
 }
 
-impl Vm for TableVm {
+impl Vm for TableVm<'_> {
     fn services(&self) -> &dyn Services {
         self
     }
 
     fn with_vcpu(&self, index: VcpuIndex, entry: GuestPa, then: &mut dyn FnMut(&mut dyn Cpu)) {
-        let (api, index) = (self.api, u32::from(index.0));
-        let (mut needs, mut vcpu) = (layout(), core::ptr::null_mut());
-        // SAFETY: the VM lives; the memory is as large and aligned as was asked for, and lives until the vCPU is gone.
-        unsafe {
-            assert_eq!((api.vcpu_layout)(self.vm, &raw mut needs), XARCH_OK);
-            let memory = Memory::of(&needs);
-            let (start, none) = (memory.start.cast(), core::ptr::null_mut());
-            let made = (api.vcpu_create)(self.vm, index, none, start, needs.size, &raw mut vcpu);
-            assert_eq!(made, XARCH_OK);
-            assert_eq!((api.vcpu_reset)(vcpu), XARCH_OK);
-            if index == 0 {
-                assert_eq!((api.vcpu_boot)(vcpu, entry.value(), [0_u64; 4].as_ptr()), XARCH_OK);
-            }
-            then(&mut TableCpu { vm: self, vcpu });
-            assert_eq!((api.vcpu_destroy)(vcpu), XARCH_OK);
+        let index = u32::from(index.0);
+        match self.own {
+            None => self.with_table_vcpu(index, core::ptr::null_mut(), entry, then),
+            Some(own) => own.with_seat(self.context, index, |seat| {
+                self.with_table_vcpu(index, seat, entry, then);
+            }),
         }
     }
 
@@ -364,7 +398,33 @@ impl Vm for TableVm {
     }
 }
 
-impl TableVm {
+impl TableVm<'_> {
+    /// Makes a vCPU of which the back end has made its half, and boots the first.
+    fn with_table_vcpu(
+        &self,
+        index: u32,
+        of_backend: *mut c_void,
+        entry: GuestPa,
+        then: &mut dyn FnMut(&mut dyn Cpu),
+    ) {
+        let api = self.api;
+        let (mut needs, mut vcpu) = (layout(), core::ptr::null_mut());
+        // SAFETY: the VM lives; the memory is as large and aligned as was asked for, and lives until the vCPU is gone.
+        unsafe {
+            assert_eq!((api.vcpu_layout)(self.vm, &raw mut needs), XARCH_OK);
+            let memory = Memory::of(&needs);
+            let start = memory.start.cast();
+            let made = (api.vcpu_create)(self.vm, index, of_backend, start, needs.size, &raw mut vcpu);
+            assert_eq!(made, XARCH_OK);
+            assert_eq!((api.vcpu_reset)(vcpu), XARCH_OK);
+            if index == 0 {
+                assert_eq!((api.vcpu_boot)(vcpu, entry.value(), [0_u64; 4].as_ptr()), XARCH_OK);
+            }
+            then(&mut TableCpu { vm: self, vcpu });
+            assert_eq!((api.vcpu_destroy)(vcpu), XARCH_OK);
+        }
+    }
+
     fn doubleword(&self, at: HostPa) -> &AtomicU64 {
         assert!(at.value() % 8 == 0 && at.value() < STORAGE);
         // SAFETY: within storage, which is aligned to pages and accessed by atomics.
@@ -379,7 +439,7 @@ impl TableVm {
 }
 
 struct TableCpu<'a> {
-    vm: &'a TableVm,
+    vm: &'a TableVm<'a>,
     vcpu: *mut xarch_vcpu,
 }
 
@@ -471,12 +531,11 @@ impl Cpu for TableCpu<'_> {
     }
 }
 
-#[test]
-fn the_table_keeps_every_clause_that_it_shows() {
+fn keeps_every_clause_that_it_shows(behind: Behind) {
     // SAFETY: the table is a static of the library.
     let api = unsafe { xarch_get_api(XARCH_ABI >> 16).as_ref() }.unwrap();
     let mut report = Report::default();
-    let host = Table { api, started: Instant::now() };
+    let host = Table { api, started: Instant::now(), behind };
     let summary = check(&host, |clause, verdict| report.note(clause, *verdict));
     println!("{report}");
     assert_eq!(summary.broken, 0);
@@ -487,4 +546,14 @@ fn the_table_keeps_every_clause_that_it_shows() {
         }
     }
     assert!(summary.kept >= 38, "{summary}");
+}
+
+#[test]
+fn the_table_keeps_every_clause_that_it_shows() {
+    keeps_every_clause_that_it_shows(Behind::Library);
+}
+
+#[test]
+fn so_it_does_on_a_back_end_of_the_caller() {
+    keeps_every_clause_that_it_shows(Behind::Caller);
 }
