@@ -87,5 +87,5 @@ pub use decode::Function;
 pub use domain::{Domain, Invalidation, MAX_PES};
 pub use env::{Environment, Event, Stage2Access, Stage2Page, Timer};
 pub use model::MODEL;
-pub use pe::{Caches, Pe, Statistics};
+pub use pe::{Caches, Pe, Seat, Statistics};
 pub use ram::{Page, PagePtr, Ram};

@@ -190,6 +190,8 @@ impl State {
     /// Returns the state after a warm reset to EL1: PSTATE as for EL1h with D, A, I and F masked,
     /// SCTLR_EL1 at its RES1 bits, everything that the reset leaves UNKNOWN zero. Arm ARM,
     /// AArch64.TakeReset.
+    // It is large: inline it is made where it is to lie.
+    #[inline(always)]
     #[must_use]
     pub fn reset() -> Self {
         Self {

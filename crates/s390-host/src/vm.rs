@@ -3,6 +3,7 @@
 use crate::block::Block;
 use crate::discovery::converts_guest_time;
 use crate::gmap::{self, Around, Gmap, MapError, Upper};
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use s390_arch::sae::{
     BLOCK_BYTES, Facility, HostControl, QaafFunction, QmcBase, QmcIndex, Rejected, SystemRegisterNumber,
@@ -157,6 +158,12 @@ impl<C, S, L> Vm<C, S, L> {
 #[derive(Debug)]
 pub struct Tables(Gmap);
 
+/// What a VM is made of, apart from what the caller gives.
+struct Base {
+    upper: Upper,
+    clock_offset: u64,
+}
+
 impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
     /// Builds a VM whose address space is one hole, with `facility` being the CPU that this runs on.
     ///
@@ -168,6 +175,36 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
         storage: S,
         config: Config,
     ) -> Result<Self, HostError> {
+        let base = Self::base(facility, &control, &storage, &config)?;
+        let vm = Self::on(base, control, storage, config);
+        vm.begin(facility)?;
+        Ok(vm)
+    }
+
+    /// As [`new`](Self::new), in memory of the caller: it is large, and nothing of it goes over the stack.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new). The place may have been written to.
+    pub fn new_at<'p, F: Facility>(
+        place: &'p mut MaybeUninit<Self>,
+        facility: &mut F,
+        control: C,
+        storage: S,
+        config: Config,
+    ) -> Result<&'p mut Self, HostError> {
+        let base = Self::base(facility, &control, &storage, &config)?;
+        let vm = place.write(Self::on(base, control, storage, config));
+        vm.begin(facility)?;
+        Ok(vm)
+    }
+
+    /// Checks the configuration and builds the empty tables.
+    fn base<F: Facility>(
+        facility: &mut F,
+        control: &C,
+        storage: &S,
+        config: &Config,
+    ) -> Result<Base, HostError> {
         if !(32..=48).contains(&config.address_bits) {
             return Err(HostError::AddressBits(config.address_bits));
         }
@@ -180,26 +217,33 @@ impl<C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vm<C, S, L> {
             return Err(HostError::TooSmall(blocks));
         }
         let tables = start.checked_add(blocks).ok_or(HostError::TooSmall(blocks))?;
-        let around = Around { control: &control, storage: &storage };
+        let around = Around { control, storage };
         let upper = Upper::new(around, config.storage, tables, config.address_bits)?;
-        let asce = upper.asce();
-        let gmap = gmap::empty(upper, config.storage, config.address_bits);
-        let clock_offset = AtomicU64::new(query_time_offset(facility)?);
-        let vm = Self {
+        Ok(Base { upper, clock_offset: query_time_offset(facility)? })
+    }
+
+    /// Inline: where a caller writes it into a place at once, it is made there.
+    #[inline(always)]
+    fn on(base: Base, control: C, storage: S, config: Config) -> Self {
+        Self {
             control,
             storage,
-            tables: L::new(Tables(gmap)),
+            asce: base.upper.asce(),
+            tables: L::new(Tables(gmap::empty(base.upper, config.storage, config.address_bits))),
             config,
-            asce,
-            clock_offset,
+            clock_offset: AtomicU64::new(base.clock_offset),
             exit_requests: [const { AtomicBool::new(false) }; MAX_VCPUS],
             claimed: [const { AtomicBool::new(false) }; MAX_VCPUS],
-        };
-        Block::new(&vm.storage, vm.system_control_area())?.clear();
-        facility.qaaf(QaafFunction::QueryModelCapabilities.encode(), vm.capabilities())?;
-        vm.check_capabilities()?;
-        facility.qaaf(QaafFunction::InitialSaveArea { format: 0 }.encode(), vm.template())?;
-        Ok(vm)
+        }
+    }
+
+    /// Fills in the blocks that all vCPUs share.
+    fn begin<F: Facility>(&self, facility: &mut F) -> Result<(), HostError> {
+        Block::new(&self.storage, self.system_control_area())?.clear();
+        facility.qaaf(QaafFunction::QueryModelCapabilities.encode(), self.capabilities())?;
+        self.check_capabilities()?;
+        facility.qaaf(QaafFunction::InitialSaveArea { format: 0 }.encode(), self.template())?;
+        Ok(())
     }
 
     /// Checks that the machine can do what was configured.

@@ -69,6 +69,7 @@ const OSLSR: SystemRegisterNumber = SystemRegisterNumber(0x808c);
 const PTFF_QUERY: u8 = 0;
 
 impl<'a, K: Clock> Cpu<'a, K> {
+    #[inline(always)]
     pub(crate) const fn new(machine: &'a Machine<'a, K>, pe: Pe<'a>, number: u16) -> Self {
         Self {
             machine,

@@ -4,7 +4,8 @@ use crate::config::Config;
 use crate::cpu::Cpu;
 use crate::storage::Storage;
 use arm_arch::Pa;
-use arm_exec::{Caches, Domain, Invalidation, MAX_PES, Pe, Ram};
+use arm_exec::{Caches, Domain, Invalidation, MAX_PES, Pe, Ram, Seat};
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use s390_arch::dat::{PageEntry, SegmentEntry};
 use s390_arch::sae::HostControl;
@@ -87,11 +88,23 @@ impl<'m, K: Clock> Machine<'m, K> {
     /// too small. Each number is to be used once at a time.
     #[must_use]
     pub fn cpu<'a>(&'a self, number: u16, caches: Caches<'a>) -> Option<Cpu<'a, K>> {
-        if usize::from(number) >= MAX_PES {
-            return None;
-        }
-        let pe = Pe::new(caches, &self.domain, usize::from(number))?;
-        Some(Cpu::new(self, pe, number))
+        self.seat(number, caches).map(|seat| Cpu::new(self, Pe::at(seat), number))
+    }
+
+    /// As [`cpu`](Self::cpu), in memory of the caller: it is large, and nothing of it goes over the stack.
+    pub fn cpu_at<'p, 'a>(
+        &'a self,
+        place: &'p mut MaybeUninit<Cpu<'a, K>>,
+        number: u16,
+        caches: Caches<'a>,
+    ) -> Option<&'p mut Cpu<'a, K>> {
+        let seat = self.seat(number, caches)?;
+        Some(place.write(Cpu::new(self, Pe::at(seat), number)))
+    }
+
+    fn seat<'a>(&'a self, number: u16, caches: Caches<'a>) -> Option<Seat<'a>> {
+        let place = usize::from(number);
+        if place < MAX_PES { Seat::new(caches, &self.domain, place) } else { None }
     }
 
     /// Notes that a CPU enters SAE with a block; returns whether an exit was requested for it.

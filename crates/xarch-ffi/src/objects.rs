@@ -253,10 +253,16 @@ pub(crate) struct VcpuObject {
     pub halves: UnsafeCell<Halves>,
 }
 
+/// A function of its own: the engine is deep, and what the caller's own back end takes need not be above it.
+#[inline(never)]
+fn run_model(vcpu: &mut ModelVcpu, guest: &mut CoreVcpu, backend: &'static BackendObject) -> Outcome {
+    vcpu.run(guest, backend)
+}
+
 impl Halves {
     pub(crate) fn run(&mut self, backend: &'static BackendObject) -> xarch_outcome {
         let outcome: Outcome = match &mut self.hardware {
-            Hardware::Model(vcpu) => vcpu.run(self.guest, backend),
+            Hardware::Model(vcpu) => run_model(vcpu, self.guest, backend),
             Hardware::Ops(vcpu) => match vcpu.run_or_fail(self.guest, backend) {
                 Ok(outcome) => outcome,
                 Err(error) => return convert::failed(error),

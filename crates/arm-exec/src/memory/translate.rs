@@ -7,12 +7,12 @@ use crate::flow::Host;
 use crate::pe::{DEVICES, Device, FETCH, Pe, READ, STAGE2, WRITE};
 use crate::ram::{Map, PagePtr};
 use arm_arch::sysreg::TcrEl1;
-use arm_arch::{Ipa, Level, Pa, Va};
+use arm_arch::{FaultStatus, Granule, Ipa, Level, Pa, Va};
 use core::cell::Cell;
 use core::sync::atomic::Ordering::SeqCst;
 use mmu_xlate::TableMemory;
 use mmu_xlate::vmsa::{
-    self, Access, AccessKind, El1Registers, Mapping, Params, Permissions, Privilege, Translation,
+    self, Access, AccessKind, El1Registers, Fault, Mapping, Permissions, Privilege, Translation,
 };
 
 /// Stage-1 tables, read through stage 2.
@@ -57,14 +57,6 @@ impl<'m> Pe<'m> {
         }
     }
 
-    /// Sees to it that the parameters are those of the registers. They are large: nobody copies them.
-    fn read_registers(&mut self) {
-        let registers = self.translation_registers();
-        if self.params.0 != registers {
-            self.params = (registers, Params::el1(&registers, &crate::system::TRANSLATION));
-        }
-    }
-
     pub(super) fn access(&self, kind: AccessKind, unprivileged: bool) -> Access {
         let mode = &self.state.mode;
         let as_el0 = mode.el == 0 || unprivileged && !mode.uao;
@@ -100,18 +92,23 @@ impl<'m> Pe<'m> {
     }
 
     fn walk(&mut self, env: &dyn Host<'m>, va: u64, access: Access) -> Result<Mapping<Ipa>, Abort> {
-        self.read_registers();
         let map = self.maps[STAGE2[0]];
         let tables = Tables { env, map, loads: Cell::new(0), questions: Cell::new(0) };
-        let walked = vmsa::walk(&self.params.1, Va::new(va), access, &tables);
+        let abort = |cause| Abort { va, access, cause };
+        let Some(params) = &self.params else {
+            // Nobody translates before `synchronise`.
+            let fault = Fault::stage_1(FaultStatus::Translation(Level::L0), false);
+            return Err(abort(Cause::Stage1(fault)));
+        };
+        let walked = vmsa::walk(params, Va::new(va), access, &tables);
+        let granule = params.granule(Va::new(va));
         self.statistics.walks = self.statistics.walks.wrapping_add(1);
         self.statistics.stage2 = self.statistics.stage2.wrapping_add(tables.questions.get());
-        let abort = |cause| Abort { va, access, cause };
         match walked {
             Ok(Translation::Mapped(mapping)) => Ok(mapping),
             Ok(Translation::Fault(fault)) => Err(abort(Cause::Stage1(fault))),
             Err(ipa) => {
-                let walk_level = Some(self.walk_level(va, tables.loads.get()));
+                let walk_level = Some(self.walk_level(va, granule, tables.loads.get()));
                 Err(abort(Cause::Stage2 { ipa, walk_level }))
             }
         }
@@ -170,10 +167,10 @@ impl<'m> Pe<'m> {
     }
 
     /// The level of the descriptor that a walk loads after `loads` others.
-    fn walk_level(&self, va: u64, loads: u32) -> Level {
+    fn walk_level(&self, va: u64, granule: Granule, loads: u32) -> Level {
         let tcr = TcrEl1::from_bits(self.state.sys.tcr_el1);
         let txsz = if va >> 55 & 1 == 0 { tcr.t0sz() } else { tcr.t1sz() };
-        let granule = self.params.1.granule(Va::new(va)).bits();
+        let granule = granule.bits();
         let above = (64 - u32::from(txsz)).saturating_sub(1 + granule) / (granule - 3);
         match (3_u32.saturating_sub(above) + loads, above) {
             (0, 4) => Level::Minus1,

@@ -7,7 +7,7 @@ use crate::flow::Host;
 use crate::ram::Map;
 use crate::state::SP;
 use crate::system;
-use mmu_xlate::vmsa::El1Registers;
+use mmu_xlate::vmsa::{El1Registers, Params};
 
 /// Pages whose instruction address was translated since the generation of their half began: which of
 /// 4096 classes by page number, for each half of the address space.
@@ -39,11 +39,15 @@ impl<'m> Pe<'m> {
         self.keys = self.generations.map(|generation| generation << 8 | self.context.0);
     }
     /// Brings what is derived from registers up to date with them.
-    pub(super) fn synchronise(&mut self) {
+    pub(crate) fn synchronise(&mut self) {
         let registers = self.translation_registers();
         if registers != self.mapped_for {
             let old = core::mem::replace(&mut self.mapped_for, registers);
             self.translation_changed(&old, &registers);
+            self.params = None;
+        }
+        if self.params.is_none() {
+            self.read_registers(&registers);
         }
         let (sctlr, el0) = (registers.sctlr, self.state.mode.el == 0);
         let misaligned = self.state.x[usize::from(SP)] & 15 != 0;
@@ -65,6 +69,12 @@ impl<'m> Pe<'m> {
         let regime = if el0 { 2 } else { usize::from(self.state.mode.pan) };
         let [reads, writes] = if strict { [EMPTY; 2] } else { [READ + regime, WRITE + regime] };
         (self.reads, self.writes) = (self.maps[reads], self.maps[writes]);
+    }
+
+    /// Works out what the registers of stage 1 mean: here, where the stack is not deep yet, as it takes much of it.
+    #[inline(never)]
+    fn read_registers(&mut self, registers: &El1Registers) {
+        self.params = Some(Params::el1(registers, &system::TRANSLATION));
     }
 
     fn storage_traps(&mut self) -> bool {

@@ -96,6 +96,21 @@ pub struct Statistics {
     pub invalidations: u64,
 }
 
+impl Statistics {
+    const NONE: Self = Self {
+        instructions: 0,
+        blocks: 0,
+        accesses: 0,
+        misses: 0,
+        fetch_misses: 0,
+        walks: 0,
+        stage2: 0,
+        decoded: 0,
+        evictions: 0,
+        invalidations: 0,
+    };
+}
+
 /// Translations of Device memory that are remembered.
 pub(crate) const DEVICES: usize = 16;
 
@@ -106,6 +121,10 @@ pub(crate) struct Device {
     pub(crate) key: u64,
     /// The intermediate physical page.
     pub(crate) ipa: u64,
+}
+
+impl Device {
+    const NONE: Self = Self { key: 0, ipa: 0 };
 }
 
 /// The registers of the timers.
@@ -137,15 +156,15 @@ pub struct Pe<'m> {
     pub(crate) maps: [Map<'m>; MAPS],
     /// The access that failed, until it is reported.
     pub(crate) abort: Option<Abort>,
-    /// Registers of stage 1 and what they mean.
-    pub(crate) params: (El1Registers, Params),
+    /// What the registers of stage 1 mean, as of the last `synchronise`; `None` before the first.
+    pub(crate) params: Option<Params>,
     /// Classes of addresses that are mapped by more than a page: by 2 MiB for up to that, by 1 GiB.
     pub(crate) large: [u64; 2],
     /// Translations of the upper half that are not global are in the maps.
     pub(crate) high_not_global: bool,
     pub(crate) fetched: Fetched,
     pub(crate) devices: [Device; DEVICES],
-    /// Registers of stage 1 that the maps were filled for.
+    /// Registers of stage 1 that the maps were filled for, and that `params` has.
     mapped_for: El1Registers,
     generations: [u32; 2],
     context: Context,
@@ -164,6 +183,50 @@ pub struct Pe<'m> {
     /// The stub that waits for the block at `state.pc`.
     link: Option<usize>,
 }
+
+/// A place in a domain, with caches that are large enough: what a PE is made of.
+#[derive(Debug)]
+pub struct Seat<'m> {
+    maps: [Map<'m>; MAPS],
+    store: Store<'m>,
+    jumps: Confined<'m, [Cell<Jump>; JUMPS]>,
+    functions: Functions<'m>,
+    mailbox: &'m Mailbox,
+    shared: &'m Domain,
+    index: usize,
+}
+
+impl<'m> Seat<'m> {
+    /// Takes the place number `index` of a domain. `None` where a part of `caches` is too small or the domain has no such
+    /// number.
+    #[must_use]
+    pub fn new(caches: Caches<'m>, shared: &'m Domain, index: usize) -> Option<Self> {
+        let mut memories = caches.maps.iter_mut();
+        let mut maps = [None; MAPS];
+        for map in &mut maps {
+            *map = Some(Map::new(memories.next()?));
+        }
+        let empty = maps[EMPTY]?;
+        let maps = maps.map(|map| map.unwrap_or(empty));
+        let jumps: &mut [Jump; JUMPS] = caches.jumps.first_chunk_mut()?;
+        jumps.fill(Jump::default());
+        if caches.functions.is_empty() {
+            return None;
+        }
+        Some(Self {
+            maps,
+            store: Store::new(caches.ops, caches.blocks)?,
+            jumps: Confined::array(jumps)?,
+            functions: Functions::new(caches.functions),
+            mailbox: shared.join(index)?,
+            shared,
+            index,
+        })
+    }
+}
+
+/// Registers of stage 1 before the first `synchronise`.
+const NO_REGISTERS: El1Registers = El1Registers { sctlr: 0, tcr: 0, ttbr0: 0, ttbr1: 0, mair: 0, hcr: 0 };
 
 /// Which half of the address space.
 const fn half(va: u64) -> usize {
@@ -185,51 +248,46 @@ impl<'m> Pe<'m> {
     /// where a part of `caches` is too small or the domain has no such number.
     #[must_use]
     pub fn new(caches: Caches<'m>, shared: &'m Domain, index: usize) -> Option<Self> {
-        let mut memories = caches.maps.iter_mut();
-        let mut maps = [None; MAPS];
-        for map in &mut maps {
-            *map = Some(Map::new(memories.next()?));
-        }
-        let empty = maps[EMPTY]?;
-        let maps = maps.map(|map| map.unwrap_or(empty));
-        let jumps: &mut [Jump; JUMPS] = caches.jumps.first_chunk_mut()?;
-        jumps.fill(Jump::default());
-        if caches.functions.is_empty() {
-            return None;
-        }
-        let registers = El1Registers::default();
-        Some(Self {
+        Seat::new(caches, shared, index).map(Self::at)
+    }
+
+    /// Makes the PE of a seat. Inline: where a caller writes it into a place at once, nothing of it, which is large, goes
+    /// over the stack.
+    #[inline(always)]
+    #[must_use]
+    pub fn at(seat: Seat<'m>) -> Self {
+        Self {
             state: State::reset(),
-            statistics: Statistics::default(),
+            statistics: Statistics::NONE,
             derived: system::Derived::new(),
             debugging: Debugging::new(),
             keys: [0; 2],
-            reads: maps[EMPTY],
-            writes: maps[EMPTY],
-            store: Store::new(caches.ops, caches.blocks)?,
-            jumps: Confined::array(jumps)?,
-            mailbox: shared.join(index)?,
-            functions: Functions::new(caches.functions),
-            maps,
+            reads: seat.maps[EMPTY],
+            writes: seat.maps[EMPTY],
+            store: seat.store,
+            jumps: seat.jumps,
+            mailbox: seat.mailbox,
+            functions: seat.functions,
+            maps: seat.maps,
             abort: None,
-            params: (registers, Params::el1(&registers, &system::TRANSLATION)),
+            params: None,
             large: [0; 2],
             high_not_global: false,
             fetched: Fetched([[0; 64]; 2]),
-            devices: [Device::default(); DEVICES],
-            mapped_for: registers,
+            devices: [Device::NONE; DEVICES],
+            mapped_for: NO_REGISTERS,
             // Generation 0 is never current: what is zero is true for nothing.
             generations: [1; 2],
-            context: Context::default(),
+            context: Context(0),
             fp_trap: (None, false),
             storage_traps: (None, false),
             until_timers: 0,
-            timers: Timers::default(),
-            shared,
-            index,
+            timers: Timers([0; 4]),
+            shared: seat.shared,
+            index: seat.index,
             broadcast: false,
             link: None,
-        })
+        }
     }
 
     /// Runs until something happens, for at most `blocks` blocks.

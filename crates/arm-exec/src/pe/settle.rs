@@ -10,6 +10,8 @@ use arm_arch::ExceptionLevel;
 impl Pe<'_> {
     /// Deals with what the executor stopped for. `Ok` says whether masks, translations or anything
     /// else that decides what comes next may have changed.
+    // Its stack need not be there while the guest runs.
+    #[inline(never)]
     pub(super) fn settle(&mut self, stop: Stop, alone: bool) -> Result<bool, Exit> {
         match stop {
             Stop::Boundary | Stop::Indirect => Ok(false),

@@ -1,30 +1,15 @@
 //! AT: stage 1 translations on request.
 
-use super::identification;
 use crate::abort::{Abort, Cause};
 use crate::env::Stage2Access;
 use crate::flow::{Flow, Host};
-use crate::state::State;
+use crate::pe::Pe;
 use arm_arch::bits::index;
 use arm_arch::sysreg::instructions as ins;
 use arm_arch::{Ipa, Level, SysRegId, Va};
 use core::cell::Cell;
 use mmu_xlate::TableMemory;
-use mmu_xlate::vmsa::{Access, AccessKind, El1Registers, Params, Privilege, Translation, walk};
-
-/// Returns the parameters of stage 1 as the registers give them now.
-pub(crate) fn params(state: &State) -> Params {
-    let sys = &state.sys;
-    let registers = El1Registers {
-        sctlr: sys.sctlr_el1,
-        tcr: sys.tcr_el1,
-        ttbr0: sys.ttbr0_el1,
-        ttbr1: sys.ttbr1_el1,
-        mair: sys.mair_el1,
-        hcr: sys.hcr_el2,
-    };
-    Params::el1(&registers, &identification::TRANSLATION)
-}
+use mmu_xlate::vmsa::{Access, AccessKind, Privilege, Translation, walk};
 
 /// The tables of stage 1, behind stage 2.
 struct Tables<'e, 'm> {
@@ -48,7 +33,7 @@ impl TableMemory<Ipa> for Tables<'_, '_> {
 ///
 /// A fault of stage 2 on the tables is an exception to EL2; an external abort on the walk is
 /// reported in PAR_EL1 (CHOICE; the architecture takes the abort, but no memory here answers with one).
-pub(super) fn execute<'m>(state: &mut State, env: &dyn Host<'m>, id: SysRegId, va: u64) -> Option<Flow> {
+pub(super) fn execute<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, id: SysRegId, va: u64) -> Option<Flow> {
     let (kind, privilege) = match id {
         ins::AT_S1E1R => (AccessKind::AtRead, Privilege::Privileged),
         ins::AT_S1E1W => (AccessKind::AtWrite, Privilege::Privileged),
@@ -57,9 +42,10 @@ pub(super) fn execute<'m>(state: &mut State, env: &dyn Host<'m>, id: SysRegId, v
         _ => return None,
     };
     let access = Access::new(kind, privilege);
-    let params = params(state);
+    // Nobody runs before they are known.
+    let params = pe.params.as_ref()?;
     let tables = Tables { env, loads: Cell::new(0) };
-    state.sys.par_el1 = match walk(&params, Va::new(va), access, &tables) {
+    pe.state.sys.par_el1 = match walk(params, Va::new(va), access, &tables) {
         Ok(Translation::Mapped(mapping)) => mapping.par(),
         Ok(Translation::Fault(fault)) => fault.par(),
         Err(ipa) => {

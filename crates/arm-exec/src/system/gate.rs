@@ -36,6 +36,7 @@ type Interface = ([u64; 4], [u64; 4]);
 
 impl Derived {
     /// Derives what follows from the announced features; the rest comes when it is asked for.
+    #[inline(always)]
     pub(crate) fn new() -> Self {
         Self {
             features: Features::of(MODEL),

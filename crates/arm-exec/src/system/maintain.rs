@@ -19,7 +19,7 @@ pub(super) fn execute<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, id: SysRegId, ope
         }
         return Flow::Context;
     }
-    if let Some(flow) = address::execute(&mut pe.state, env, id, operand) {
+    if let Some(flow) = address::execute(pe, env, id, operand) {
         return flow;
     }
     let done = match id {

@@ -42,6 +42,8 @@ struct Bench<'m> {
 
 impl Bench<'_> {
     fn execute(&mut self, word: u32) -> Seen {
+        // As the engine does before it runs anything.
+        self.pe.synchronise();
         seen(execute(&mut self.pe, &self.machine, word))
     }
 }

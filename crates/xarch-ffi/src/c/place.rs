@@ -20,7 +20,7 @@ use s390_arch::Absolute;
 use xarch_abi::{GuestPa, VcpuIndex};
 
 const INVALID: Status = Status(XARCH_E_INVAL);
-const PAGE: u64 = 4096;
+const PAGE: u64 = xarch_abi::PAGE_BYTES;
 
 /// Room for the working memory of a PE.
 struct CacheSpots {
@@ -75,6 +75,48 @@ impl CacheSpots {
 fn put<T>(memory: &'static mut [MaybeUninit<T>], value: T) -> Result<&'static mut T, Status> {
     // A plan has room for one.
     Ok(memory.first_mut().ok_or(INVALID)?.write(value))
+}
+
+// What is large is made in functions of its own, so that no two of them are on the stack at once.
+
+#[inline(never)]
+fn put_cpu(
+    memory: &'static mut [MaybeUninit<ModelCpu>],
+    machine: &'static Model,
+    number: u16,
+    caches: Caches<'static>,
+) -> Result<&'static mut ModelCpu, Status> {
+    machine.cpu_at(memory.first_mut().ok_or(INVALID)?, number, caches).ok_or(Status(XARCH_E_NOMEM))
+}
+
+#[inline(never)]
+fn put_vm(
+    memory: &'static mut [MaybeUninit<ModelVm>],
+    cpu: &mut ModelCpu,
+    machine: &'static Model,
+    config: s390_host::Config,
+) -> Result<&'static mut ModelVm, Status> {
+    let place = memory.first_mut().ok_or(INVALID)?;
+    Ok(ModelVm::new_at(place, cpu, machine, machine.storage(), config)?)
+}
+
+#[inline(never)]
+fn put_vcpu(
+    memory: &'static mut [MaybeUninit<ModelVcpu>],
+    vm: &'static ModelVm,
+    cpu: &'static mut ModelCpu,
+    index: VcpuIndex,
+) -> Result<&'static mut ModelVcpu, Status> {
+    put(memory, ModelVcpu::new(vm, cpu, index)?)
+}
+
+#[inline(never)]
+fn put_guest(
+    memory: &'static mut [MaybeUninit<CoreVcpu>],
+    vm: &'static CoreVm,
+    index: VcpuIndex,
+) -> Result<&'static mut CoreVcpu, Status> {
+    put(memory, CoreVcpu::new(vm, index).ok_or(Status(XARCH_E_NOENT))?)
 }
 
 /// A configuration of which everything was looked at that can be without making anything.
@@ -135,11 +177,19 @@ const fn same_major(abi: u32) -> bool {
     abi >> 16 == XARCH_ABI >> 16
 }
 
+/// Room for the library's own machine, its driver, and a CPU.
+struct HostSpots {
+    machine: Spot<Model>,
+    vm: Spot<ModelVm>,
+    cpu: Spot<ModelCpu>,
+    caches: CacheSpots,
+}
+
 /// Where the parts of a back end lie.
 pub(super) struct BackendPlan {
     pub plan: Plan,
     backend: Spot<BackendObject>,
-    model: Option<(Spot<Model>, Spot<ModelVm>, CacheSpots)>,
+    model: Option<HostSpots>,
 }
 
 impl BackendParts {
@@ -148,7 +198,12 @@ impl BackendParts {
         let backend = plan.add(1);
         let model = self.ops.is_none().then(|| {
             // Building a VM asks the machine about itself, which a CPU answers that is needed no more afterwards.
-            (plan.add(1), plan.add(1), CacheSpots::plan(&mut plan, LEAST_OPS, 1))
+            HostSpots {
+                machine: plan.add(1),
+                vm: plan.add(1),
+                cpu: plan.add(1),
+                caches: CacheSpots::plan(&mut plan, LEAST_OPS, 1),
+            }
         });
         BackendPlan { plan, backend, model }
     }
@@ -186,21 +241,19 @@ impl BackendParts {
 
     /// # Safety
     /// As `make`.
-    unsafe fn model(
-        &self,
-        (machine, vm, caches): (Spot<Model>, Spot<ModelVm>, CacheSpots),
-        memory: &Memory,
-    ) -> Result<Host, Status> {
+    unsafe fn model(&self, spots: HostSpots, memory: &Memory) -> Result<Host, Status> {
         let pages = usize::try_from(self.config.storage_bytes / PAGE).map_err(|_| INVALID)?;
         // SAFETY: not null and aligned (`backend_parts`); the library's own memory for as long as the back end lives
         // (`backend_create`); every pattern of bytes is a page, and pages are only ever accessed as `arm_exec::ram`
         // does, for which the embedder's own accesses are those of another CPU.
         let pages = unsafe { core::slice::from_raw_parts(self.config.storage.cast::<Page>(), pages) };
         // SAFETY: the spots are of the memory's plan.
-        let (machine, vm, caches) = unsafe { (memory.at(machine), memory.at(vm), caches.make(memory)) };
+        let (machine, vm) = unsafe { (memory.at(spots.machine), memory.at(spots.vm)) };
+        // SAFETY: as above.
+        let (cpu, caches) = unsafe { (memory.at(spots.cpu), spots.caches.make(memory)) };
         let settings = sae_model::Config::default();
         let machine: &'static Model = put(machine, Model::new(Ram::new(pages), self.embedder, settings))?;
-        let mut cpu = machine.cpu(0, caches).ok_or(Status(XARCH_E_NOMEM))?;
+        let cpu = put_cpu(cpu, machine, 0, caches)?;
         let config = s390_host::Config {
             address_bits: self.address_bits,
             vcpus: self.vcpus,
@@ -208,7 +261,7 @@ impl BackendParts {
             limit: s390_host::LimitForm::default(),
             qmc_base: settings.qmc_base,
         };
-        let vm = put(vm, ModelVm::new(&mut cpu, machine, machine.storage(), config)?)?;
+        let vm = put_vm(vm, cpu, machine, config)?;
         vm.lock_mut().tell(self.embedder.spin_hooks());
         Ok(Host::Model { machine, vm })
     }
@@ -327,15 +380,15 @@ impl VcpuPlan {
     ) -> Result<&'static mut VcpuObject, Status> {
         // SAFETY: the spot is of the memory's plan.
         let guest = unsafe { memory.at(self.guest) };
-        let guest = put(guest, CoreVcpu::new(vm.core, index).ok_or(Status(XARCH_E_NOENT))?)?;
+        let guest = put_guest(guest, vm.core, index)?;
         let hardware = match (&vm.backend.host, self.model) {
             (Host::Model { machine, vm }, Some(spots)) => {
                 // SAFETY: the spots are of the memory's plan.
                 let (vcpu, cpu) = unsafe { (memory.at(spots.vcpu), memory.at(spots.cpu)) };
                 // SAFETY: as above.
                 let caches = unsafe { spots.caches.make(memory) };
-                let cpu = put(cpu, machine.cpu(index.0, caches).ok_or(Status(XARCH_E_NOMEM))?)?;
-                Hardware::Model(put(vcpu, s390_host::Vcpu::new(vm, cpu, index)?)?)
+                let cpu = put_cpu(cpu, machine, index.0, caches)?;
+                Hardware::Model(put_vcpu(vcpu, vm, cpu, index)?)
             }
             (Host::Ops(host), _) => Hardware::Ops(OpsVcpu::new(host, context, index)?),
             (Host::Model { .. }, None) => return Err(INVALID),
