@@ -11,7 +11,8 @@
     reason = "an example: what goes wrong ends it"
 )]
 
-use arm_arch::{Ipa, Pa};
+use arm_arch::iss::DataAbort;
+use arm_arch::{EsrEl, ExceptionClass, Ipa, Pa};
 use arm_exec::ram::MapMemory;
 use arm_exec::{
     Block, Caches, Domain, Environment, Event, Function, Jump, Op, Page, Pe, Ram, Stage2Access, Stage2Page,
@@ -80,9 +81,12 @@ fn main() {
     loop {
         match pe.run(&env, 1 << 20) {
             Event::Budget | Event::Timer(_) | Event::ExitRequest | Event::Maintenance => {}
-            Event::Stage2 { esr, ipa, .. } if ipa.bits() >> 12 == 0x9000 && esr >> 24 & 1 == 1 => {
-                let rt = (esr >> 16 & 31) as usize;
-                if esr >> 6 & 1 == 1 {
+            Event::Stage2 { esr, ipa, .. }
+                if ipa.bits() >> 12 == 0x9000 && DataAbort::from_bits(esr as u32).isv() =>
+            {
+                let iss = DataAbort::from_bits(esr as u32);
+                let rt = usize::from(iss.srt());
+                if iss.wnr() {
                     let byte = if rt == 31 { 0 } else { pe.state.x[rt] as u8 };
                     line.push(byte);
                     if byte == b'\n' {
@@ -99,7 +103,7 @@ fn main() {
                 pe.state.pc += 4;
             }
             Event::Stage2 { esr, far, ipa, .. } => panic!("stage 2: {esr:#x} {far:#x} {ipa}"),
-            Event::Trap { esr, .. } if esr >> 26 == 0x16 => {
+            Event::Trap { esr, .. } if EsrEl::from_bits(esr).ec() == ExceptionClass::HVC64 => {
                 if pe.state.x[0] == 0x8400_0008 {
                     break;
                 }

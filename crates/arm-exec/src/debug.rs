@@ -84,8 +84,9 @@ impl Debugging {
 fn enabled(state: &State) -> (bool, bool) {
     let pstate = pstate(state);
     let on = debug_controls(state).generates_from(pstate.el(), pstate);
-    let any = |[a, b]: [u64; 2]| on && (a | b) & 1 != 0;
-    (any(state.sys.dbgbcr_el1), any(state.sys.dbgwcr_el1))
+    let breaking = state.sys.dbgbcr_el1.into_iter().any(|control| DbgbcrEl1::from_bits(control).e());
+    let watching = state.sys.dbgwcr_el1.into_iter().any(|control| DbgwcrEl1::from_bits(control).e());
+    (on && breaking, on && watching)
 }
 
 /// LDXR, LDAXR, LDXP, LDAXP. Arm ARM C4.1, "Load/store exclusive register", "Load/store exclusive pair".

@@ -218,5 +218,13 @@ impl State {
     }
 }
 
-/// RES1 bits of SCTLR_EL1 in Armv8.0: LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS. Arm ARM, SCTLR_EL1.
-const SCTLR_EL1_RESET: u64 = (1 << 29) | (1 << 28) | (1 << 23) | (1 << 22) | (1 << 20) | (1 << 11);
+/// RES1 bits of SCTLR_EL1 in Armv8.0. Arm ARM, SCTLR_EL1.
+const SCTLR_EL1_RESET: u64 = arm_arch::sysreg::SctlrEl1::new()
+    .with_lsmaoe(true)
+    .with_ntlsmd(true)
+    .with_span(true)
+    .with_eis(true)
+    .with_tscxt(true)
+    .with_eos(true)
+    .into_bits();
+const _: () = assert!(SCTLR_EL1_RESET == 0x30d0_0800);

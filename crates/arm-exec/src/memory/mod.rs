@@ -133,9 +133,8 @@ impl<'m> Pe<'m> {
     }
 
     fn big_endian(&self) -> bool {
-        // SCTLR_EL1.E0E, EE.
-        let bit = if self.state.mode.el == 0 { 24 } else { 25 };
-        self.state.sys.sctlr_el1 >> bit & 1 != 0
+        let sctlr = SctlrEl1::from_bits(self.state.sys.sctlr_el1);
+        if self.state.mode.el == 0 { sctlr.e0e() } else { sctlr.ee() }
     }
 
     /// Loads up to eight bytes.

@@ -7,6 +7,7 @@ use crate::flow::Host;
 use crate::ram::Map;
 use crate::state::SP;
 use crate::system;
+use arm_arch::sysreg::SctlrEl1;
 use mmu_xlate::vmsa::{El1Registers, Params};
 
 /// Pages whose instruction address was translated since the generation of their half began: which of
@@ -49,10 +50,9 @@ impl<'m> Pe<'m> {
         if self.params.is_none() {
             self.read_registers(&registers);
         }
-        let (sctlr, el0) = (registers.sctlr, self.state.mode.el == 0);
+        let (sctlr, el0) = (SctlrEl1::from_bits(registers.sctlr), self.state.mode.el == 0);
         let misaligned = self.state.x[usize::from(SP)] & 15 != 0;
-        // SCTLR_EL1.SA0, SA.
-        let check_sp = misaligned && sctlr >> if el0 { 4 } else { 3 } & 1 != 0;
+        let check_sp = misaligned && if el0 { sctlr.sa0() } else { sctlr.sa() };
         let fp_trap = self.has_fp_trap();
         let traps = self.storage_traps();
         let context = if el0 { Context::EL0 } else { 0 }
@@ -65,7 +65,8 @@ impl<'m> Pe<'m> {
         }
         // Watchpoints, SCTLR_EL1.A, or big-endian data: every access is looked at.
         self.debugging.follow(&self.state);
-        let strict = self.debugging.watching || sctlr & 2 != 0 || sctlr >> if el0 { 24 } else { 25 } & 1 != 0;
+        let big_endian = if el0 { sctlr.e0e() } else { sctlr.ee() };
+        let strict = self.debugging.watching || sctlr.a() || big_endian;
         let regime = if el0 { 2 } else { usize::from(self.state.mode.pan) };
         let [reads, writes] = if strict { [EMPTY; 2] } else { [READ + regime, WRITE + regime] };
         (self.reads, self.writes) = (self.maps[reads], self.maps[writes]);

@@ -21,7 +21,7 @@ use crate::ram::{Confined, Map, MapMemory};
 use crate::state::State;
 use crate::system;
 use arm_arch::debug::StepState;
-use arm_arch::sysreg::{HcrEl2, SctlrEl1};
+use arm_arch::sysreg::{CntCtl, HcrEl2, IchHcr, MdscrEl1, SctlrEl1};
 use arm_arch::{Ipa, Level};
 use core::cell::Cell;
 use forget::Fetched;
@@ -225,6 +225,22 @@ impl<'m> Seat<'m> {
     }
 }
 
+/// Virtual exceptions that HCR_EL2 makes pending.
+const PENDING: u64 = HcrEl2::new().with_vf(true).with_vi(true).with_vse(true).into_bits();
+/// Debug exceptions that MDSCR_EL1 enables.
+const DEBUGGING: u64 = MdscrEl1::new().with_mde(true).with_ss(true).into_bits();
+/// Causes of the maintenance interrupt that ICH_HCR_EL2 enables.
+const MAINTENANCE: u64 = IchHcr::new()
+    .with_uie(true)
+    .with_lrenpie(true)
+    .with_npie(true)
+    .with_vgrp0eie(true)
+    .with_vgrp0die(true)
+    .with_vgrp1eie(true)
+    .with_vgrp1die(true)
+    .into_bits();
+const _: () = assert!(PENDING == 0x1c0 && DEBUGGING == 0x8001 && MAINTENANCE == 0xfe);
+
 /// Registers of stage 1 before the first `synchronise`.
 const NO_REGISTERS: El1Registers = El1Registers { sctlr: 0, tcr: 0, ttbr0: 0, ttbr1: 0, mair: 0, hcr: 0 };
 
@@ -410,7 +426,8 @@ impl<'m> Pe<'m> {
 
     /// Whether an instruction is to be stepped by the guest's software step.
     fn is_stepping(&self) -> bool {
-        self.state.sys.mdscr_el1 & 1 != 0 && system::step_state(&self.state) == StepState::ActiveNotPending
+        MdscrEl1::from_bits(self.state.sys.mdscr_el1).ss()
+            && system::step_state(&self.state) == StepState::ActiveNotPending
     }
 
     fn timer_registers(&self) -> Timers {
@@ -422,7 +439,10 @@ impl<'m> Pe<'m> {
     fn look_at_timers(&mut self, env: &dyn Host<'m>) -> Option<Timer> {
         let sys = &self.state.sys;
         // ENABLE and not IMASK.
-        let armed = |ctl: u64| ctl & 3 == 1;
+        let armed = |ctl| {
+            let ctl = CntCtl::from_bits(ctl);
+            ctl.enable() && !ctl.imask()
+        };
         let count = if armed(sys.cntv_ctl_el0) || armed(sys.cntp_ctl_el0) { env.counter() } else { 0 };
         system::timers(self, count)
     }
@@ -432,15 +452,13 @@ impl<'m> Pe<'m> {
     pub(crate) fn is_quiet(&self) -> bool {
         let sys = &self.state.sys;
         let [a, b, c, d] = sys.ich_lr_el2;
-        // HCR_EL2.VF, VI, VSE; MDSCR_EL1.MDE, SS.
-        (a | b | c | d | sys.hcr_el2 & 0x1c0 | sys.mdscr_el1 & 0x8001) == 0
+        (a | b | c | d | sys.hcr_el2 & PENDING | sys.mdscr_el1 & DEBUGGING) == 0
     }
 
     /// Whether `system::interrupts` would find nothing to do.
     fn is_calm(&self) -> bool {
         let sys = &self.state.sys;
-        // The causes of the maintenance interrupt that ICH_HCR_EL2 enables.
-        self.is_quiet() && !self.state.mode.il && sys.ich_hcr_el2 & 0xfe == 0 && sys.ich_misr_el2 == 0
+        self.is_quiet() && !self.state.mode.il && sys.ich_hcr_el2 & MAINTENANCE == 0 && sys.ich_misr_el2 == 0
     }
 
     /// Returns a system register that is only storage.

@@ -6,9 +6,9 @@ use crate::flow::Boundary;
 use crate::state::State;
 use arm_arch::debug::StepState;
 use arm_arch::exception::{Cause, Kind, virtual_interrupt, wakes_from_wfi};
-use arm_arch::iss::{Origin, SError, Step, StepExclusive};
-use arm_arch::sysreg::{HcrEl2, MdscrEl1};
-use arm_arch::{EsrEl, ExceptionLevel, PState};
+use arm_arch::iss::{Origin, Step, StepExclusive, VsesrEl2};
+use arm_arch::sysreg::{HcrEl2, IsrEl1, MdscrEl1};
+use arm_arch::{EsrEl, ExceptionLevel, Mode, PState};
 
 /// Takes what is due before the next instruction: a virtual interrupt that is not masked, a software
 /// step, the exception of an illegal state, in this order; and tells of the maintenance interrupt
@@ -60,8 +60,7 @@ fn take(state: &mut State, kind: Kind) {
             // Taking a virtual SError clears it. Its syndrome is VSESR_EL2's, as with FEAT_RAS; without
             // RAS the architecture leaves it IMPLEMENTATION DEFINED (CHOICE). Arm ARM, HCR_EL2.VSE.
             state.sys.hcr_el2 = HcrEl2::from_bits(state.sys.hcr_el2).with_vse(false).into_bits();
-            let syndrome = arm_arch::bits::trunc32(state.sys.vsesr_el2 & 0x1ff_ffff);
-            Cause::serror(SError::from_bits(syndrome), pc)
+            Cause::virtual_serror(Some(VsesrEl2::from_bits(state.sys.vsesr_el2)), pc)
         }
     };
     pstate::enter(state, &cause);
@@ -85,9 +84,13 @@ pub(super) fn isr(state: &State, derived: &mut Derived) -> u64 {
     let hcr = HcrEl2::from_bits(state.sys.hcr_el2);
     let (lines, _) = derived.interface(&state.sys);
     // Asked with everything but one kind masked, the order among them plays no part.
-    let pending =
-        |open: u64| virtual_interrupt(hcr, lines, PState::from_bits(0x5 | PState::DAIF & !open)).is_some();
-    [1 << 6, 1 << 7, 1 << 8].into_iter().filter(|&bit| pending(bit)).fold(0, |isr, bit| isr | bit)
+    let masked = PState::from_bits(PState::DAIF).with_mode(Mode::El1h);
+    let pending = |pstate| virtual_interrupt(hcr, lines, pstate).is_some();
+    IsrEl1::new()
+        .with_f(pending(masked.with_f(false)))
+        .with_i(pending(masked.with_i(false)))
+        .with_a(pending(masked.with_a(false)))
+        .into_bits()
 }
 
 /// Whether WFI would wait: no virtual interrupt is pending. Physical ones are the host's, who ends

@@ -4,7 +4,7 @@ use super::identification;
 use crate::state::{Flags, Mode, SP, State};
 use arm_arch::debug::{DebugControls, Security, StepState};
 use arm_arch::exception::{self, Cause, Entered, EntryState, Kind, ReturnState};
-use arm_arch::sysreg::{HcrEl2, MdcrEl2, MdscrEl1, SctlrEl1, TcrEl1};
+use arm_arch::sysreg::{HcrEl2, MdcrEl2, MdscrEl1, OslsrEl1, SctlrEl1, TcrEl1};
 use arm_arch::{EsrEl, ExceptionLevel, PState};
 
 /// Returns the current Exception level. The caller plays EL2: more than 1 cannot be.
@@ -115,7 +115,7 @@ pub(super) fn eret(state: &mut State) {
 pub(crate) fn debug_controls(state: &State) -> DebugControls {
     DebugControls {
         mdscr: MdscrEl1::from_bits(state.sys.mdscr_el1),
-        os_lock: state.sys.oslsr_el1 & super::registers::OSLK != 0,
+        os_lock: OslsrEl1::from_bits(state.sys.oslsr_el1).oslk(),
         route_to_el2: MdcrEl2::from_bits(state.sys.mdcr_el2).tde()
             || HcrEl2::from_bits(state.sys.hcr_el2).tge(),
         security: Security::NonSecure,

@@ -8,11 +8,8 @@ use super::{gic, identification, interrupt, pstate, timer};
 use crate::state::{Flags, Mode, State, SysRegs};
 use arm_arch::bits::{bit, field, sign_extend};
 use arm_arch::sysreg::names;
-use arm_arch::sysreg::{HcrEl2, SctlrEl1};
+use arm_arch::sysreg::{HcrEl2, OslarEl1, OslsrEl1, SctlrEl1};
 use arm_arch::{PState, SysRegId};
-
-/// `OSLSR_EL1.OSLK`.
-pub(super) const OSLK: u64 = 1 << 1;
 
 /// What a write changes beyond the register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +167,10 @@ fn special(state: &State, id: SysRegId) -> Option<u64> {
 /// channel is empty, and authentication reports nothing.
 fn debug(state: &State, id: SysRegId) -> Option<u64> {
     Some(match id {
-        names::OSLSR_EL1 => 1 << 3 | state.sys.oslsr_el1 & OSLK,
+        names::OSLSR_EL1 => {
+            let lock = OslsrEl1::from_bits(state.sys.oslsr_el1).oslk();
+            OslsrEl1::new().with_oslm_1(true).with_oslk(lock).into_bits()
+        }
         names::DBGCLAIMSET_EL1 => 0xff,
         names::DBGCLAIMCLR_EL1 => state.sys.dbgclaim_el1,
         names::MDRAR_EL1
@@ -265,7 +265,7 @@ fn write_debug(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
     let sys = &mut state.sys;
     match id {
         names::OSLAR_EL1 => {
-            sys.oslsr_el1 = if bit(value, 0) { OSLK } else { 0 };
+            sys.oslsr_el1 = OslsrEl1::new().with_oslk(OslarEl1::from_bits(value).oslk()).into_bits();
             return Some(Effect::Context);
         }
         names::DBGCLAIMSET_EL1 => sys.dbgclaim_el1 |= value & 0xff,

@@ -10,9 +10,6 @@ use arm_arch::SysRegId;
 use arm_arch::sysreg::{CntCtl, names};
 use arm_arch::timer::Timer;
 
-/// `CNTx_CTL.ISTATUS`, where the last output is kept.
-const SEEN: u64 = 1 << 2;
-
 fn virtual_timer(sys: &SysRegs) -> Timer {
     Timer { ctl: CntCtl::from_bits(sys.cntv_ctl_el0), cval: sys.cntv_cval_el0 }
 }
@@ -81,10 +78,10 @@ pub(crate) fn risen(state: &mut State, count: u64) -> Option<Which> {
 
 /// Records the output in a CTL register; whether it has risen.
 fn edge(ctl: &mut u64, cval: u64, count: u64) -> bool {
-    let output = Timer { ctl: CntCtl::from_bits(*ctl), cval }.output(count);
-    let risen = output && *ctl & SEEN == 0;
-    *ctl = if output { *ctl | SEEN } else { *ctl & !SEEN };
-    risen
+    let before = CntCtl::from_bits(*ctl);
+    let output = Timer { ctl: before, cval }.output(count);
+    *ctl = before.with_istatus(output).into_bits();
+    output && !before.istatus()
 }
 
 #[cfg(test)]
