@@ -4,11 +4,11 @@ use crate::block::{Block, doublewords};
 use crate::config::{Config, LimitForm, Mischief, PastLimit, TimerForm};
 use crate::identification;
 use crate::machine::{Clock, Machine, Reported};
-use crate::registers::{Inert, OSLAR, OSLK, SAVED, for_each, register, steers_translation};
+use crate::registers::{Inert, OSLAR, SAVED, for_each, register, steers_translation};
 use crate::stage2::{HostFault, World};
-use arm_arch::Pa;
-use arm_arch::sysreg::CntCtl;
+use arm_arch::sysreg::{CntCtl, HcrEl2, OslarEl1, OslsrEl1};
 use arm_arch::timer::Timer as Comparator;
+use arm_arch::{Mode, PState, Pa};
 use arm_exec::state::{State, SysRegs};
 use arm_exec::{Environment, Event, Invalidation, Pe, Timer};
 use core::cell::Cell;
@@ -286,13 +286,14 @@ fn outputs(sys: &SysRegs, count: u64) -> TimerReason {
 
 /// Returns whether PSTATE is one of the guest's: AArch64 at EL0 or EL1.
 const fn state_is_valid(pstate: u64) -> bool {
-    matches!(pstate & 0x1f, 0b00000 | 0b00100 | 0b00101)
+    matches!(PState::from_bits(pstate).mode(), Some(Mode::El0t | Mode::El1t | Mode::El1h))
 }
 
 /// Returns whether a loaded register has a value under which the guest cannot run: HCR_EL2.RW clear would make EL1
 /// AArch32, HCR_EL2.TGE set would leave no EL1.
 const fn register_is_invalid(sys: &SysRegs) -> bool {
-    sys.hcr_el2 & (1 << 31) == 0 || sys.hcr_el2 & (1 << 27) != 0
+    let hcr = HcrEl2::from_bits(sys.hcr_el2);
+    !hcr.rw() || hcr.tge()
 }
 
 const fn timer_reason(timer: Timer) -> TimerReason {
@@ -303,7 +304,7 @@ const fn timer_reason(timer: Timer) -> TimerReason {
 }
 
 const fn with_os_lock(oslsr: u64, oslar: u64) -> u64 {
-    (oslsr & !OSLK) | ((oslar & 1) << 1)
+    OslsrEl1::from_bits(oslsr).with_oslk(OslarEl1::from_bits(oslar).oslk()).into_bits()
 }
 
 impl<K: Clock> Facility for Cpu<'_, K> {

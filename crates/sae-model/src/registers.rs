@@ -128,9 +128,6 @@ pub(crate) const fn steers_translation(number: SystemRegisterNumber) -> bool {
 /// OSLAR_EL1, which only takes writes: they set OSLSR_EL1.OSLK.
 pub(crate) const OSLAR: SystemRegisterNumber = SystemRegisterNumber(0x8084);
 
-/// OSLSR_EL1.OSLK, \[1\].
-pub(crate) const OSLK: u64 = 1 << 1;
-
 #[cfg(test)]
 mod tests {
     use super::*;
