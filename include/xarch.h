@@ -242,6 +242,12 @@
  * code.
  */
 #define XARCH_BACKEND_SOFTWARE 1
+/*
+ * Added to the index of backend_info: of back ends for hardware that the machine announces to
+ * supervisors, where the library cannot look. The caller has looked, and the hardware is
+ * announced; then the library looks at the rest.
+ */
+#define XARCH_BACKEND_ANNOUNCED 1073741824
 
 /* An exit reached the core: exit_kind, decision, syndrome, address (the fault address). */
 #define XARCH_TRACE_EXIT 0
@@ -316,8 +322,8 @@ struct xarch_slot {
 	uint64_t guest;
 	/*
 	 * Where that byte lies, as the back end addresses memory: an offset into storage for
-	 * software, whatever the caller's own back end takes otherwise. A multiple of the back
-	 * end's page_bytes.
+	 * the library's own, whatever the caller's own back end takes otherwise. A multiple of
+	 * the back end's page_bytes.
 	 */
 	uint64_t host;
 	/* Length in bytes, a multiple of the back end's page_bytes, not 0. */
@@ -422,7 +428,7 @@ struct xarch_platform {
 	 * tables. Aligned doublewords are read in one go. XARCH_OK, or XARCH_E_NOENT if there
 	 * is no memory at all of it.
 	 *
-	 * Null: the library looks itself where XARCH_BACKEND_SOFTWARE; otherwise what depends
+	 * Null: the library looks itself where the back end is its own; otherwise what depends
 	 * on it takes the exception that hardware takes where nothing answers.
 	 */
 	int32_t (*read)(void *context, uint64_t address, void *into, uint64_t bytes);
@@ -586,9 +592,11 @@ struct xarch_backend_config {
 	/* XARCH_BACKEND_OPS: the back end, otherwise null. */
 	const struct xarch_backend_ops *ops;
 	/*
-	 * XARCH_BACKEND_SOFTWARE: host memory in which tables and all guest memory lie;
-	 * page-aligned. The library owns it until backend_destroy; the caller may read and
-	 * write what slots name, with accesses that do not tear, as a device would. Otherwise
+	 * A back end of the library's own: host memory in which tables and all guest memory
+	 * lie; page-aligned, and mapped as it is until backend_destroy. The library owns it
+	 * until then; the caller may read and write what slots name, with accesses that do not
+	 * tear, as a device would. Without XARCH_BACKEND_SOFTWARE the first table_bytes of it
+	 * lie in a row on the machine; the rest may be pages from anywhere. XARCH_BACKEND_OPS:
 	 * null.
 	 */
 	void *storage;
@@ -720,7 +728,8 @@ struct xarch_api {
 	 */
 	int32_t (*guest_info)(uint32_t index, struct xarch_guest_info *info);
 	/*
-	 * Describes back end number index, counted from 0. Context: any.
+	 * Describes back end number index, counted from 0, or from XARCH_BACKEND_ANNOUNCED.
+	 * Context: any.
 	 * Errors: XARCH_E_NOENT past the last one.
 	 */
 	int32_t (*backend_info)(uint32_t index, struct xarch_backend_info *info);
@@ -799,7 +808,10 @@ struct xarch_api {
 	 * Makes vcpu_run for that vCPU return XARCH_OUTCOME_INTERRUPTED. Sticky: a request that
 	 * comes before the run ends the next one at once, and one that a run has not noticed is
 	 * left to the next. Several before one has ended a run are one. A vCPU that waits is in
-	 * no run: waking it is the platform's kick. Context: any.
+	 * no run: waking it is the platform's kick. Where hardware runs the guest, any
+	 * interrupt of the host makes it leave, and the caller sends one to the CPU that the
+	 * vCPU is on, again until vcpu_run has returned: it may come before the guest is
+	 * entered. Context: any.
 	 * Errors: XARCH_E_NOENT.
 	 */
 	int32_t (*request_exit)(struct xarch_backend *backend, uint32_t vcpu);

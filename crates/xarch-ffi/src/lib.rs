@@ -6,12 +6,12 @@
 //!
 //! ```text
 //!   C host ──▶ xarch_get_api(1) ──▶ table of entries ──▶ objects ─┬─▶ vcpu-core
-//!      ▲                                                          ├─▶ s390-host on sae-model
+//!      ▲                                                          ├─▶ s390-host on sae-model or on the machine
 //!      └── platform: slots, devices, clock, kicks ◀───────────────┤
 //!      └── a back end of its own: enter, read, write ◀────────────┘
 //! ```
 //!
-//! Not offered yet: the facility of a real machine as a back end.
+//! Compiled for s390x it also drives the facility of the machine itself, for a caller that has found it announced.
 //!
 //! Rust programs use the traits of [`xarch_abi`]: this crate is for those that are not. Its static library is made by
 //!

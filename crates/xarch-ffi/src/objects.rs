@@ -10,7 +10,6 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use s390_arch::{Absolute, AbsoluteStorage as _};
 use s390_host::Tables;
-use sae_model::Storage;
 use xarch_abi::{
     Backend as _, BackendVcpu as _, DeviceAccess, DeviceAnswer, Guest as _, GuestPa, GuestRange, Outcome,
     Platform, RegId, RegisterError, Registers, Slot, TraceEvent, Unreadable, VcpuIndex,
@@ -25,22 +24,47 @@ pub(crate) const MODEL_VCPUS: usize = s390_host::MAX_VCPUS;
 pub(crate) const GUEST_AARCH64: u32 = 1;
 /// Back end: IBM Z with the facility played in software.
 pub(crate) const BACKEND_SAE_MODEL: u32 = 1;
+/// Back end: IBM Z with the facility of the machine.
+pub(crate) const BACKEND_SAE: u32 = 2;
+
+#[cfg(target_arch = "s390x")]
+pub(crate) use crate::c::machine;
+
+/// What a machine without the facility has: it is played.
+#[cfg(not(target_arch = "s390x"))]
+pub(crate) mod machine {
+    use super::{Model, ModelCpu};
+
+    pub(crate) type Control = &'static Model;
+    pub(crate) type Cpu = &'static mut ModelCpu;
+    pub(crate) type Window = sae_model::Storage<'static>;
+
+    pub(crate) const fn is_there() -> bool {
+        false
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it may be none")]
+    pub(crate) const fn model_of(control: &Control) -> Option<&'static Model> {
+        Some(*control)
+    }
+}
+
+use machine::{Control, Cpu, Window};
 
 pub(crate) type Model = sae_model::Machine<'static, Embedder>;
-pub(crate) type ModelVm = s390_host::Vm<&'static Model, Storage<'static>, Guarded<Tables>>;
+pub(crate) type ModelVm = s390_host::Vm<Control, Window, Guarded<Tables>>;
 pub(crate) type ModelCpu = sae_model::Cpu<'static, Embedder>;
-pub(crate) type ModelVcpu =
-    s390_host::Vcpu<'static, &'static mut ModelCpu, &'static Model, Storage<'static>, Guarded<Tables>>;
+pub(crate) type ModelVcpu = s390_host::Vcpu<'static, Cpu, Control, Window, Guarded<Tables>>;
 type SharedLock = Guarded<vcpu_core::Shared<VCPUS>>;
 pub(crate) type CoreVm = vcpu_core::Vm<VCPUS, SharedLock>;
 pub(crate) type CoreVcpu = vcpu_core::Vcpu<'static, VCPUS, SharedLock>;
 
 /// The host half of a VM.
-#[expect(clippy::large_enum_variant, reason = "it lies in memory of the caller, where nothing can be boxed")]
 #[derive(Debug)]
 pub(crate) enum Host {
-    /// The library's own driver on the library's own machine.
-    Model { machine: &'static Model, vm: &'static ModelVm },
+    /// The library's own driver, on the library's own machine or on the one that it runs on. Places of memory are
+    /// counted from `origin` on.
+    Model { control: Control, storage: Window, origin: u64, vm: &'static ModelVm },
     /// The embedder's.
     Ops(OpsHost),
 }
@@ -73,10 +97,19 @@ impl BackendObject {
     }
 
     pub(crate) fn add_slot(&self, slot: &xarch_slot) -> Result<(), Status> {
-        let checked = convert::slot(slot).ok_or(Status(XARCH_E_INVAL))?;
+        let checked = self.place(slot).ok_or(Status(XARCH_E_INVAL))?;
         match &self.host {
             Host::Model { vm, .. } => Ok(vm.add_slot(&checked)?),
             Host::Ops(ops) => ops.table().add_slot(slot),
+        }
+    }
+
+    /// Checks a slot, and says where its memory is.
+    fn place(&self, slot: &xarch_slot) -> Option<Slot> {
+        let checked = convert::slot(slot)?;
+        match &self.host {
+            Host::Model { origin, .. } => Some(Slot { host: checked.host.checked_add(*origin)?, ..checked }),
+            Host::Ops(_) => Some(checked),
         }
     }
 
@@ -125,9 +158,8 @@ impl BackendObject {
 }
 
 impl BackendObject {
-    /// Reads guest memory out of the model's storage.
-    fn read_storage(&self, machine: &Model, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
-        let storage = machine.storage();
+    /// Reads guest memory out of the caller's storage.
+    fn read_storage(&self, storage: &Window, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
         let (mut at, mut rest) = (address, into);
         while !rest.is_empty() {
             let slot = self.slot(at).ok_or(Unreadable(at))?;
@@ -153,7 +185,7 @@ impl BackendObject {
 
 impl Platform for BackendObject {
     fn slot(&self, address: GuestPa) -> Option<Slot> {
-        convert::slot(&self.embedder.slot(address.value())?)
+        self.place(&self.embedder.slot(address.value())?)
     }
 
     fn device(&self, vcpu: VcpuIndex, access: &DeviceAccess) -> Option<DeviceAnswer> {
@@ -166,7 +198,7 @@ impl Platform for BackendObject {
     fn read_memory(&self, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
         match (self.embedder.read(address.value(), into), &self.host) {
             (Some(XARCH_OK), _) => Ok(()),
-            (None, Host::Model { machine, .. }) => self.read_storage(machine, address, into),
+            (None, Host::Model { storage, .. }) => self.read_storage(storage, address, into),
             (Some(_), _) | (None, Host::Ops(_)) => Err(Unreadable(address)),
         }
     }

@@ -32,7 +32,7 @@ pub struct xarch_api {
     /// Describes guest architecture number `index`, counted from 0. Context: any.
     /// Errors: XARCH_E_NOENT past the last one.
     pub guest_info: unsafe extern "C" fn(index: u32, info: *mut xarch_guest_info) -> i32,
-    /// Describes back end number `index`, counted from 0. Context: any.
+    /// Describes back end number `index`, counted from 0, or from XARCH_BACKEND_ANNOUNCED. Context: any.
     /// Errors: XARCH_E_NOENT past the last one.
     pub backend_info: unsafe extern "C" fn(index: u32, info: *mut xarch_backend_info) -> i32,
 
@@ -87,7 +87,9 @@ pub struct xarch_api {
     pub age: unsafe extern "C" fn(backend: *mut xarch_backend, guest: u64, bytes: u64) -> i32,
     /// Makes `vcpu_run` for that vCPU return XARCH_OUTCOME_INTERRUPTED. Sticky: a request that comes before the run
     /// ends the next one at once, and one that a run has not noticed is left to the next. Several before one has ended a
-    /// run are one. A vCPU that waits is in no run: waking it is the platform's `kick`. Context: any.
+    /// run are one. A vCPU that waits is in no run: waking it is the platform's `kick`. Where hardware runs the guest, any
+    /// interrupt of the host makes it leave, and the caller sends one to the CPU that the vCPU is on, again until
+    /// `vcpu_run` has returned: it may come before the guest is entered. Context: any.
     /// Errors: XARCH_E_NOENT.
     pub request_exit: unsafe extern "C" fn(backend: *mut xarch_backend, vcpu: u32) -> i32,
 

@@ -5,6 +5,8 @@ pub(crate) mod api;
 pub(crate) mod callbacks;
 #[cfg(test)]
 mod conformance;
+#[cfg(target_arch = "s390x")]
+pub(crate) mod machine;
 pub(crate) mod memory;
 mod place;
 #[cfg(xarch_static_library)]

@@ -6,8 +6,8 @@ use super::memory::{Memory, Plan, Spot, fill, read};
 use super::types::*;
 use crate::lock::Guarded;
 use crate::objects::{
-    BACKEND_SAE_MODEL, BackendObject, CoreVcpu, CoreVm, GUEST_AARCH64, Halves, Hardware, Host, MODEL_VCPUS,
-    Model, ModelCpu, ModelVcpu, ModelVm, VCPUS, VcpuObject, VmObject,
+    BACKEND_SAE, BACKEND_SAE_MODEL, BackendObject, CoreVcpu, CoreVm, GUEST_AARCH64, Halves, Hardware, Host,
+    MODEL_VCPUS, Model, ModelCpu, ModelVcpu, ModelVm, VCPUS, VcpuObject, VmObject, machine,
 };
 use crate::ops::{OpsHost, OpsVcpu};
 use crate::status::Status;
@@ -17,6 +17,7 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use s390_arch::Absolute;
+use s390_arch::sae::Facility;
 use xarch_abi::{GuestPa, VcpuIndex};
 
 const INVALID: Status = Status(XARCH_E_INVAL);
@@ -90,21 +91,22 @@ fn put_cpu(
 }
 
 #[inline(never)]
-fn put_vm(
+fn put_vm<F: Facility>(
     memory: &'static mut [MaybeUninit<ModelVm>],
-    cpu: &mut ModelCpu,
-    machine: &'static Model,
+    cpu: &mut F,
+    control: machine::Control,
+    storage: machine::Window,
     config: s390_host::Config,
 ) -> Result<&'static mut ModelVm, Status> {
     let place = memory.first_mut().ok_or(INVALID)?;
-    Ok(ModelVm::new_at(place, cpu, machine, machine.storage(), config)?)
+    Ok(ModelVm::new_at(place, cpu, control, storage, config)?)
 }
 
 #[inline(never)]
 fn put_vcpu(
     memory: &'static mut [MaybeUninit<ModelVcpu>],
     vm: &'static ModelVm,
-    cpu: &'static mut ModelCpu,
+    cpu: machine::Cpu,
     index: VcpuIndex,
 ) -> Result<&'static mut ModelVcpu, Status> {
     put(memory, ModelVcpu::new(vm, cpu, index)?)
@@ -141,7 +143,7 @@ pub(super) unsafe fn backend_parts(config: *const xarch_backend_config) -> Resul
     let embedder = Embedder { table, context };
     let vcpus = u16::try_from(config.vcpus).map_err(|_| INVALID)?;
     let address_bits = u8::try_from(config.address_bits).map_err(|_| INVALID)?;
-    let most = if config.kind == BACKEND_SAE_MODEL { MODEL_VCPUS } else { VCPUS };
+    let most = if config.kind == XARCH_BACKEND_OPS { VCPUS } else { MODEL_VCPUS };
     let possible = (1..=most).contains(&usize::from(vcpus)) && (32..=48).contains(&address_bits);
     let agrees = same_major(config.abi) && same_major(table.abi) && embedder.has_both_hooks();
     if !(possible && agrees) || config.flags != 0 {
@@ -157,10 +159,14 @@ pub(super) unsafe fn backend_parts(config: *const xarch_backend_config) -> Resul
             }
             Some(ops)
         }
-        BACKEND_SAE_MODEL => {
+        BACKEND_SAE_MODEL | BACKEND_SAE => {
+            if config.kind == BACKEND_SAE && !machine::is_there() {
+                return Err(Status(XARCH_E_NOTSUP));
+            }
             let aligned = (config.storage_bytes | config.table_bytes) & (PAGE - 1) == 0
                 && config.storage.cast::<Page>().is_aligned();
-            if config.storage.is_null() || !config.ops.is_null() || !aligned || !embedder.has_clock() {
+            let timed = config.kind == BACKEND_SAE || embedder.has_clock();
+            if config.storage.is_null() || !config.ops.is_null() || !aligned || !timed {
                 return Err(INVALID);
             }
             if config.table_bytes > config.storage_bytes || config.table_bytes <= PAGE {
@@ -177,10 +183,9 @@ const fn same_major(abi: u32) -> bool {
     abi >> 16 == XARCH_ABI >> 16
 }
 
-/// Room for the library's own machine, its driver, and a CPU.
+/// Room for the library's own machine and a CPU.
 struct HostSpots {
     machine: Spot<Model>,
-    vm: Spot<ModelVm>,
     cpu: Spot<ModelCpu>,
     caches: CacheSpots,
 }
@@ -189,6 +194,7 @@ struct HostSpots {
 pub(super) struct BackendPlan {
     pub plan: Plan,
     backend: Spot<BackendObject>,
+    vm: Option<Spot<ModelVm>>,
     model: Option<HostSpots>,
 }
 
@@ -196,16 +202,16 @@ impl BackendParts {
     pub(super) fn plan(&self) -> BackendPlan {
         let mut plan = Plan::default();
         let backend = plan.add(1);
-        let model = self.ops.is_none().then(|| {
+        let vm = self.ops.is_none().then(|| plan.add(1));
+        let model = (self.config.kind == BACKEND_SAE_MODEL).then(|| {
             // Building a VM asks the machine about itself, which a CPU answers that is needed no more afterwards.
             HostSpots {
                 machine: plan.add(1),
-                vm: plan.add(1),
                 cpu: plan.add(1),
                 caches: CacheSpots::plan(&mut plan, LEAST_OPS, 1),
             }
         });
-        BackendPlan { plan, backend, model }
+        BackendPlan { plan, backend, vm, model }
     }
 
     /// Makes the back end.
@@ -217,11 +223,14 @@ impl BackendParts {
         spots: BackendPlan,
         memory: &Memory,
     ) -> Result<&'static mut BackendObject, Status> {
-        let host = match (spots.model, self.ops) {
+        let host = match (spots.vm, spots.model, self.ops) {
             // SAFETY: the caller's promise.
-            (Some(spots), _) => unsafe { self.model(spots, memory) }?,
-            (None, Some(ops)) => Host::Ops(OpsHost::new(ops)),
-            (None, None) => return Err(INVALID),
+            (Some(vm), Some(spots), _) => unsafe { self.model(vm, spots, memory) }?,
+            #[cfg(target_arch = "s390x")]
+            // SAFETY: the caller's promise.
+            (Some(vm), None, _) => unsafe { self.machine(vm, memory) }?,
+            (None, _, Some(ops)) => Host::Ops(OpsHost::new(ops)),
+            _ => return Err(INVALID),
         };
         // SAFETY: the spot is of the memory's plan.
         let place = unsafe { memory.at(spots.backend) };
@@ -239,21 +248,31 @@ impl BackendParts {
         put(place, backend)
     }
 
+    /// Returns `storage` as pages.
+    ///
     /// # Safety
     /// As `make`.
-    unsafe fn model(&self, spots: HostSpots, memory: &Memory) -> Result<Host, Status> {
+    unsafe fn pages(&self) -> Result<Ram<'static>, Status> {
         let pages = usize::try_from(self.config.storage_bytes / PAGE).map_err(|_| INVALID)?;
         // SAFETY: not null and aligned (`backend_parts`); the library's own memory for as long as the back end lives
         // (`backend_create`); every pattern of bytes is a page, and pages are only ever accessed as `arm_exec::ram`
         // does, for which the embedder's own accesses are those of another CPU.
         let pages = unsafe { core::slice::from_raw_parts(self.config.storage.cast::<Page>(), pages) };
+        Ok(Ram::new(pages))
+    }
+
+    /// # Safety
+    /// As `make`.
+    unsafe fn model(&self, vm: Spot<ModelVm>, spots: HostSpots, memory: &Memory) -> Result<Host, Status> {
+        // SAFETY: the caller's promise.
+        let pages = unsafe { self.pages() }?;
         // SAFETY: the spots are of the memory's plan.
-        let (machine, vm) = unsafe { (memory.at(spots.machine), memory.at(spots.vm)) };
+        let (machine, vm) = unsafe { (memory.at(spots.machine), memory.at(vm)) };
         // SAFETY: as above.
         let (cpu, caches) = unsafe { (memory.at(spots.cpu), spots.caches.make(memory)) };
         let settings = sae_model::Config::default();
-        let machine: &'static Model = put(machine, Model::new(Ram::new(pages), self.embedder, settings))?;
-        let cpu = put_cpu(cpu, machine, 0, caches)?;
+        let model: &'static Model = put(machine, Model::new(pages, self.embedder, settings))?;
+        let cpu = put_cpu(cpu, model, 0, caches)?;
         let config = s390_host::Config {
             address_bits: self.address_bits,
             vcpus: self.vcpus,
@@ -261,9 +280,35 @@ impl BackendParts {
             limit: s390_host::LimitForm::default(),
             qmc_base: settings.qmc_base,
         };
-        let vm = put_vm(vm, cpu, machine, config)?;
+        let (control, storage) = (machine::Control::from(model), machine::Window::from(model.storage()));
+        let vm = put_vm(vm, cpu, control, storage, config)?;
         vm.lock_mut().tell(self.embedder.spin_hooks());
-        Ok(Host::Model { machine, vm })
+        Ok(Host::Model { control, storage, origin: 0, vm })
+    }
+
+    /// # Safety
+    /// As `make`, on a machine that has the facility.
+    #[cfg(target_arch = "s390x")]
+    unsafe fn machine(&self, vm: Spot<ModelVm>, memory: &Memory) -> Result<Host, Status> {
+        // SAFETY: the caller's promise.
+        let pages = sae_model::Storage::new(unsafe { self.pages() }?);
+        let (tables, start) = (self.config.table_bytes, self.config.storage.expose_provenance());
+        #[expect(clippy::as_conversions, reason = "an address, on a machine with 64 bits")]
+        let storage = machine::Window::mapped(pages, start as u64, tables).ok_or(INVALID)?;
+        // SAFETY: the kind is one that `backend_info` has named to a caller who knows that the facility is announced.
+        let (cpu, control) = unsafe { (storage.cpu(), storage.control()) };
+        let (mut cpu, control) = (cpu.ok_or(INVALID)?, control.ok_or(INVALID)?);
+        let config = s390_host::Config {
+            address_bits: self.address_bits,
+            vcpus: self.vcpus,
+            storage: (Absolute::new(storage.origin()), tables),
+            limit: s390_host::LimitForm::default(),
+            qmc_base: s390_arch::sae::QmcBase::default(),
+        };
+        // SAFETY: the spot is of the memory's plan.
+        let vm = put_vm(unsafe { memory.at(vm) }, &mut cpu, control, storage, config)?;
+        vm.lock_mut().tell(self.embedder.spin_hooks());
+        Ok(Host::Model { control, storage, origin: storage.origin(), vm })
     }
 }
 
@@ -342,8 +387,53 @@ pub(super) struct VcpuPlan {
 /// Room for a vCPU on the library's own back end.
 struct ModelSpots {
     vcpu: Spot<ModelVcpu>,
-    cpu: Spot<ModelCpu>,
-    caches: CacheSpots,
+    cpu: CpuSpots,
+}
+
+/// Room for the CPU that it runs on.
+enum CpuSpots {
+    Model(Spot<ModelCpu>, CacheSpots),
+    #[cfg(target_arch = "s390x")]
+    Machine(Spot<s390_host::hw::Hw>),
+}
+
+impl CpuSpots {
+    fn plan(plan: &mut Plan, control: &machine::Control, ops: usize) -> Self {
+        #[cfg(target_arch = "s390x")]
+        if machine::model_of(control).is_none() {
+            return Self::Machine(plan.add(1));
+        }
+        let _ = control;
+        Self::Model(plan.add(1), CacheSpots::plan(plan, ops, Caches::FUNCTIONS))
+    }
+
+    /// # Safety
+    /// The spots are of the memory's plan; and as `VcpuPlan::make`.
+    unsafe fn make(
+        self,
+        memory: &Memory,
+        control: &machine::Control,
+        storage: &machine::Window,
+        index: VcpuIndex,
+    ) -> Result<machine::Cpu, Status> {
+        match self {
+            Self::Model(cpu, caches) => {
+                let _ = storage;
+                let model = machine::model_of(control).ok_or(INVALID)?;
+                // SAFETY: the caller's promise, twice.
+                let (place, caches) = unsafe { (memory.at(cpu), caches.make(memory)) };
+                let cpu = put_cpu(place, model, index.0, caches)?;
+                Ok(machine::Cpu::from(cpu))
+            }
+            #[cfg(target_arch = "s390x")]
+            Self::Machine(cpu) => {
+                // SAFETY: the back end is the machine's own, and its maker vouched for it.
+                let hw = unsafe { storage.cpu() }.ok_or(INVALID)?;
+                // SAFETY: the caller's promise.
+                Ok(machine::Cpu::Machine(put(unsafe { memory.at(cpu) }, hw)?))
+            }
+        }
+    }
 }
 
 /// Bytes of decoded code unless the embedder says otherwise.
@@ -356,11 +446,9 @@ impl VcpuPlan {
         let code = if backend.code_bytes == 0 { CODE_BYTES } else { backend.code_bytes };
         let ops = usize::try_from(code).unwrap_or(usize::MAX) >> 4;
         let model = match backend.host {
-            Host::Model { .. } => Some(ModelSpots {
-                vcpu: plan.add(1),
-                cpu: plan.add(1),
-                caches: CacheSpots::plan(&mut plan, ops, Caches::FUNCTIONS),
-            }),
+            Host::Model { ref control, .. } => {
+                Some(ModelSpots { vcpu: plan.add(1), cpu: CpuSpots::plan(&mut plan, control, ops) })
+            }
             Host::Ops(_) => None,
         };
         Self { plan, vcpu, guest, model }
@@ -382,12 +470,11 @@ impl VcpuPlan {
         let guest = unsafe { memory.at(self.guest) };
         let guest = put_guest(guest, vm.core, index)?;
         let hardware = match (&vm.backend.host, self.model) {
-            (Host::Model { machine, vm }, Some(spots)) => {
-                // SAFETY: the spots are of the memory's plan.
-                let (vcpu, cpu) = unsafe { (memory.at(spots.vcpu), memory.at(spots.cpu)) };
-                // SAFETY: as above.
-                let caches = unsafe { spots.caches.make(memory) };
-                let cpu = put_cpu(cpu, machine, index.0, caches)?;
+            (Host::Model { control, storage, vm, .. }, Some(spots)) => {
+                // SAFETY: the spots are of the memory's plan; the rest is the caller's promise.
+                let cpu = unsafe { spots.cpu.make(memory, control, storage, index) }?;
+                // SAFETY: the spot is of the memory's plan.
+                let vcpu = unsafe { memory.at(spots.vcpu) };
                 Hardware::Model(put_vcpu(vcpu, vm, cpu, index)?)
             }
             (Host::Ops(host), _) => Hardware::Ops(OpsVcpu::new(host, context, index)?),

@@ -10,8 +10,8 @@ use super::place::{VcpuPlan, VmPlan, backend_parts, core_config};
 use super::types::*;
 use crate::convert;
 use crate::objects::{
-    BACKEND_SAE_MODEL, BackendObject, GUEST_AARCH64, Halves, Hardware, MODEL_VCPUS, ModelVcpu, VCPUS,
-    VcpuObject, VmObject,
+    BACKEND_SAE, BACKEND_SAE_MODEL, BackendObject, GUEST_AARCH64, Halves, Hardware, MODEL_VCPUS, ModelVcpu,
+    VCPUS, VcpuObject, VmObject, machine,
 };
 use crate::status::{Status, code};
 use core::ffi::{c_char, c_void};
@@ -98,17 +98,22 @@ pub(super) unsafe extern "C" fn guest_info(index: u32, info: *mut xarch_guest_in
 /// See the module.
 #[expect(clippy::as_conversions, reason = "a small constant")]
 pub(super) unsafe extern "C" fn backend_info(index: u32, info: *mut xarch_backend_info) -> i32 {
+    let (kind, text, flags) = match index {
+        0 => (BACKEND_SAE_MODEL, "sae-model", XARCH_BACKEND_SOFTWARE),
+        XARCH_BACKEND_ANNOUNCED if machine::is_there() => (BACKEND_SAE, "sae", 0),
+        _ => return code(Err(Status(XARCH_E_NOENT))),
+    };
     let found = xarch_backend_info {
         size: 0,
-        kind: BACKEND_SAE_MODEL,
-        name: name("sae-model"),
+        kind,
+        name: name(text),
         guest: GUEST_AARCH64,
-        flags: XARCH_BACKEND_SOFTWARE,
+        flags,
         vcpus: MODEL_VCPUS as u32,
         page_bytes: xarch_abi::PAGE_BYTES as u32,
     };
     // SAFETY: the caller's promise.
-    code(if index == 0 { unsafe { write(info, &found) } } else { Err(Status(XARCH_E_NOENT)) })
+    code(unsafe { write(info, &found) })
 }
 
 /// # Safety

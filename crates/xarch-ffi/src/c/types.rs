@@ -176,6 +176,10 @@ pub const XARCH_BACKEND_OPS: u32 = 0;
 /// The hardware is played by software: guest memory lies in `storage`, and `memory` holds decoded code.
 pub const XARCH_BACKEND_SOFTWARE: u32 = 1;
 
+/// Added to the `index` of `backend_info`: of back ends for hardware that the machine announces to supervisors, where the
+/// library cannot look. The caller has looked, and the hardware is announced; then the library looks at the rest.
+pub const XARCH_BACKEND_ANNOUNCED: u32 = 0x4000_0000;
+
 /// An exit reached the core: `exit_kind`, `decision`, `syndrome`, `address` (the fault address).
 pub const XARCH_TRACE_EXIT: u32 = 0;
 /// A guest page was mapped: `address`.
@@ -261,7 +265,7 @@ pub struct xarch_slot {
     pub flags: u32,
     /// Guest-physical address of the first byte, a multiple of the back end's page_bytes.
     pub guest: u64,
-    /// Where that byte lies, as the back end addresses memory: an offset into `storage` for software, whatever
+    /// Where that byte lies, as the back end addresses memory: an offset into `storage` for the library's own, whatever
     /// the caller's own back end takes otherwise. A multiple of the back end's page_bytes.
     pub host: u64,
     /// Length in bytes, a multiple of the back end's page_bytes, not 0.
@@ -350,7 +354,7 @@ pub struct xarch_platform {
     /// Copies guest memory out, for the core to look at an instruction or at the guest's own tables. Aligned
     /// doublewords are read in one go. XARCH_OK, or XARCH_E_NOENT if there is no memory at all of it.
     ///
-    /// Null: the library looks itself where XARCH_BACKEND_SOFTWARE; otherwise what depends on it takes the exception
+    /// Null: the library looks itself where the back end is its own; otherwise what depends on it takes the exception
     /// that hardware takes where nothing answers.
     pub read: Option<
         unsafe extern "C" fn(context: *mut c_void, address: u64, into: *mut c_void, bytes: u64) -> i32,
@@ -495,9 +499,10 @@ pub struct xarch_backend_config {
     pub context: *mut c_void,
     /// XARCH_BACKEND_OPS: the back end, otherwise null.
     pub ops: *const xarch_backend_ops,
-    /// XARCH_BACKEND_SOFTWARE: host memory in which tables and all guest memory lie; page-aligned. The library owns
-    /// it until `backend_destroy`; the caller may read and write what slots name, with accesses that do not tear, as
-    /// a device would. Otherwise null.
+    /// A back end of the library's own: host memory in which tables and all guest memory lie; page-aligned, and mapped as
+    /// it is until `backend_destroy`. The library owns it until then; the caller may read and write what slots name,
+    /// with accesses that do not tear, as a device would. Without XARCH_BACKEND_SOFTWARE the first `table_bytes` of it
+    /// lie in a row on the machine; the rest may be pages from anywhere. XARCH_BACKEND_OPS: null.
     pub storage: *mut c_void,
     /// Length of `storage` in bytes, a multiple of the back end's page_bytes.
     pub storage_bytes: u64,
