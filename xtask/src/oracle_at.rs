@@ -126,12 +126,12 @@ fn regime(case: &Case, query: Query) -> String {
         return "EL3".into();
     }
     let hcr = case.hcr();
-    let (e2h, tge) = (hcr >> 34 & 1 == 1, hcr >> 27 & 1 == 1);
+    let (e2h, tge) = (hcr.e2h(), hcr.tge());
     let (name, _) = query.operation();
     let regime = match (name.starts_with("S1E2"), e2h, tge) {
         (true, false, _) => "EL2",
         (true, true, _) | (false, true, true) => "EL2&0",
-        _ if hcr & 1 == 1 => "EL1&0 with stage 2",
+        _ if hcr.vm() => "EL1&0 with stage 2",
         _ => "EL1&0",
     };
     format!("{}{regime}", if case.is_secure() { "Secure " } else { "" })

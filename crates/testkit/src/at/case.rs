@@ -1,5 +1,6 @@
 //! A case: the registers of a translation regime, descriptors, and addresses to be translated.
 
+use arm_arch::sysreg::{HcrEl2, ScrEl3};
 use mmu_xlate::vmsa::{AtOperation, Registers, Stage1Registers};
 use std::collections::BTreeMap;
 
@@ -183,19 +184,23 @@ impl Case {
     /// Whether EL2 and below are in Secure state.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
-        self.registers[register::SCR_EL3] & 1 == 0
+        !self.scr().ns()
     }
 
     /// Whether EL2 is enabled in that state.
     #[must_use]
     pub const fn has_el2(&self) -> bool {
-        !self.is_secure() || self.registers[register::SCR_EL3] >> 18 & 1 == 1
+        !self.is_secure() || self.scr().eel2()
     }
 
     /// Returns `HCR_EL2`, 0 where EL2 is not enabled.
     #[must_use]
-    pub const fn hcr(&self) -> u64 {
-        if self.has_el2() { self.registers[register::HCR_EL2] } else { 0 }
+    pub const fn hcr(&self) -> HcrEl2 {
+        HcrEl2::from_bits(if self.has_el2() { self.registers[register::HCR_EL2] } else { 0 })
+    }
+
+    const fn scr(&self) -> ScrEl3 {
+        ScrEl3::from_bits(self.registers[register::SCR_EL3])
     }
 
     /// Whether `PSTATE.PAN` is set.

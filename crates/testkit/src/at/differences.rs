@@ -8,6 +8,7 @@ use super::case::{
 };
 use super::geometry::{Geometry, ones};
 use arm_arch::Pa;
+use arm_arch::sysreg::{HcrEl2, HcrxEl2, SctlrEl1, Tcr2, TcrEl3, VtcrEl2};
 use mmu_xlate::TableMemory;
 use mmu_xlate::vmsa::{AtOperation, DescriptorKind, Implementation, Registers, Stage, Stage1Registers, Step};
 use std::collections::HashSet;
@@ -290,7 +291,7 @@ enum Owner {
 impl Owner {
     fn of(case: &Case, query: Query) -> Self {
         let (_, operation) = query.operation();
-        let (e2h, tge) = (case.hcr() >> 34 & 1 == 1, case.hcr() >> 27 & 1 == 1);
+        let (e2h, tge) = (case.hcr().e2h(), case.hcr().tge());
         match operation {
             AtOperation::S1E3R | AtOperation::S1E3W | AtOperation::S1E3A => Self::El3,
             AtOperation::S1E2R | AtOperation::S1E2W | AtOperation::S1E2A => Self::El2,
@@ -319,7 +320,7 @@ impl Owner {
     const fn has_two_ranges(self, case: &Case) -> bool {
         match self {
             Self::El1 => true,
-            Self::El2 => case.hcr() >> 34 & 1 == 1,
+            Self::El2 => case.hcr().e2h(),
             Self::El3 => false,
         }
     }
@@ -327,13 +328,18 @@ impl Owner {
     /// Returns PIE and AIE.
     const fn extensions(self, case: &Case) -> (bool, bool) {
         let r = &case.registers;
-        let (tcr2, pie, aie) = match self {
-            Self::El1 if r[r::HCRX_EL2] >> 14 & 1 == 0 && case.has_el2() => return (false, false),
-            Self::El1 => (r[r::TCR2_EL1], 1, 4),
-            Self::El2 => (r[r::TCR2_EL2], 1, 4),
-            Self::El3 => (r[r::TCR_EL3], 35, 37),
+        let tcr2 = match self {
+            Self::El1 if !HcrxEl2::from_bits(r[r::HCRX_EL2]).tcr2en() && case.has_el2() => {
+                return (false, false);
+            }
+            Self::El1 => Tcr2::from_bits(r[r::TCR2_EL1]),
+            Self::El2 => Tcr2::from_bits(r[r::TCR2_EL2]),
+            Self::El3 => {
+                let tcr = TcrEl3::from_bits(r[r::TCR_EL3]);
+                return (tcr.pie(), tcr.aie());
+            }
         };
-        (tcr2 >> pie & 1 == 1, tcr2 >> aie & 1 == 1)
+        (tcr2.pie(), tcr2.aie())
     }
 }
 
@@ -376,10 +382,11 @@ impl<'c> View<'c> {
         };
         let first = Shape {
             geometry: shape(granule, ps, ds),
-            big_endian: own.sctlr >> 25 & 1 == 1,
+            big_endian: SctlrEl1::from_bits(own.sctlr).ee(),
             pie: owner.extensions(case).0 && implementation.s1pie,
         };
         let vtcr = registers.vtcr_el2;
+        let typed = VtcrEl2::from_bits(vtcr);
         let second = |own: u64| {
             let granule = match own >> 14 & 3 {
                 1 => 16,
@@ -387,9 +394,9 @@ impl<'c> View<'c> {
                 _ => 12,
             };
             Shape {
-                geometry: shape(granule, vtcr >> 16 & 7, vtcr >> 32 & 1),
-                big_endian: registers.el2.sctlr >> 25 & 1 == 1,
-                pie: vtcr >> 36 & 1 == 1 && implementation.s2pie,
+                geometry: shape(granule, typed.ps().into(), typed.ds().into()),
+                big_endian: SctlrEl1::from_bits(registers.el2.sctlr).ee(),
+                pie: typed.s2pie() && implementation.s2pie,
             }
         };
         let second = [second(if case.is_secure() { registers.vstcr_el2 } else { vtcr }), second(vtcr)];
@@ -413,13 +420,13 @@ impl<'c> View<'c> {
         );
         set.iter().all(|one| match one {
             D::Managed | D::Dirty => writes,
-            D::PtwLevel => hcr >> 2 & 1 == 1 && of_el1,
-            D::PtwAlone => hcr >> 2 & 1 == 1 && hcr & (1 | 1 << 12) == 0 && of_el1 && !self.is_two_stage(),
+            D::PtwLevel => hcr.ptw() && of_el1,
+            D::PtwAlone => hcr.ptw() && !hcr.vm() && !hcr.dc() && of_el1 && !self.is_two_stage(),
             D::NestedPan => {
-                hcr >> 42 & 3 == 3 && self.owner == Owner::El2 && self.case.pan() && self.honours_pan()
+                hcr.nv() && hcr.nv1() && self.owner == Owner::El2 && self.case.pan() && self.honours_pan()
             }
             D::ReservedIndirect => self.first.pie && self.case.pan() && self.honours_pan(),
-            D::Tge => hcr >> 27 & 1 == 1 && hcr >> 34 & 1 == 0,
+            D::Tge => hcr.tge() && !hcr.e2h(),
             D::SecureIndirect => self.case.is_secure() && of_el1 && self.second.iter().any(|s| s.pie),
             _ => true,
         })
@@ -434,9 +441,10 @@ impl<'c> View<'c> {
                 Step::Descriptor { stage: Stage::One, value, kind: DescriptorKind::Table, .. } if value >> 63 & 1 == 1
             )
         };
+        let hcr = HcrEl2::from_bits(self.case.registers[r::HCR_EL2]);
         !self.case.has_el2()
             && self.owner == Owner::El1
-            && self.case.registers[r::HCR_EL2] & (1 | 1 << 12) != 0
+            && (hcr.vm() || hcr.dc())
             && trace.steps.iter().any(names_non_secure)
     }
 
@@ -476,7 +484,8 @@ impl<'c> View<'c> {
         }
         if set.has(D::Tge) {
             // TGE of QEMU takes PTW away, and leaves stage 1.
-            registers.hcr_el2 &= !(1 << 27 | 1 << 2);
+            registers.hcr_el2 =
+                HcrEl2::from_bits(registers.hcr_el2).with_tge(false).with_ptw(false).into_bits();
         }
         if set.has(D::ReservedIndirect) {
             let own = self.owner.registers_mut(&mut registers);
@@ -505,7 +514,7 @@ impl<'c> View<'c> {
     fn without_level(&self, answer: Answer, trace: &Trace) -> Option<Answer> {
         let Answer::Par(par) = answer else { return None };
         let leaf = last(trace, Stage::Two)?;
-        let fwb = self.case.hcr() >> 46 & 1 == 1;
+        let fwb = self.case.hcr().fwb();
         let device = if fwb { leaf >> 4 & 1 == 0 } else { leaf >> 4 & 3 == 0 };
         let permission = par & 1 == 1 && par >> 3 & 0xf == 3 && par >> 8 & 3 == 3;
         (permission && device).then_some(Answer::Par(par & !(3 << 1)))
@@ -513,10 +522,11 @@ impl<'c> View<'c> {
 
     /// Returns what the attributes of a mapping follow from.
     fn inputs(&self, trace: &Trace, set: Set) -> Option<Inputs> {
-        let hcr = if set.has(D::Tge) { self.case.hcr() & !(1 << 27) } else { self.case.hcr() };
+        let hcr = self.case.hcr();
+        let hcr = if set.has(D::Tge) { hcr.with_tge(false) } else { hcr };
         let own = self.owner.registers(&self.registers);
         let of_el1 = self.owner == Owner::El1;
-        let two_stage = self.is_two_stage() && of_el1 && hcr & (1 | 1 << 12) != 0;
+        let two_stage = self.is_two_stage() && of_el1 && (hcr.vm() || hcr.dc());
         let (byte, sh, cached) = match last(trace, Stage::One) {
             Some(leaf) => {
                 let index = (leaf >> 2 & 7) as u32;
@@ -525,9 +535,9 @@ impl<'c> View<'c> {
                 let high = self.query.va >> 55 & 1 == 1 && self.owner.has_two_ranges(self.case);
                 let sh =
                     if self.first.geometry.ds { own.tcr >> if high { 28 } else { 12 } } else { leaf >> 8 };
-                ((mair >> (8 * index)) as u8, (sh & 3) as u8, own.sctlr >> 2 & 1 == 1)
+                ((mair >> (8 * index)) as u8, (sh & 3) as u8, SctlrEl1::from_bits(own.sctlr).c())
             }
-            None if hcr >> 12 & 1 == 1 && of_el1 => (0xff, 0, true),
+            None if hcr.dc() && of_el1 => (0xff, 0, true),
             None => (0, 2, true),
         };
         let second = if two_stage {
@@ -537,8 +547,8 @@ impl<'c> View<'c> {
                 memory: (leaf >> 2 & 0xf) as u8,
                 sh: (sh & 3) as u8,
                 no_xs: leaf >> 11 & 1 == 1,
-                fwb: hcr >> 46 & 1 == 1,
-                uncached: hcr >> 32 & 1 == 1,
+                fwb: hcr.fwb(),
+                uncached: hcr.cd(),
             })
         } else {
             None

@@ -6,6 +6,7 @@ use super::geometry::{Geometry, ones};
 use super::tables::{Builder, Purpose, SPREAD, Stage};
 use crate::rng::Rng;
 use arm_arch::Va;
+use arm_arch::sysreg::{Tcr2, VtcrEl2};
 use mmu_xlate::vmsa::{Access, AccessKind, Implementation, Privilege, Regime, Translation, Translator};
 use std::collections::BTreeMap;
 
@@ -132,7 +133,8 @@ fn secure(rng: &mut Rng, words: &mut [u64; REGISTER_WORDS], builder: &mut Builde
     let vtcr = words[r::VTCR_EL2];
     non_secure.base |= NON_SECURE_TABLES;
     words[r::VTTBR_EL2] |= NON_SECURE_TABLES;
-    let (ds, ps) = (vtcr >> 32 & 1 == 1, vtcr >> 16 & 7);
+    let vtcr = VtcrEl2::from_bits(vtcr);
+    let (ds, ps) = (vtcr.ds(), vtcr.ps());
     let granule = granule(rng);
     let own = second_half(rng, granule, ds, non_secure.geometry.output);
     let base = own.base(rng);
@@ -369,7 +371,7 @@ fn two_ranges(rng: &mut Rng, words: &mut [u64; REGISTER_WORDS], kind: Kind, buil
     ];
     let pir = [0; 2].map(|_| indirection(rng, &[5, 7, 12, 14, 5, 7, 1, 8]));
     let mair = [0; 2].map(|_| attributes(rng));
-    let pie = tcr2 & 2 != 0 && words[r::HCRX_EL2] != 0;
+    let pie = Tcr2::from_bits(tcr2).pie() && words[r::HCRX_EL2] != 0;
     if kind == Kind::El2Host {
         words[r::HCR_EL2] |= 1 << 34 | flag(rng, 50, 27);
         words[r::SCTLR_EL2] |= control;

@@ -2,7 +2,7 @@
 
 use super::case::{Case, InsnEngine, Raw, State, Stop, WINDOW_WORDS, word};
 use super::env::{self, Env};
-use arm_arch::{Ipa, Pa};
+use arm_arch::{EsrEl, Ipa, Pa, Syndrome};
 use arm_exec::ram::{PAGE_BYTES, Page};
 use arm_exec::state::{Flags, Mode, Monitor, SP};
 use arm_exec::{Caches, Domain, Environment, Event, Invalidation, Pe, Ram, Stage2Access, Stage2Page};
@@ -204,10 +204,15 @@ impl ArmExec {
     }
 
     fn stop(&mut self) -> Stop {
-        match self.pe.run(&self.machine, BLOCKS) {
-            Event::Trap { esr, .. } if esr >> 26 == 0x17 => Stop::Smc(esr as u16),
-            Event::Trap { esr, .. } if esr >> 26 == 0x01 => Stop::WaitFor,
-            other => Stop::Other(format!("{other:x?}")),
+        let event = self.pe.run(&self.machine, BLOCKS);
+        let syndrome = match event {
+            Event::Trap { esr, .. } => Some(Syndrome::decode(EsrEl::from_bits(esr))),
+            _ => None,
+        };
+        match syndrome {
+            Some(Syndrome::Smc(iss)) => Stop::Smc(iss.imm16()),
+            Some(Syndrome::Wfx(_)) => Stop::WaitFor,
+            _ => Stop::Other(format!("{event:x?}")),
         }
     }
 }
