@@ -1,4 +1,4 @@
-//! Fault status codes: the six bits FSC of an abort's syndrome, and FST of `PAR_EL1`.
+//! Fault status codes: the six bits FSC of an abort's syndrome, and FST of `PAR_EL1`. Arm ARM, ESR_EL1.DFSC.
 
 use crate::addr::Level;
 

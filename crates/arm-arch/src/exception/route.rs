@@ -1,4 +1,5 @@
 //! Which exception level takes an exception: HCR_EL2, MDCR_EL2, HCRX_EL2 and SCR_EL3 against where it came from.
+//! Arm ARM, the fields of each name.
 
 use super::cause::Kind;
 use crate::el::ExceptionLevel;

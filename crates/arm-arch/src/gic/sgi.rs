@@ -1,4 +1,4 @@
-//! Software generated interrupts: whom a write of `ICC_SGI1R_EL1` reaches.
+//! Software generated interrupts: whom a write of `ICC_SGI1R_EL1` reaches. GIC, ICC_SGI1R_EL1.
 
 use crate::bits;
 use crate::sysreg::{IccSgi, MpidrEl1};

@@ -1,4 +1,4 @@
-//! `PAR_EL1`: what an address translation instruction reports.
+//! `PAR_EL1`: what an address translation instruction reports. Arm ARM, PAR_EL1.
 
 use crate::addr::Pa;
 use crate::fault::FaultStatus;

@@ -1,4 +1,5 @@
 //! SErrors that were deferred or are to be injected: `DISR_EL1`, `VDISR_EL2` and `VSESR_EL2`.
+//! Arm ARM, the register of each name.
 
 use super::SError;
 use crate::bits;

@@ -1,4 +1,5 @@
-//! Fine-grained traps: one bit for each register or instruction. FEAT_FGT, FEAT_FGT2.
+//! Fine-grained traps: one bit for each register or instruction. FEAT_FGT, FEAT_FGT2. Arm ARM, HFGRTR_EL2
+//! and the registers beside it.
 
 use super::rules::Row;
 use super::{Controls, Decision};

@@ -3,7 +3,9 @@
 //!
 //! The answer is a pure function of encoding, direction, PSTATE, features and control registers. One table, made from
 //! `data/trap_rules.tsv`, holds for each encoding the levels that have it, the features it needs, and the controls of
-//! EL1, EL2 and EL3 that it is subject to; [`access`] reads it in the manual's order. [`system_access`] is the part
+//! EL1, EL2 and EL3 that it is subject to; [`access`] reads it in the manual's order (Arm ARM, "Accessing" of each
+//! register). Rows name controls ([`Trap`], [`TrapEl3`]) and numbers of fine-grained bits ([`FineBit`]); the registers
+//! that hold the controls are read by the fields of their views. [`system_access`] is the part
 //! for a guest at EL1 and EL0 under a hypervisor that uses nothing newer than Armv8.0-A's controls and no EL3. For a
 //! PE in Non-secure state (CHOICE); 128-bit accesses (MRRS, MSRR, SYSP) are not modelled, and HSTR_EL2 is not asked:
 //! its fields are about AArch32.

@@ -1,5 +1,5 @@
 //! Accesses that reach something else than their name says: `_EL12` and `_EL02` names, EL1 names at an EL2 with E2H,
-//! and under nested virtualization memory in place of registers.
+//! and under nested virtualization memory in place of registers. Arm ARM, HCR_EL2.E2H and HCR_EL2.NV2.
 //!
 //! Which encodings have an alias or an offset is data: `tests/trap_table.rs` compares it with `data/sysregs.tsv`, whose
 //! offsets are those of Arm's model v9.4-A (the later ones are those of the registers' access pseudocode), and what NV

@@ -1,4 +1,5 @@
-//! The table as rows for people and for counting: what is subject to what, and who says so.
+//! The table as rows for people and for counting: what is subject to what, and who says so. Arm ARM, "Accessing" of each
+//! register, and the other sources of [`Sources`].
 
 use super::fine::FineBit;
 use super::redirect::{Nested, nested};

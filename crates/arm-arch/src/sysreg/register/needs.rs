@@ -1,4 +1,4 @@
-//! What a processing element must have for a register to be there.
+//! What a processing element must have for a register to be there. Arm ARM, "Configurations" of each register.
 
 use crate::feature::{Feature, Features};
 use crate::sysreg::SysRegId;

@@ -1,4 +1,5 @@
-//! Instructions as assembler text.
+//! Instructions as assembler text. Arm ARM C1.2, "Structure of the A64 assembler language", and "Assembler symbols" of
+//! each instruction.
 //!
 //! A row has one or more templates, of which the bits of the word select one (`data/a64_syntax.tsv`). In a template,
 //! `{…}` stands for something computed from bits, and what is between `<` and `>` is left out where its number is 0:
