@@ -16,6 +16,7 @@ use crate::machine::Machine;
 use crate::memory::{Contents, Failed, Memory, Tables, View};
 use arbitrary::{Arbitrary, Unstructured};
 use arm_arch::iss::{Direction, Par, Syndrome};
+use arm_arch::sysreg::ScrEl3;
 use arm_arch::{ExceptionLevel, SysRegId, Va};
 use mmu_xlate::vmsa::{
     AtContext, AtExecution, AtOperation, Fault, Implementation, Located, Mapping, OutputAddress, Recorder,
@@ -78,7 +79,7 @@ impl Recorder for Listener {
 impl Case {
     /// Returns the level of who executes, one that exists.
     fn level(&self, implementation: &Implementation, registers: &Registers) -> ExceptionLevel {
-        let enabled = !implementation.el3 || registers.scr_el3 & 1 != 0;
+        let enabled = !implementation.el3 || ScrEl3::from_bits(registers.scr_el3).ns();
         match self.who & 3 {
             0 => ExceptionLevel::El0,
             2 if implementation.el2 && enabled => ExceptionLevel::El2,
@@ -200,7 +201,7 @@ fn succeeds(par: u128, mapping: &Mapping<Located>, registers: &Registers) -> boo
     } else {
         low.into_bits() & mask(52) & !mask(12) == output & mask(52) & !mask(12)
     };
-    let secure = mapping.space == Space::NonSecure && registers.scr_el3 & 1 == 0;
+    let secure = mapping.space == Space::NonSecure && !ScrEl3::from_bits(registers.scr_el3).ns();
     let attributes =
         (low.attr(), low.sh()) == (mapping.attributes.byte(), mapping.attributes.shareability().encode());
     address && attributes && (!low.ns() || secure || mapping.space != Space::Secure)

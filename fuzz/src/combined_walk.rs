@@ -17,6 +17,7 @@ use crate::machine::{Asked, Machine};
 use crate::memory::{Contents, Failed, HOST, Memory, Tables};
 use arbitrary::{Arbitrary, Unstructured};
 use arm_arch::iss::{Par, Syndrome};
+use arm_arch::sysreg::HcrEl2;
 use arm_arch::{ExceptionClass, ExceptionLevel, FaultStatus, Ipa, Level, Va};
 use mmu_xlate::TableMemory;
 use mmu_xlate::combine::{Combined, CombinedAt, Host, HostAccess, HostTables, at, walk, walk_updating};
@@ -178,10 +179,11 @@ impl Case {
         let operation = operations[usize::from(self.fails_at >> 5) % operations.len()];
         let context = AtContext { el: ExceptionLevel::El1, pan: bit(self.offset, 13) };
         // With {E2H,TGE} it is about another regime.
-        if machine.0.hcr_el2 >> 27 & 1 == 1 && machine.1.vhe || machine.0.hcr_el2 & 1 << 12 != 0 {
+        let hcr = HcrEl2::from_bits(machine.0.hcr_el2);
+        if hcr.tge() && machine.1.vhe || hcr.dc() {
             return;
         }
-        let registers = vmsa::Registers { hcr_el2: machine.0.hcr_el2 & !1, ..*machine.0 };
+        let registers = vmsa::Registers { hcr_el2: hcr.with_vm(false).into_bits(), ..*machine.0 };
         let view = plain.memory.view();
         let outcome = answered(at(operation, va, context, (&registers, machine.1), plain.host, &view));
         let first = plain.first(va, operation.access(context.pan));
