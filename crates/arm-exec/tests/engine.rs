@@ -438,6 +438,57 @@ fn tlbi_by_address_drops_the_page_or_the_block_around_it() {
     }
 }
 
+/// Two pages 16 MiB apart have one place in a map: the one that was asked for before is kept in another, and goes with it.
+#[test]
+fn a_page_that_gave_way_to_another_is_kept_and_forgotten_as_it_would_be_in_place() {
+    const PAGES: [u64; 2] = [0x8_0000, 0x108_0000];
+    const TLBI_VAE1: u32 = 0xd508_8725;
+    const TLBI_VAAE1: u32 = 0xd508_8765;
+    const TLBI_VMALLE1: u32 = 0xd508_871f;
+    for (name, tlbi) in
+        [("VAE1", TLBI_VAE1), ("VAAE1", TLBI_VAAE1), ("VMALLE1", TLBI_VMALLE1), ("the host", 0)]
+    {
+        for first in [0, 1] {
+            let world = World::new();
+            // ldr x2, [x1]; hvc — tlbi, x5; dsb ish; isb; hvc
+            world.code(CODE, &[LDR_X2_X1, HVC, tlbi, DSB_ISH, ISB, HVC]);
+            let mut pe = world.pe(0);
+            Tables::new(world, &mut pe);
+            // The second by a table of its own: level 2, entry 8.
+            world.put(0x4_1040, 0x4_3003);
+            world.put(0x4_3000 + 8 * 0x80, 0xa_0703);
+            for (at, value) in [(0x8_0000, 1), (0xa_0000, 2), (0xb_0000, 3)] {
+                world.put(at, value);
+            }
+            let load = |pe: &mut arm_exec::Pe<'static>, page: usize| {
+                (pe.state.pc, pe.state.x[1]) = (CODE, PAGES[page]);
+                assert_eq!(run(pe, world), Some(DONE), "{name}");
+                pe.state.x[2]
+            };
+            // `first` gives way.
+            let second = 1 - first;
+            let want = [1, 2];
+            assert_eq!([load(&mut pe, first), load(&mut pe, second)], [want[first], want[second]], "{name}");
+            let walks = pe.statistics().walks;
+            for _ in 0..3 {
+                assert_eq!([load(&mut pe, first), load(&mut pe, second)], [want[first], want[second]]);
+            }
+            assert_eq!(pe.statistics().walks, walks, "{name}: both are known");
+            if tlbi == 0 {
+                // Stage 2 moves the page.
+                let absolute = [0x8_0000, 0xa_0000][first];
+                world.map(absolute, 0xb_0000);
+                pe.invalidate(Invalidation::Page(Pa::new(absolute)));
+            } else {
+                world.put([0x4_2000, 0x4_3000][first] + 8 * 0x80, 0xb_0703);
+                (pe.state.pc, pe.state.x[5]) = (CODE + 8, PAGES[first] >> 12);
+                assert_eq!(run(&mut pe, world), Some(DONE), "{name}");
+            }
+            assert_eq!([load(&mut pe, first), load(&mut pe, second)], [3, want[second]], "{name}: {first}");
+        }
+    }
+}
+
 #[test]
 fn a_walk_that_stage_2_refuses_says_at_which_level() {
     for (hole, level) in [(0x4_0000, Level::L1), (0x4_1000, Level::L2), (0x4_2000, Level::L3)] {

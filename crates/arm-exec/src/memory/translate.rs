@@ -4,7 +4,7 @@ use super::Place;
 use crate::abort::{Abort, Cause};
 use crate::env::{Stage2Access, Stage2Page};
 use crate::flow::Host;
-use crate::pe::{DEVICES, Device, FETCH, Pe, READ, STAGE2, WRITE};
+use crate::pe::{DEVICES, Device, FETCH, OLDER, OLDER_STAGE2, Pe, READ, STAGE2, WRITE};
 use crate::ram::{Map, PagePtr};
 use arm_arch::sysreg::TcrEl1;
 use arm_arch::{FaultStatus, Granule, Ipa, Level, Pa, Va};
@@ -15,11 +15,35 @@ use mmu_xlate::vmsa::{
     self, Access, AccessKind, El1Registers, Fault, Mapping, Permissions, Privilege, Translation,
 };
 
+/// A map, and another for what it gave up: of two pages with one place the one that was not asked for last is there.
+#[derive(Clone, Copy)]
+struct Ways<'m> {
+    newer: Map<'m>,
+    older: Map<'m>,
+}
+
+impl<'m> Ways<'m> {
+    /// Returns a page that either has; it is in the newer one from then on.
+    fn page(self, at: u64) -> Option<(PagePtr<'m>, Pa)> {
+        if let Some(found) = self.newer.page(at) {
+            return Some(found);
+        }
+        let (page, absolute) = self.older.page(at)?;
+        self.insert(at, page, absolute);
+        Some((page, absolute))
+    }
+
+    fn insert(self, at: u64, page: PagePtr<'m>, absolute: Pa) {
+        self.newer.give_way(at, self.older);
+        self.newer.insert(at, page, absolute);
+    }
+}
+
 /// Stage-1 tables, read through stage 2.
 struct Tables<'a, 'm> {
     env: &'a dyn Host<'m>,
     /// Pages that may be read, by intermediate physical address.
-    map: Map<'m>,
+    map: Ways<'m>,
     loads: Cell<u32>,
     questions: Cell<u64>,
 }
@@ -92,7 +116,7 @@ impl<'m> Pe<'m> {
     }
 
     fn walk(&mut self, env: &dyn Host<'m>, va: u64, access: Access) -> Result<Mapping<Ipa>, Abort> {
-        let map = self.maps[STAGE2[0]];
+        let [map, _] = self.stage2_maps();
         let tables = Tables { env, map, loads: Cell::new(0), questions: Cell::new(0) };
         let abort = |cause| Abort { va, access, cause };
         let Some(params) = &self.params else {
@@ -132,7 +156,7 @@ impl<'m> Pe<'m> {
 
     /// Finds the page of an intermediate physical address, by the maps or by asking.
     fn stage2(&mut self, env: &dyn Host<'m>, ipa: Ipa, access: Access) -> Option<Stage2Page<'m>> {
-        let [reads, writes] = STAGE2.map(|map| self.maps[map]);
+        let [reads, writes] = self.stage2_maps();
         let question = match access.kind {
             AccessKind::Fetch => Stage2Access::Fetch,
             AccessKind::Write | AccessKind::Atomic | AccessKind::Invalidate | AccessKind::GcsWrite => {
@@ -181,6 +205,19 @@ impl<'m> Pe<'m> {
         }
     }
 
+    /// Returns a map of reads or writes with what it gave up.
+    fn ways(&self, map: usize) -> Ways<'m> {
+        Ways { newer: self.maps[map], older: self.maps[OLDER + map] }
+    }
+
+    /// Returns the maps of stage 2 with what they gave up.
+    fn stage2_maps(&self) -> [Ways<'m>; 2] {
+        let [reads, writes] = STAGE2;
+        let [older_reads, older_writes] = OLDER_STAGE2;
+        [(reads, older_reads), (writes, older_writes)]
+            .map(|(newer, older)| Ways { newer: self.maps[newer], older: self.maps[older] })
+    }
+
     /// Returns the index of the map pair for accesses of this kind: EL1, EL1 with PAN, EL0.
     fn regime(&self, access: Access) -> usize {
         match (access.privilege, access.pan) {
@@ -199,7 +236,7 @@ impl<'m> Pe<'m> {
             AccessKind::Read => READ + regime,
             _ => WRITE + regime,
         };
-        if let Some((page, _)) = self.maps[map].page(va) {
+        if let Some((page, _)) = self.ways(map).page(va) {
             return Some(Place { page, offset });
         }
         self.statistics.misses = self.statistics.misses.wrapping_add(1);
@@ -239,10 +276,10 @@ impl<'m> Pe<'m> {
         };
         let regime = self.regime(access);
         if held.contains(read) {
-            self.maps[READ + regime].insert(va, page.page, page.absolute);
+            self.ways(READ + regime).insert(va, page.page, page.absolute);
         }
         if held.contains(write) && page.writable {
-            self.maps[WRITE + regime].insert(va, page.page, page.absolute);
+            self.ways(WRITE + regime).insert(va, page.page, page.absolute);
         }
         self.note_size(va, mapping);
     }
@@ -303,7 +340,7 @@ impl<'m> Pe<'m> {
             | AccessKind::GcsRead
             | AccessKind::GcsWrite => None,
         };
-        if let Some((page, absolute)) = map.and_then(|map| self.maps[map + self.regime(access)].page(va)) {
+        if let Some((page, absolute)) = map.and_then(|map| self.ways(map + self.regime(access)).page(va)) {
             return Ok((Stage2Page { page, absolute, writable: false, executable: false }, offset));
         }
         let (mapping, page) = self.resolve(env, va, access)?;

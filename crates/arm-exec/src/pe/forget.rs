@@ -1,6 +1,6 @@
 //! What is derived from registers and tables, and when it is forgotten.
 
-use super::{DEVICES, Device, EMPTY, Pe, READ, STAGE2, WRITE, half};
+use super::{DEVICES, Device, EMPTY, OLDER_STAGE2, Pe, READ, STAGE2, WRITE, half};
 use crate::decode::Context;
 use crate::domain::{Invalidation, request};
 use crate::flow::Host;
@@ -186,7 +186,7 @@ impl<'m> Pe<'m> {
     }
 
     fn forget_stage2(&mut self) {
-        for map in STAGE2 {
+        for map in STAGE2.into_iter().chain(OLDER_STAGE2) {
             self.maps[map].clear();
         }
     }

@@ -37,11 +37,15 @@ pub(crate) const READ: usize = 0;
 pub(crate) const WRITE: usize = 3;
 /// The maps of instruction fetches: EL1, EL0.
 pub(crate) const FETCH: usize = 6;
+/// What the maps of reads and writes gave up last, in the same order.
+pub(crate) const OLDER: usize = 8;
 /// The map in which nothing ever is, for contexts that check every access.
-const EMPTY: usize = 8;
+const EMPTY: usize = 14;
 /// The maps of stage 2, by intermediate physical address: what may be read, what may be written.
-pub(crate) const STAGE2: [usize; 2] = [9, 10];
-const MAPS: usize = 11;
+pub(crate) const STAGE2: [usize; 2] = [15, 16];
+/// What those gave up last.
+pub(crate) const OLDER_STAGE2: [usize; 2] = [17, 18];
+const MAPS: usize = 19;
 
 /// Memory that a PE works in, provided by the caller. Contents mean nothing to anyone else.
 #[derive(Debug)]

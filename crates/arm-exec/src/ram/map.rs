@@ -137,6 +137,22 @@ impl<'m> Map<'m> {
         Some((PagePtr(unsafe { &*entry.page.get() }), Pa::new(self.absolute(va).get())))
     }
 
+    /// Hands what stands where the page of a virtual address goes to another map, if it is another page.
+    #[inline]
+    pub fn give_way(self, va: u64, to: Self) {
+        let (entry, _) = self.probe(va);
+        let (tag, place) = (entry.tag.get(), index(va));
+        if tag == vacant(place) || tag ^ va & !0xfff == 0 {
+            return;
+        }
+        // The same place there: what holds here of the entry holds there, and both maps live as long as the page.
+        let (other, _) = to.probe(va);
+        other.page.set(entry.page.get());
+        other.tag.set(tag);
+        to.absolute(va).set(self.absolute(va).get());
+        to.memory.used.set(to.memory.used.get() | 1 << (place >> 6));
+    }
+
     fn absolute(self, va: u64) -> &'m Cell<u64> {
         #[expect(clippy::indexing_slicing, reason = "the index is masked to the length of the array")]
         &self.memory.absolute[index(va)]
