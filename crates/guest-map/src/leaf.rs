@@ -1,9 +1,9 @@
 //! Entries that hold frames, and how one is changed under CPUs that may be using it.
 
 use crate::piece::{Piece, offset_mask, pages};
-use crate::tables::{Content, Frame, Kind, PAGE_BYTES, PAGE_LOG2, Resolved, Scope, Tables, Wanted};
+use crate::tables::{Content, Frame, Kind, PAGE_LOG2, Resolved, Scope, Tables, Wanted};
 use crate::{MapError, OutsideMemory};
-use xarch_abi::{GuestPa, GuestRange, HostPa, Slot, Writable};
+use xarch_abi::{GuestPa, GuestRange, HostPa, PAGE_BYTES, Slot, Writable};
 
 /// Valid entries of one table that are invalidated one by one; more of them go with their table.
 const ONE_BY_ONE: u32 = 8;

@@ -36,4 +36,4 @@ mod tests;
 pub use error::{MapError, OutsideMemory};
 pub use map::{GuestMap, SLOTS, collect_dirty};
 pub use pool::Pool;
-pub use tables::{Content, Frame, Kind, PAGE_BYTES, PAGE_LOG2, Resolved, Scope, Tables, Wanted};
+pub use tables::{Content, Frame, Kind, PAGE_LOG2, Resolved, Scope, Tables, Wanted};

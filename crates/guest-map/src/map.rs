@@ -3,8 +3,8 @@
 use crate::MapError;
 use crate::leaf::{Leaf, change_pages, covers_block, fill, frame_at, is_hollow, page_entry, whole_block};
 use crate::piece::{Piece, pieces};
-use crate::tables::{Content, Frame, Kind, PAGE_BYTES, PAGE_LOG2, Resolved, Scope, Tables, Wanted};
-use xarch_abi::{Age, GuestPa, GuestRange, HostPa, Slot};
+use crate::tables::{Content, Frame, Kind, PAGE_LOG2, Resolved, Scope, Tables, Wanted};
+use xarch_abi::{Age, GuestPa, GuestRange, HostPa, PAGE_BYTES, Slot};
 
 /// Slots that one VM can have.
 pub const SLOTS: usize = 64;

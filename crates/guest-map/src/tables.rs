@@ -1,12 +1,10 @@
 //! What a machine's tables have to give, and what their entries say.
 
 use crate::{MapError, OutsideMemory, Pool};
-use xarch_abi::{HostPa, Slot};
+use xarch_abi::{HostPa, PAGE_BYTES, Slot};
 
-/// Bytes of a page: the unit of slots and of the log.
-pub const PAGE_BYTES: u64 = 1 << PAGE_LOG2;
-/// log2 of [`PAGE_BYTES`].
-pub const PAGE_LOG2: u32 = 12;
+/// log2 of [`PAGE_BYTES`]: the unit of slots and of the log.
+pub const PAGE_LOG2: u32 = PAGE_BYTES.trailing_zeros();
 
 /// Whether a fault was for a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
