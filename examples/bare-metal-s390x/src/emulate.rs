@@ -13,11 +13,12 @@ use crate::hw::{self, Frame};
 use crate::layout::CPUS;
 use crate::model::{self, Cpu, Machine};
 use crate::report;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use s390_arch::Absolute;
 use s390_arch::pgm::ProgramCode;
 use s390_arch::sae::opcode::{self, Gpr, Rie, Rre};
 use s390_arch::sae::{Facility, HostControl, Rejected};
+use s390_host::discovery;
 use spin::{Mutex, Once};
 
 /// The machine whose instructions these are, where they are emulated at all.
@@ -30,6 +31,9 @@ static IN_SAE: [AtomicU64; CPUS] = [const { AtomicU64::new(0) }; CPUS];
 static BREAKING: [AtomicU64; CPUS] = [const { AtomicU64::new(1) }; CPUS];
 /// What was emulated, in the order of [`Operation::NAMES`].
 static COUNTS: [AtomicU64; 9] = [const { AtomicU64::new(0) }; 9];
+
+/// The model keeps no translation from one SAE to the next.
+static KEEPS_NOTHING: AtomicBool = AtomicBool::new(false);
 
 /// An instruction of the facility, or one that comes with it.
 #[derive(Clone, Copy, Debug)]
@@ -94,14 +98,20 @@ pub fn install(machine: &'static Machine) {
 
 /// Says in a CPU entry of the service processor's information what a machine with the facility says there.
 pub fn announce(entry: &mut [u8]) {
-    if let (Some(_), Some(byte)) = (MACHINE.get(), entry.get_mut(crate::probe::AEF_BYTE)) {
-        *byte |= crate::probe::AEF;
+    if let (Some(_), Some(byte)) = (MACHINE.get(), entry.get_mut(discovery::AEF_BYTE)) {
+        *byte |= discovery::AEF;
     }
 }
 
 /// The machine's own caches are emptied along with the CPU's: the driver's tables are also walked by the model.
 pub fn machine() -> Option<&'static Machine> {
     MACHINE.get().copied()
+}
+
+/// Has the model forget what it found in tables before each SAE, since nobody tells it what changes there: IPTE and IDTE
+/// of the C library are instructions of the CPU, of which the model sees nothing.
+pub fn keep_nothing() {
+    KEEPS_NOTHING.store(true, Ordering::Relaxed);
 }
 
 /// Ends an SAE that runs on this CPU, as an interruption of the host does; called with it.
@@ -193,6 +203,9 @@ fn execute(operation: Operation, frame: &mut Frame, model: &mut Cpu, cpu: usize)
 
 /// Runs the guest. An interruption of the host is taken while it runs if the host is enabled for it, and ends it.
 fn sae(block: Absolute, enabled: bool, model: &mut Cpu, cpu: usize) {
+    if let (Some(machine), true) = (MACHINE.get(), KEEPS_NOTHING.load(Ordering::Relaxed)) {
+        machine.ptlb();
+    }
     let mut vectors = hw::vectors();
     model.load_vectors(&vectors);
     let place = IN_SAE.get(cpu);

@@ -2,8 +2,9 @@
 
 use crate::devices::Bus;
 use crate::layout::{self, CPUS, GUEST_RAM, GUEST_ROM, GUEST_UART_SPI, ROM, TABLES};
+use crate::library::Library;
 use crate::model::Machine;
-use crate::{emulate, hw, kick_block};
+use crate::{emulate, hw, kick_block, leave};
 use alloc::string::{String, ToString};
 use core::sync::atomic::{AtomicBool, Ordering};
 use s390_arch::sae::{Facility, HostControl};
@@ -11,18 +12,18 @@ use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::hw::HwControl;
 use s390_host::{Config, LimitForm, Tables};
 use sae_model::Storage;
-use spin::Mutex;
+use spin::{Mutex, Once};
 use vcpu_core::{Line, Spi};
 use xarch_abi::{
-    Backend, DeviceAccess, DeviceAnswer, GuestPa, GuestRange, HostPa, Platform, Slot, StopReason, Unreadable,
-    VcpuIndex, Writable,
+    Age, Backend, DeviceAccess, DeviceAnswer, GuestPa, GuestRange, HostPa, Platform, Slot, StopReason,
+    Unreadable, VcpuIndex, Writable,
 };
 
 /// vCPUs that a guest can have: one for each CPU.
 pub const VCPUS: usize = CPUS;
 
 /// Bits of a guest-physical address, as the VMM's device tree has it.
-const ADDRESS_BITS: u8 = 40;
+pub const ADDRESS_BITS: u8 = 40;
 
 /// What the loader asks for.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,10 @@ pub struct Manifest {
     pub vcpus: u16,
     /// Whether its memory is to be looked after while it runs.
     pub services: bool,
+    /// Whether it runs by way of the C library.
+    pub library: bool,
+    /// Whether the conformance kit is to run instead of a guest.
+    pub kit: bool,
 }
 
 /// What the manifest starts with.
@@ -59,6 +64,8 @@ impl Manifest {
             device_tree: word(6)?,
             vcpus: word(7)? as u16,
             services: word(8)? != 0,
+            library: word(9)? == 1,
+            kit: word(9)? == 2,
         })
     }
 }
@@ -116,12 +123,27 @@ pub type HostVm = s390_host::Vm<Control, Storage<'static>, Mutex<Tables>>;
 /// The guest side.
 pub type CoreVm = vcpu_core::Vm<VCPUS>;
 
+/// Both sides of the contract.
+#[derive(Debug)]
+pub struct Own {
+    pub core: CoreVm,
+    pub host: HostVm,
+}
+
+/// What runs the guest.
+#[derive(Debug)]
+pub enum Sides {
+    /// The crates, put together by this program.
+    Own(Own),
+    /// The C library.
+    Library(Library),
+}
+
 /// The guest.
 #[derive(Debug)]
 pub struct Guest {
     pub manifest: Manifest,
-    pub core: CoreVm,
-    pub host: HostVm,
+    sides: Once<Sides>,
     storage: Storage<'static>,
     slots: [Slot; 2],
     bus: Mutex<Bus>,
@@ -130,25 +152,31 @@ pub struct Guest {
     end: Mutex<Option<StopReason>>,
 }
 
-impl Guest {
-    /// Builds the guest, with `facility` being the CPU that this runs on.
-    pub fn new<F: Facility>(
-        manifest: Manifest,
-        facility: &mut F,
-        control: Control,
-        storage: Storage<'static>,
-    ) -> Result<Self, String> {
+impl Own {
+    /// Puts the crates together, with `facility` being the CPU that this runs on.
+    pub fn new<F: Facility>(guest: &Guest, facility: &mut F, control: Control) -> Result<Self, String> {
         let text = |error: &dyn core::fmt::Display| error.to_string();
-        let core = vcpu_core::Config { address_bits: ADDRESS_BITS, ..vcpu_core::Config::new(manifest.vcpus) };
+        let vcpus = guest.manifest.vcpus;
+        let core = vcpu_core::Config { address_bits: ADDRESS_BITS, ..vcpu_core::Config::new(vcpus) };
         let core = CoreVm::new(core).map_err(|error| text(&error))?;
         let config = Config {
             address_bits: ADDRESS_BITS,
-            vcpus: manifest.vcpus,
+            vcpus,
             storage: TABLES,
             limit: LimitForm::default(),
             qmc_base: s390_arch::sae::QmcBase::default(),
         };
-        let host = HostVm::new(facility, control, storage, config).map_err(|error| text(&error))?;
+        let host = HostVm::new(facility, control, guest.storage, config).map_err(|error| text(&error))?;
+        for slot in guest.slots() {
+            host.add_slot(slot).map_err(|error| text(&error))?;
+        }
+        Ok(Self { core, host })
+    }
+}
+
+impl Guest {
+    /// Lays the guest's memory out. Nothing runs it yet.
+    pub fn new(manifest: Manifest, storage: Storage<'static>) -> Result<Self, String> {
         let slot = |guest, (start, bytes), writable| {
             let guest = GuestRange::new(GuestPa::new(guest), bytes)?;
             Some(Slot { guest, host: HostPa::new(start), writable })
@@ -158,20 +186,72 @@ impl Guest {
         }
         let rom = slot(GUEST_ROM, ROM, Writable::No).ok_or("no ROM")?;
         let ram = slot(GUEST_RAM, manifest.memory, Writable::Yes).ok_or("no memory")?;
-        for slot in [&rom, &ram] {
-            host.add_slot(slot).map_err(|error| text(&error))?;
-        }
-        storage.write_bytes(Absolute::new(ROM.0), b"read-only memory").map_err(|error| text(&error))?;
+        let written = storage.write_bytes(Absolute::new(ROM.0), b"read-only memory");
+        written.map_err(|error| error.to_string())?;
         Ok(Self {
             manifest,
-            core,
-            host,
+            sides: Once::new(),
             storage,
             slots: [rom, ram],
             bus: Mutex::new(Bus::new(0)),
             kicked: [const { AtomicBool::new(false) }; VCPUS],
             end: Mutex::new(None),
         })
+    }
+
+    /// Says what runs it.
+    pub fn set_sides(&self, sides: Sides) {
+        self.sides.call_once(|| sides);
+    }
+
+    /// Returns what runs it.
+    pub fn sides(&self) -> Option<&Sides> {
+        self.sides.get()
+    }
+
+    /// Returns its memory.
+    pub const fn slots(&self) -> &[Slot; 2] {
+        &self.slots
+    }
+
+    /// Returns the control block of a vCPU, if this program knows it.
+    pub fn control_block(&self, vcpu: VcpuIndex) -> Option<Absolute> {
+        match self.sides()? {
+            Sides::Own(own) => own.host.control_block(vcpu),
+            Sides::Library(_) => None,
+        }
+    }
+
+    /// Makes a vCPU leave the guest.
+    pub fn request_exit(&self, vcpu: VcpuIndex) {
+        match self.sides() {
+            Some(Sides::Own(own)) => own.host.request_exit(vcpu),
+            Some(Sides::Library(library)) => {
+                library.request_exit(vcpu);
+                leave(usize::from(vcpu.0));
+            }
+            None => {}
+        }
+    }
+
+    /// Renders one of the services of memory, in turn: what it counted, of dirty pages and young ranges. Whatever they
+    /// take from the guest's tables, it finds again.
+    pub fn serve(&self, round: u64) -> Result<(u64, u64), String> {
+        let ram = self.ram();
+        let host = match self.sides() {
+            Some(Sides::Own(own)) => &own.host,
+            Some(Sides::Library(library)) => return library.serve(round, ram),
+            None => return Ok((0, 0)),
+        };
+        let (mut dirty, mut young) = (0, 0);
+        let done = match round % 4 {
+            0 => host.collect_dirty(ram, |_| dirty += 1),
+            1 => host.protect(ram),
+            2 => host.age(ram).map(|age| young = u64::from(age == Age::Young)),
+            _ => host.unmap(ram),
+        };
+        done.map_err(|error| error.to_string())?;
+        Ok((dirty, young))
     }
 
     /// Whether the vCPU was kicked since it last asked.
@@ -192,8 +272,12 @@ impl Guest {
     }
 
     fn drive(&self, high: bool) {
-        if let Some(spi) = Spi::new(GUEST_UART_SPI) {
-            self.core.set_spi_level(spi, if high { Line::High } else { Line::Low }, self);
+        match (self.sides(), Spi::new(GUEST_UART_SPI)) {
+            (Some(Sides::Own(own)), Some(spi)) => {
+                own.core.set_spi_level(spi, if high { Line::High } else { Line::Low }, self);
+            }
+            (Some(Sides::Library(library)), _) => library.drive(GUEST_UART_SPI, high),
+            _ => {}
         }
     }
 
@@ -240,7 +324,7 @@ impl Platform for Guest {
         if let Some(kicked) = self.kicked.get(usize::from(vcpu.0)) {
             kicked.store(true, Ordering::SeqCst);
         }
-        self.host.request_exit(vcpu);
+        self.request_exit(vcpu);
         // Where it is not loaded, its CPU may be asleep.
         if usize::from(vcpu.0) != hw::this_cpu() {
             hw::call(usize::from(vcpu.0));

@@ -10,9 +10,10 @@
 //! exit status is 0 where it turned itself off.
 //!
 //! ```text
-//!   main     CPUs and their sleep          probe    does the machine have the facility
-//!   guest    the VM, the Platform          emulate  its instructions, by program check
+//!   main     CPUs and their sleep          library  the guest by way of the C library
+//!   guest    the VM, the Platform          emulate  the facility's instructions, by program check
 //!   console  characters, by way of sclp    model    the facility in software
+//!   kit      the conformance kit, on this machine
 //!   space    the own address space         report   program checks of this program; trial makes them
 //!   hw       everything unsafe; start.S
 //! ```
@@ -31,27 +32,29 @@ mod emulate;
 mod guest;
 #[expect(unsafe_code, reason = "the machine; see the module")]
 mod hw;
+mod kit;
 mod layout;
+mod library;
 mod model;
 #[path = "../../vmm/src/pl011.rs"]
 mod pl011;
-mod probe;
 mod report;
 mod sclp;
 mod space;
 mod trial;
 
 use console::{PORT, Port};
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use guest::{Control, Guest, Manifest};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use guest::{Control, Guest, Manifest, Own, Sides};
 use layout::CPUS;
-use probe::Found;
+use library::Library;
 use s390_arch::Absolute;
 use s390_arch::sae::Facility;
+use s390_host::discovery::{self, Found};
 use sclp::Information;
 use space::Space;
 use spin::Once;
-use xarch_abi::{Age, Backend, BackendVcpu, Guest as _, Outcome, StopReason, VcpuIndex};
+use xarch_abi::{BackendVcpu, Guest as _, Outcome, StopReason, VcpuIndex};
 
 /// The guest, once it is built.
 static GUEST: Once<Guest> = Once::new();
@@ -113,7 +116,7 @@ fn main(mut information: Information, bytes: u64) -> ! {
         emulate::install(model::machine(bytes));
     }
     information.cpus().for_each(emulate::announce);
-    let found = probe::probe(&mut information, hw::facility);
+    let found = discovery::discover(information.cpus().map(|entry| &*entry), hw::facility);
     if manifest.mistake != 0 {
         trial::run(manifest.mistake);
     }
@@ -121,57 +124,103 @@ fn main(mut information: Information, bytes: u64) -> ! {
     if usize::from(manifest.vcpus) > cpus.min(CPUS) {
         fail(format_args!("{} vCPUs need as many CPUs, which are {cpus}", manifest.vcpus));
     }
+    let guest = match Guest::new(manifest, storage) {
+        Ok(guest) => GUEST.call_once(|| guest),
+        Err(error) => fail(format_args!("{error}")),
+    };
     match found {
         Found::Facility => {
             let how = if manifest.announce { "emulated" } else { "there" };
             PORT.lock().line(format_args!("xarch: Start Arm Execution is {how}"));
-            begin(manifest, hw::facility(), guest::machine_control(), storage)
         }
+        Found::NotAnnounced | Found::NoGuestTime => PORT
+            .lock()
+            .line(format_args!("xarch: no Start Arm Execution ({found:?}): the model runs the guest")),
+    }
+    if manifest.kit {
+        check(guest, storage, found, bytes);
+    }
+    match found {
+        _ if manifest.library => begin_library(guest, found, bytes),
+        Found::Facility => begin(guest, hw::facility(), guest::machine_control()),
         Found::NotAnnounced | Found::NoGuestTime => {
-            PORT.lock()
-                .line(format_args!("xarch: no Start Arm Execution ({found:?}): the model runs the guest"));
             let machine = *MODEL.call_once(|| model::machine(bytes));
-            begin(manifest, model::cpu(machine, 0), Control::Model(machine), storage)
+            begin(guest, model::cpu(machine, 0), Control::Model(machine))
         }
     }
 }
 
-/// Builds the guest, starts the other CPUs, and runs the first vCPU.
-fn begin<F: Facility>(
-    manifest: Manifest,
-    mut facility: F,
-    control: Control,
-    storage: sae_model::Storage<'static>,
-) -> ! {
-    let guest = match Guest::new(manifest, &mut facility, control, storage) {
-        Ok(guest) => GUEST.call_once(|| guest),
+/// Puts both sides together, starts the other CPUs, and runs the first vCPU.
+fn begin<F: Facility>(guest: &'static Guest, mut facility: F, control: Control) -> ! {
+    match Own::new(guest, &mut facility, control) {
+        Ok(own) => guest.set_sides(Sides::Own(own)),
         Err(error) => fail(format_args!("{error}")),
-    };
-    for cpu in 1..usize::from(manifest.vcpus) {
+    }
+    start_others(guest);
+    run_own(guest, facility, 0)
+}
+
+/// As [`begin`], with the C library.
+fn begin_library(guest: &'static Guest, found: Found, bytes: u64) -> ! {
+    match Library::new(guest, found, bytes) {
+        Ok(library) => {
+            PORT.lock().line(format_args!("xarch: by way of the C library, back end {}", library.name));
+            guest.set_sides(Sides::Library(library));
+        }
+        Err(error) => fail(format_args!("{error}")),
+    }
+    start_others(guest);
+    run_library(guest, 0)
+}
+
+/// Runs the conformance kit, and ends the machine.
+fn check(guest: &'static Guest, storage: sae_model::Storage<'static>, found: Found, bytes: u64) -> ! {
+    start_others(guest);
+    let model = (found != Found::Facility).then(|| model::machine(bytes));
+    let kept = kit::run(guest, storage, model);
+    hw::exit(u64::from(!kept))
+}
+
+fn start_others(guest: &Guest) {
+    for cpu in 1..usize::from(guest.manifest.vcpus) {
         if !hw::start_cpu(cpu) {
             fail(format_args!("CPU {cpu} does not start"));
         }
     }
-    run(guest, facility, 0)
 }
 
 /// Another CPU, with DAT off.
 fn start_secondary(cpu: usize) -> ! {
     let (Some(space), Some(guest)) = (SPACE.get(), GUEST.get()) else { fail(format_args!("no guest")) };
     hw::enter_address_space(*space, false);
-    match MODEL.get() {
-        Some(machine) => run(guest, model::cpu(machine, cpu), cpu),
-        None => run(guest, hw::facility(), cpu),
+    if guest.manifest.kit {
+        kit::serve();
+    }
+    match (guest.sides(), MODEL.get()) {
+        (Some(Sides::Library(_)), _) => run_library(guest, cpu),
+        (_, Some(machine)) => run_own(guest, model::cpu(machine, cpu), cpu),
+        (_, None) => run_own(guest, hw::facility(), cpu),
     }
 }
 
+/// Runs a vCPU of the C library to the guest's end.
+fn run_library(guest: &'static Guest, cpu: usize) -> ! {
+    let Some(Sides::Library(library)) = guest.sides() else { fail(format_args!("no library")) };
+    let mut vcpu = match library.vcpu(guest, VcpuIndex(cpu as u16)) {
+        Ok(vcpu) => vcpu,
+        Err(error) => fail(format_args!("vCPU {cpu}: {error}")),
+    };
+    run(guest, cpu, || library::run(&mut vcpu));
+    end(guest)
+}
+
 /// Runs a vCPU to the guest's end.
-fn run<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
+fn run_own<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
     let index = VcpuIndex(cpu as u16);
-    let Some(place) = PLACES.get(cpu) else { fail(format_args!("no CPU {cpu}")) };
-    let host = s390_host::Vcpu::new(&guest.host, facility, index);
+    let Some(Sides::Own(own)) = guest.sides() else { fail(format_args!("no guest")) };
+    let host = s390_host::Vcpu::new(&own.host, facility, index);
     let mut host = host.unwrap_or_else(|error| fail(format_args!("vCPU {cpu}: {error}")));
-    let core = vcpu_core::Vcpu::new(&guest.core, index);
+    let core = vcpu_core::Vcpu::new(&own.core, index);
     let mut core = core.unwrap_or_else(|| fail(format_args!("no vCPU {cpu}")));
     let mut prepared = core.reset(&mut host);
     if cpu == 0 {
@@ -181,8 +230,23 @@ fn run<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
     if let Err(error) = prepared {
         fail(format_args!("vCPU {cpu}: {error}"));
     }
-    let block = guest.host.control_block(index).map_or(0, Absolute::bits);
-    place.block.store(block, Ordering::SeqCst);
+    run(guest, cpu, || host.run(&mut core, guest));
+    if let Some(error) = host.failure() {
+        PORT.lock().line(format_args!("xarch: vCPU {cpu}: {error}"));
+    }
+    let statistics = host.statistics();
+    PORT.lock().line(format_args!(
+        "xarch: vCPU {cpu}: {} entries, {} pages mapped, interceptions {:?}",
+        statistics.entries, statistics.faults_resolved, statistics.interceptions
+    ));
+    end(guest)
+}
+
+/// Runs a vCPU until the guest has ended, by `enter`.
+fn run(guest: &'static Guest, cpu: usize, mut enter: impl FnMut() -> Outcome) {
+    let index = VcpuIndex(cpu as u16);
+    let Some(place) = PLACES.get(cpu) else { fail(format_args!("no CPU {cpu}")) };
+    place.block.store(guest.control_block(index).map_or(0, Absolute::bits), Ordering::SeqCst);
     // Nobody runs before everybody is there: the first thing a guest may do is to start another vCPU.
     READY.fetch_add(1, Ordering::SeqCst);
     while READY.load(Ordering::SeqCst) < usize::from(guest.manifest.vcpus) {
@@ -196,7 +260,7 @@ fn run<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
         let kept = hw::Kept::set(hw::clock());
         place.running.store(true, Ordering::SeqCst);
         hw::enable();
-        let outcome = host.run(&mut core, guest);
+        let outcome = enter();
         hw::disable();
         if !kept.are_kept() {
             fail(format_args!("vCPU {cpu}: the guest's registers are left in the host's"));
@@ -212,21 +276,11 @@ fn run<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
                 let at = deadline.map(|deadline| after(deadline.nanoseconds));
                 sleep(guest, index, at);
             }
-            Outcome::Stopped(reason) => {
-                if let Some(error) = host.failure() {
-                    PORT.lock().line(format_args!("xarch: vCPU {cpu}: {error}"));
-                }
-                guest.stop(reason);
-            }
+            Outcome::Stopped(reason) => guest.stop(reason),
             // Every device of this guest answers at once.
             Outcome::Device(..) => guest.stop(StopReason::Host),
         }
     }
-    let statistics = host.statistics();
-    PORT.lock().line(format_args!(
-        "xarch: vCPU {cpu}: {} entries, {} pages mapped, interceptions {:?}",
-        statistics.entries, statistics.faults_resolved, statistics.interceptions
-    ));
     if cpu == 0 && guest.manifest.services {
         // Each of them at least once, and what was stored to since the last time.
         while services.rounds < 4 || services.rounds % 4 != 1 {
@@ -234,6 +288,10 @@ fn run<F: Facility>(guest: &'static Guest, facility: F, cpu: usize) -> ! {
         }
         PORT.lock().line(format_args!("xarch: {services:?}"));
     }
+}
+
+/// Waits for the other CPUs' ends.
+fn end(guest: &Guest) -> ! {
     let done = READY.fetch_sub(1, Ordering::SeqCst) == 1;
     while !done {
         hw::wait();
@@ -250,20 +308,17 @@ struct Services {
 }
 
 impl Services {
-    /// Asks for one of the services around memory. Whatever they take from the guest's tables, it finds again.
+    /// Asks for one of the services around memory.
     fn render(&mut self, guest: &Guest) {
         if !guest.manifest.services {
             return;
         }
-        let ram = guest.ram();
-        let done = match self.rounds % 4 {
-            0 => guest.host.collect_dirty(ram, |_| self.dirty_pages += 1),
-            1 => guest.host.protect(ram),
-            2 => guest.host.age(ram).map(|age| self.young += u64::from(age == Age::Young)),
-            _ => guest.host.unmap(ram),
-        };
-        if let Err(error) = done {
-            fail(format_args!("a service of memory: {error}"));
+        match guest.serve(self.rounds) {
+            Ok((dirty, young)) => {
+                self.dirty_pages += dirty;
+                self.young += young;
+            }
+            Err(error) => fail(format_args!("a service of memory: {error}")),
         }
         self.rounds += 1;
     }
@@ -301,12 +356,20 @@ fn type_in(guest: &Guest) {
 
 /// Makes the CPU whose vCPU has this control block leave it.
 fn kick_block(block: Absolute) {
+    fence(Ordering::SeqCst);
     let of_block = |place: &&Place| place.block.load(Ordering::SeqCst) == block.bits();
-    if let Some((cpu, place)) = PLACES.iter().enumerate().find(|(_, place)| of_block(place)) {
+    if let Some(cpu) = PLACES.iter().position(|place| of_block(&place)) {
+        leave(cpu);
+    }
+}
+
+/// Makes a CPU leave its guest.
+fn leave(cpu: usize) {
+    if let Some(place) = PLACES.get(cpu) {
         place.leave.store(true, Ordering::SeqCst);
-        if cpu != hw::this_cpu() {
-            hw::call(cpu);
-        }
+    }
+    if cpu != hw::this_cpu() {
+        hw::call(cpu);
     }
 }
 
@@ -325,7 +388,7 @@ fn external(code: u16, parameter: u32) {
     if code == SERVICE_SIGNAL && parameter & EVENT_PENDING != 0 {
         TYPED.store(true, Ordering::SeqCst);
         if let Some(guest) = GUEST.get() {
-            guest.host.request_exit(VcpuIndex(0));
+            guest.request_exit(VcpuIndex(0));
         }
     }
     emulate::interrupted();

@@ -10,10 +10,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask run-host bare-metal-s390x [model | hw | mistakes | transcript | linux | vmm OPTIONS]
-                   a hypervisor on IBM Z, without Start Arm Execution and with it; the first three in turn:
+usage: cargo xtask run-host bare-metal-s390x [model | hw | library | kit | mistakes | transcript | linux | vmm OPTIONS]
+                   a hypervisor on IBM Z, without Start Arm Execution and with it; the first five in turn:
     model          the model runs the guest, as the machine does not announce the facility
     hw             it does, and the facility's instructions run the guest: as program checks, which emulate them
+    library        both ways, by the C library alone: the back end is its own
+    kit            both ways, the conformance kit
     mistakes       program checks of the hypervisor itself are reported for what they are
     transcript     both give the same transcript of guests/transcript
     linux          Debian's arm64 kernel to a shell, unattended, by the facility's instructions
@@ -35,7 +37,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             return Ok(());
         }
         [] => None,
-        [part @ ("model" | "hw" | "mistakes" | "transcript")] => Some(*part),
+        [part @ ("model" | "hw" | "library" | "kit" | "mistakes" | "transcript")] => Some(*part),
         ["linux"] => return linux(),
         ["vmm", rest @ ..] => return vmm(rest),
         _ => return Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
@@ -44,7 +46,17 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     let asked = |name| part.is_none_or(|part| part == name);
     for (name, facility) in [("model", Facility::Absent), ("hw", Facility::Announced)] {
         if asked(name) {
-            own_guest(&host, facility)?;
+            own_guest(&host, facility, By::Crates)?;
+        }
+    }
+    if asked("library") {
+        for facility in [Facility::Absent, Facility::Announced] {
+            own_guest(&host, facility, By::Library)?;
+        }
+    }
+    if asked("kit") {
+        for facility in [Facility::Absent, Facility::Announced] {
+            kit(&host, facility)?;
         }
     }
     if asked("mistakes") {
@@ -114,7 +126,7 @@ impl Hypervisor {
         shell::run(&mut build)?;
         Ok(Self {
             program: directory().join(TARGET).join("release/bare-metal-s390x"),
-            guest: assemble(&sources().join("src/guest.S"))?,
+            guest: assemble(&sources().join("src/guest.S"), &directory().join("guest"))?,
         })
     }
 
@@ -137,6 +149,7 @@ impl Hypervisor {
             order.device_tree,
             order.vcpus,
             u64::from(order.services),
+            order.by as u64,
         ];
         let manifest = directory().join(format!("manifest-{announced}-{}", order.mistake));
         let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_be_bytes).collect();
@@ -147,6 +160,17 @@ impl Hypervisor {
         }
         Ok(qemu)
     }
+}
+
+/// What the hypervisor is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The crates, by their traits.
+    Crates = 0,
+    /// The C library, by its table.
+    Library,
+    /// The crates, for the conformance kit.
+    Kit,
 }
 
 /// What the hypervisor is to do, as its manifest says it.
@@ -160,6 +184,7 @@ struct Order<'a> {
     vcpus: u64,
     /// Whether its memory is protected, collected, aged and unmapped while it runs.
     services: bool,
+    by: By,
     /// Files in its memory: guest-physical address.
     files: &'a [(PathBuf, u64)],
 }
@@ -169,9 +194,9 @@ fn loader(qemu: &mut Command, file: &Path, address: u64) {
     qemu.args(["-device", &format!("loader,file={file},addr={address:#x},force-raw=on")]);
 }
 
-/// Assembles a guest into an image for the start of its memory.
-fn assemble(source: &Path) -> Result<PathBuf, String> {
-    let file = |extension| directory().join("guest").with_extension(extension);
+/// Assembles a guest into an image for the start of its memory, in files of that name.
+pub fn assemble(source: &Path, name: &Path) -> Result<PathBuf, String> {
+    let file = |extension| name.with_extension(extension);
     let tool = |name: &str| Command::new(format!("{ARM}{name}"));
     shell::run(tool("as").arg(source).arg("-o").arg(file("o")))?;
     let start = format!("-Ttext={GUEST_RAM:#x}");
@@ -207,8 +232,8 @@ const TWO: [&str; 3] = [
 const INSTRUCTIONS: [&str; 9] =
     ["SAE", "LASRM", "STIASRM", "QAAF", "SASR", "EASR", "PTFF", "STBEAR", "LBEAR"];
 
-/// Runs the guest that does what a guest can do, with one vCPU and with two.
-fn own_guest(host: &Hypervisor, facility: Facility) -> Result<(), String> {
+/// Runs the guest that does what a guest can do, with one vCPU and with two, by the crates or by the library.
+fn own_guest(host: &Hypervisor, facility: Facility, by: By) -> Result<(), String> {
     for vcpus in [1, 2] {
         let order = Order {
             facility,
@@ -217,7 +242,9 @@ fn own_guest(host: &Hypervisor, facility: Facility) -> Result<(), String> {
             entry: GUEST_RAM,
             device_tree: 0,
             vcpus,
-            services: true,
+            // What the library changes in tables under a guest that runs, the emulated instructions do not see.
+            services: by == By::Crates || vcpus == 1,
+            by,
             files: &[(host.guest.clone(), GUEST_RAM)],
         };
         let started = Instant::now();
@@ -226,32 +253,65 @@ fn own_guest(host: &Hypervisor, facility: Facility) -> Result<(), String> {
             Facility::Absent => "no Start Arm Execution (NotAnnounced): the model runs the guest",
             Facility::Announced => "Start Arm Execution is emulated",
         };
-        expect_lines(&mut console, [how].into_iter().chain(CLAIMS))?;
+        let library = match (by, facility) {
+            (By::Crates | By::Kit, _) => None,
+            (By::Library, Facility::Absent) => Some("xarch: by way of the C library, back end sae-model"),
+            (By::Library, Facility::Announced) => Some("xarch: by way of the C library, back end sae"),
+        };
+        expect_lines(&mut console, [how].into_iter().chain(library).chain(CLAIMS))?;
         expect_lines(&mut console, ["guest: type x"])?;
         console.send("x")?;
         let two = TWO.into_iter().filter(|_| vcpus == 2);
         expect_lines(&mut console, TYPED.into_iter().chain(two))?;
         ended(&mut console)?;
-        counts(&console, facility)?;
+        counts(&console, &order)?;
         println!("run-host: {vcpus} vCPUs, {:.2} s", started.elapsed().as_secs_f64());
     }
     Ok(())
 }
 
+/// Runs the conformance kit. Every clause of a host is applicable: there is another CPU.
+fn kit(host: &Hypervisor, facility: Facility) -> Result<(), String> {
+    let order = Order {
+        facility,
+        mistake: 0,
+        bytes: 64 * MIB,
+        entry: 0,
+        device_tree: 0,
+        vcpus: 2,
+        services: false,
+        by: By::Kit,
+        files: &[],
+    };
+    let started = Instant::now();
+    let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, true)?;
+    let summary = " 0 broken, 0 not applicable";
+    expect_lines(&mut console, [summary])?;
+    let status = console.end(PATIENCE)?;
+    if !status.success() {
+        return Err(console.failure(&format!("the hypervisor's exit status: {status}")));
+    }
+    println!("run-host: the kit, {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
 /// Checks what the hypervisor has counted.
-fn counts(console: &Console, facility: Facility) -> Result<(), String> {
+fn counts(console: &Console, order: &Order<'_>) -> Result<(), String> {
     let text = console.text();
     let number = |before: &str| {
         let (_, rest) = text.split_once(before)?;
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
     };
     for name in INSTRUCTIONS {
-        match (facility, number(&format!("xarch: emulated {name}: "))) {
+        match (order.facility, number(&format!("xarch: emulated {name}: "))) {
             (Facility::Absent, None) | (Facility::Announced, Some(1..)) => {}
             (_, count) => return Err(console.failure(&format!("{name} was executed {count:?} times"))),
         }
     }
     // The guest has stored to 4096 pages; how often it was asked about the same ones is a matter of time.
+    if !order.services {
+        return Ok(());
+    }
     match (number("rounds: "), number("dirty_pages: "), number("young: ")) {
         (Some(4..), Some(4096..), Some(1..)) => Ok(()),
         counts => Err(console.failure(&format!("the guest's memory was looked after {counts:?} times"))),
@@ -272,6 +332,7 @@ pub fn transcripts() -> Result<[String; 2], String> {
             device_tree: 0,
             vcpus: 2,
             services: false,
+            by: By::Crates,
             files: &files,
         };
         let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, false)?;
@@ -317,9 +378,11 @@ fn vmm(words: &[&str]) -> Result<(), String> {
     };
     let (vcpus, bytes) = (number("--cpus", 1)?, number("--memory", 512)? * MIB);
     let kernel = PathBuf::from(value("--kernel").ok_or("--kernel FILE is missing")?);
-    let initrd = unpacked(Path::new(value("--initrd").ok_or("--initrd FILE is missing")?))?;
+    let initrd = Path::new(value("--initrd").ok_or("--initrd FILE is missing")?);
     let cmdline = value("--cmdline").unwrap_or(demo::CMDLINE);
+    // It makes the directory, too.
     let host = Hypervisor::build()?;
+    let initrd = unpacked(initrd, &directory())?;
     let Machine::Ours(program) = Machine::ours()? else { return Err("no VMM".into()) };
     // The device tree is the VMM's: the guest's machine is the same, whoever plays it.
     let tree = directory().join("guest.dtb");
@@ -335,8 +398,17 @@ fn vmm(words: &[&str]) -> Result<(), String> {
     let device_tree = end.next_multiple_of(2 * MIB);
     let facility = if words.contains(&"--model") { Facility::Absent } else { Facility::Announced };
     let files = [(kernel, entry), (initrd, start), (tree, device_tree)];
-    let order =
-        Order { facility, mistake: 0, bytes, entry, device_tree, vcpus, services: false, files: &files };
+    let order = Order {
+        facility,
+        mistake: 0,
+        bytes,
+        entry,
+        device_tree,
+        vcpus,
+        services: false,
+        by: By::Crates,
+        files: &files,
+    };
     let mut qemu = host.machine(&order)?;
     println!("$ {}", shell::line(&qemu));
     Err(format!("{QEMU}: {}", qemu.exec()))
@@ -346,12 +418,15 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
+/// With an initrd that is not compressed, the guest's file system, which is half of its memory, needs more than usual.
+pub const ROOM_FOR_INITRD: [&str; 2] = ["--memory", "768"];
+
 /// Returns an initrd that is not compressed: an interpreter in an interpreter takes minutes to unpack one.
-fn unpacked(initrd: &Path) -> Result<PathBuf, String> {
+pub fn unpacked(initrd: &Path, directory: &Path) -> Result<PathBuf, String> {
     if !read(initrd)?.starts_with(&[0x1f, 0x8b]) {
         return Ok(initrd.into());
     }
-    let to = directory().join("initrd");
+    let to = directory.join("initrd");
     let create = |path: &Path| std::fs::File::create(path).map_err(|e| format!("{}: {e}", path.display()));
     shell::run(Command::new("gzip").arg("-dc").arg(initrd).stdout(create(&to)?))?;
     Ok(to)
@@ -361,7 +436,7 @@ fn unpacked(initrd: &Path) -> Result<PathBuf, String> {
 fn linux() -> Result<(), String> {
     let own = std::env::current_exe().map_err(|e| e.to_string())?;
     let line = format!("{} run-host bare-metal-s390x vmm", own.display());
-    let options = demo::Options::default();
+    let options = demo::Options { rest: ROOM_FOR_INITRD.map(String::from).into(), ..Default::default() };
     demo::smoke(&Machine::Other(line), &options.images()?, &options, true).map(|_| ())
 }
 
@@ -438,6 +513,7 @@ fn mistakes(host: &Hypervisor) -> Result<(), String> {
             device_tree: 0,
             vcpus: 1,
             services: false,
+            by: By::Crates,
             files: &[],
         };
         let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, false)?;
