@@ -2,8 +2,8 @@
 /*
  * /dev/xarch: Arm guests on whatever this kernel runs on, through xarch.h alone.
  *
- * Loading the module asks the library for its entries and picks a back end: hardware where the facility is there and
- * the library can drive it, otherwise software. No instruction of the facility is attempted to find out.
+ * Loading the module asks the library for its entries and picks a back end: hardware where the facility is announced and
+ * the library agrees, otherwise software. No instruction of the facility is attempted to find out.
  */
 #include <linux/capability.h>
 #include <linux/miscdevice.h>
@@ -35,7 +35,7 @@ static long xarch_check_extension(unsigned long which)
 	case XARCH_CAP_ADDRESS_BITS:
 		return 48;
 	case XARCH_CAP_HARDWARE:
-		return !(xarch_backend_info.flags & XARCH_BACKEND_SOFTWARE);
+		return xarch_on_hardware();
 	case XARCH_CAP_FACILITY:
 		return xarch_facility;
 	default:
@@ -73,26 +73,23 @@ static struct miscdevice xarch_device = {
 	.mode = 0600,
 };
 
-/* Picks the first back end that drives hardware where there is the hardware, else the first in software. */
+/*
+ * Picks the back end: for the machine's own facility where that is announced and the library agrees, else the first one
+ * in software.
+ */
 static int __init xarch_pick_backend(void)
 {
-	struct xarch_backend_info info = { .size = sizeof(info) };
-	bool found = false;
 	u32 index;
 
-	for (index = 0; xarch_api->backend_info(index, &info) == XARCH_OK; index++) {
-		bool software = info.flags & XARCH_BACKEND_SOFTWARE;
-
-		if (!software && !xarch_facility)
-			continue;
-		if (!found || !software) {
-			xarch_backend_info = info;
-			found = true;
-		}
-		if (!software)
-			break;
+	xarch_backend_info.size = sizeof(xarch_backend_info);
+	if (xarch_is_announced() && xarch_api->backend_info(XARCH_BACKEND_ANNOUNCED, &xarch_backend_info) == XARCH_OK) {
+		xarch_facility = true;
+		return 0;
 	}
-	return found ? 0 : -ENODEV;
+	for (index = 0; xarch_api->backend_info(index, &xarch_backend_info) == XARCH_OK; index++)
+		if (xarch_backend_info.flags & XARCH_BACKEND_SOFTWARE)
+			return 0;
+	return -ENODEV;
 }
 
 static int __init xarch_init(void)
@@ -104,7 +101,6 @@ static int __init xarch_init(void)
 		pr_err("xarch: the library lacks version %u.%u\n", XARCH_ABI >> 16, XARCH_ABI & 0xffff);
 		return -ENOPKG;
 	}
-	xarch_facility = xarch_find_facility();
 	error = xarch_pick_backend();
 	if (error)
 		return error;
@@ -113,7 +109,7 @@ static int __init xarch_init(void)
 		return error;
 	pr_info("xarch: library %u.%u, back end %.32s (%s), facility %s\n", xarch_api->abi >> 16,
 		xarch_api->abi & 0xffff, xarch_backend_info.name,
-		xarch_backend_info.flags & XARCH_BACKEND_SOFTWARE ? "software" : "hardware",
+		xarch_on_hardware() ? "hardware" : "software",
 		xarch_facility ? "present" : "absent");
 	return 0;
 }

@@ -10,7 +10,8 @@
  *
  * The library sees one piece of memory, its "storage": tables first, which no user process has mapped, then every area.
  * It is a mapping of all these pages in a row, made when the first vCPU is; that is why what it consists of is frozen
- * from then on. What the guest's stage-2 tables say about it is not: regions come, go and move.
+ * from then on. What the guest's stage-2 tables say about it is not: regions come, go and move. Where hardware runs the
+ * guest, the tables lie in a row in absolute storage too; the library asks the machine where each other page is.
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -197,7 +198,7 @@ int xarch_add_regions(struct xarch_vm_file *vm)
 }
 
 /* Takes vm->running for writing. Guests in the middle of a slice are asked to leave it. */
-static int xarch_stop_guests(struct xarch_vm_file *vm)
+int xarch_stop_guests(struct xarch_vm_file *vm)
 {
 	unsigned int index;
 
@@ -320,7 +321,32 @@ unlock:
 /* 4 MiB, and 1/256 of what the tables describe: xarch.h, table_bytes. */
 static unsigned long xarch_table_pages(unsigned long pages)
 {
-	return (4UL << 20 >> PAGE_SHIFT) + pages / 256;
+	unsigned long plenty = (4UL << 20 >> PAGE_SHIFT) + pages / 256;
+
+	/* In a row there are no more than these; a guest for which that is too little is refused by the library. */
+	return xarch_on_hardware() ? min(plenty, 1UL << (MAX_ORDER - 1)) : plenty;
+}
+
+/* Finds pages for tables, in a row where a machine reads them. */
+static int xarch_table_memory(struct xarch_vm_file *vm)
+{
+	unsigned long at;
+	void *row = NULL;
+
+	if (xarch_on_hardware()) {
+		row = alloc_pages_exact(vm->table_pages << PAGE_SHIFT, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		if (!row)
+			return -ENOMEM;
+	}
+	for (at = 0; at < vm->table_pages; at++) {
+		vm->window_page[at] = row ? virt_to_page(row + (at << PAGE_SHIFT)) :
+					    alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		if (!vm->window_page[at])
+			return -ENOMEM;
+		if (!(at % 512))
+			cond_resched();
+	}
+	return 0;
 }
 
 /* Makes the window of all areas. With vm->lock held. Undone by xarch_thaw. */
@@ -337,13 +363,9 @@ int xarch_freeze(struct xarch_vm_file *vm)
 	vm->window_page = kvcalloc(vm->table_pages + pages, sizeof(*vm->window_page), GFP_KERNEL_ACCOUNT);
 	if (!vm->window_page)
 		return -ENOMEM;
-	for (at = 0; at < vm->table_pages; at++) {
-		vm->window_page[at] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-		if (!vm->window_page[at])
-			goto thaw;
-		if (!(at % 512))
-			cond_resched();
-	}
+	if (xarch_table_memory(vm))
+		goto thaw;
+	at = vm->table_pages;
 	list_for_each_entry(area, &vm->areas, list) {
 		area->offset = (u64)at << PAGE_SHIFT;
 		memcpy(vm->window_page + at, area->page, area->pages * sizeof(*area->page));

@@ -99,6 +99,8 @@ struct xarch_vcpu_file {
 	/* Raised by XARCH_INTERRUPT_VCPU; lowered by the run that it ends. */
 	atomic_t interrupted;
 	struct rcuwait sleeper;
+	/* Who is in a slice, for kicks: tasks outlive a grace period. */
+	struct task_struct *runner;
 	struct hrtimer slice;
 	struct xarch_counters counters;
 };
@@ -106,6 +108,12 @@ struct xarch_vcpu_file {
 /* The library, and the back end that this machine gets. */
 extern const struct xarch_api *xarch_api;
 extern struct xarch_backend_info xarch_backend_info;
+
+/* Whether guests run on the machine itself. */
+static inline bool xarch_on_hardware(void)
+{
+	return !(xarch_backend_info.flags & XARCH_BACKEND_SOFTWARE);
+}
 
 /* vm.c */
 int xarch_vm_open(const struct xarch_create_vm *config);
@@ -134,6 +142,7 @@ int xarch_freeze(struct xarch_vm_file *vm);
 void xarch_thaw(struct xarch_vm_file *vm);
 void xarch_release_memory(struct xarch_vm_file *vm);
 int xarch_add_regions(struct xarch_vm_file *vm);
+int xarch_stop_guests(struct xarch_vm_file *vm);
 int xarch_find_slot(struct xarch_vm_file *vm, u64 address, struct xarch_slot *slot);
 
 /* vcpu.c */
@@ -144,8 +153,11 @@ void xarch_vcpu_kick(struct xarch_vcpu_file *vcpu);
 /* registers.c */
 long xarch_one_reg(struct xarch_vcpu_file *vcpu, const struct xarch_one_reg *reg, bool set);
 long xarch_reg_list(struct xarch_vcpu_file *vcpu, struct xarch_reg_list __user *list);
+/* For a VM that has had a vCPU. */
+long xarch_vm_reg(struct xarch_vm_file *vm, const struct xarch_one_reg *reg, bool set);
+long xarch_vm_reg_list(struct xarch_vm_file *vm, struct xarch_reg_list __user *list);
 
 /* facility.c; for the thread that loads the module */
-bool xarch_find_facility(void);
+bool xarch_is_announced(void);
 
 #endif /* XARCH_MODULE_H */

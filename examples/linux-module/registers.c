@@ -82,6 +82,12 @@ static bool xarch_is_extra_bank(u32 bank)
 	return bank == XARCH_BANK_INTERRUPT || (bank > XARCH_BANK_HOST_LIMIT && bank < BANKS);
 }
 
+/* Offsets in the interrupt controller's frames, which go beyond 16 bits, are counted in words. */
+static u32 xarch_words(u32 bank)
+{
+	return bank == XARCH_BANK_CONTROLLER ? sizeof(u32) : 1;
+}
+
 static bool xarch_from_kvm(u64 id, u64 *library)
 {
 	u16 group = (id & ID_GROUP) >> 16, index = id & ID_INDEX;
@@ -97,17 +103,19 @@ static bool xarch_from_kvm(u64 id, u64 *library)
 		*library = xarch_exchange_timer(XARCH_REG(XARCH_BANK_SYSTEM, index));
 		return true;
 	}
-	*library = XARCH_REG(group - GROUP_BANK, index);
-	return group >= GROUP_BANK && xarch_is_extra_bank(group - GROUP_BANK);
+	if (group < GROUP_BANK || !xarch_is_extra_bank(group - GROUP_BANK))
+		return false;
+	*library = XARCH_REG(group - GROUP_BANK, xarch_words(group - GROUP_BANK) * index);
+	return true;
 }
 
 /* 0 where KVM's ids have no room for it. */
 static u64 xarch_to_kvm(u64 library)
 {
-	u32 bank = library >> 32, index = library;
+	u32 bank = library >> 32, index = (u32)library / xarch_words(bank);
 	unsigned int at;
 
-	if (index > ID_INDEX)
+	if (index > ID_INDEX || (u32)library % xarch_words(bank))
 		return 0;
 	if (bank == XARCH_BANK_GENERAL)
 		return ID_ARM64 | ID_U64 | GROUP_CORE << 16 | index * 2;
@@ -136,16 +144,65 @@ static void xarch_exchange_halves(union xarch_value *value)
 		swap(value->halves[0], value->halves[1]);
 }
 
-static long xarch_get(struct xarch_vcpu_file *vcpu, u64 id, u64 library, void __user *user)
+/* Registers of a vCPU, or, where that is null, those that the vCPUs of the VM share. */
+struct xarch_owner {
+	struct xarch_vm_file *vm;
+	struct xarch_vcpu_file *vcpu;
+};
+
+static int xarch_library_get(const struct xarch_owner *owner, u64 library, u64 *got)
 {
-	union xarch_value value = { .halves = { 0 } };
-	uint64_t got[2] = { 0 };
-	int error = xarch_enter_library(vcpu->vm);
+	int error = xarch_enter_library(owner->vm);
 
 	if (error)
 		return error;
-	error = xarch_api->vcpu_get_register(vcpu->vcpu, library, got);
-	xarch_leave_library(vcpu->vm);
+	error = owner->vcpu ? xarch_api->vcpu_get_register(owner->vcpu->vcpu, library, got) :
+			      xarch_api->vm_get_register(owner->vm->vm, library, got);
+	xarch_leave_library(owner->vm);
+	return error;
+}
+
+static int xarch_library_set(const struct xarch_owner *owner, u64 library, const u64 *set)
+{
+	int error;
+
+	if (owner->vcpu) {
+		error = xarch_enter_library(owner->vm);
+		if (error)
+			return error;
+		error = xarch_api->vcpu_set_register(owner->vcpu->vcpu, library, set);
+		xarch_leave_library(owner->vm);
+		return error;
+	}
+	/* What is shared changes only while nobody runs. */
+	error = xarch_stop_guests(owner->vm);
+	if (error)
+		return error;
+	preempt_disable();
+	error = xarch_api->vm_set_register(owner->vm->vm, library, set);
+	preempt_enable();
+	up_write(&owner->vm->running);
+	return error;
+}
+
+static int xarch_library_list(const struct xarch_owner *owner, u64 *ids, u32 *count)
+{
+	int error = xarch_enter_library(owner->vm);
+
+	if (error)
+		return error;
+	error = owner->vcpu ? xarch_api->vcpu_list_registers(owner->vcpu->vcpu, ids, count) :
+			      xarch_api->vm_list_registers(owner->vm->vm, ids, count);
+	xarch_leave_library(owner->vm);
+	return error;
+}
+
+static long xarch_get(const struct xarch_owner *owner, u64 id, u64 library, void __user *user)
+{
+	union xarch_value value = { .halves = { 0 } };
+	u64 got[2] = { 0 };
+	int error = xarch_library_get(owner, library, got);
+
 	if (error)
 		return error;
 	switch (id & ID_SIZE) {
@@ -161,11 +218,10 @@ static long xarch_get(struct xarch_vcpu_file *vcpu, u64 id, u64 library, void __
 	}
 }
 
-static long xarch_set(struct xarch_vcpu_file *vcpu, u64 id, u64 library, const void __user *user)
+static long xarch_set(const struct xarch_owner *owner, u64 id, u64 library, const void __user *user)
 {
 	union xarch_value value = { .halves = { 0 } };
-	uint64_t set[2] = { 0 };
-	int error;
+	u64 set[2] = { 0 };
 
 	switch (id & ID_SIZE) {
 	case ID_U32:
@@ -183,15 +239,10 @@ static long xarch_set(struct xarch_vcpu_file *vcpu, u64 id, u64 library, const v
 		xarch_exchange_halves(&value);
 		memcpy(set, value.halves, sizeof(set));
 	}
-	error = xarch_enter_library(vcpu->vm);
-	if (error)
-		return error;
-	error = xarch_api->vcpu_set_register(vcpu->vcpu, library, set);
-	xarch_leave_library(vcpu->vm);
-	return error;
+	return xarch_library_set(owner, library, set);
 }
 
-long xarch_one_reg(struct xarch_vcpu_file *vcpu, const struct xarch_one_reg *reg, bool set)
+static long xarch_owner_reg(const struct xarch_owner *owner, const struct xarch_one_reg *reg, bool set)
 {
 	void __user *user = (void __user *)(unsigned long)reg->address;
 	u64 library;
@@ -200,7 +251,17 @@ long xarch_one_reg(struct xarch_vcpu_file *vcpu, const struct xarch_one_reg *reg
 		return -EFAULT;
 	if (!xarch_from_kvm(reg->id, &library))
 		return -ENOENT;
-	return set ? xarch_set(vcpu, reg->id, library, user) : xarch_get(vcpu, reg->id, library, user);
+	return set ? xarch_set(owner, reg->id, library, user) : xarch_get(owner, reg->id, library, user);
+}
+
+long xarch_one_reg(struct xarch_vcpu_file *vcpu, const struct xarch_one_reg *reg, bool set)
+{
+	return xarch_owner_reg(&(struct xarch_owner){ vcpu->vm, vcpu }, reg, set);
+}
+
+long xarch_vm_reg(struct xarch_vm_file *vm, const struct xarch_one_reg *reg, bool set)
+{
+	return xarch_owner_reg(&(struct xarch_owner){ vm, NULL }, reg, set);
 }
 
 /* More than any guest architecture of the library lists; if not, the call says E2BIG and how many. */
@@ -219,7 +280,7 @@ static u32 xarch_translate_ids(u64 *ids, u32 count)
 	return kept;
 }
 
-long xarch_reg_list(struct xarch_vcpu_file *vcpu, struct xarch_reg_list __user *list)
+static long xarch_owner_list(const struct xarch_owner *owner, struct xarch_reg_list __user *list)
 {
 	u32 count = XARCH_MOST_IDS;
 	u64 room, all;
@@ -231,11 +292,7 @@ long xarch_reg_list(struct xarch_vcpu_file *vcpu, struct xarch_reg_list __user *
 	ids = kvmalloc_array(XARCH_MOST_IDS, sizeof(*ids), GFP_KERNEL_ACCOUNT);
 	if (!ids)
 		return -ENOMEM;
-	error = xarch_enter_library(vcpu->vm);
-	if (!error) {
-		error = xarch_api->vcpu_list_registers(vcpu->vcpu, ids, &count);
-		xarch_leave_library(vcpu->vm);
-	}
+	error = xarch_library_list(owner, ids, &count);
 	if (!error) {
 		all = xarch_translate_ids(ids, count);
 		if (put_user(all, &list->count))
@@ -247,4 +304,14 @@ long xarch_reg_list(struct xarch_vcpu_file *vcpu, struct xarch_reg_list __user *
 	}
 	kvfree(ids);
 	return error;
+}
+
+long xarch_reg_list(struct xarch_vcpu_file *vcpu, struct xarch_reg_list __user *list)
+{
+	return xarch_owner_list(&(struct xarch_owner){ vcpu->vm, vcpu }, list);
+}
+
+long xarch_vm_reg_list(struct xarch_vm_file *vm, struct xarch_reg_list __user *list)
+{
+	return xarch_owner_list(&(struct xarch_owner){ vm, NULL }, list);
 }

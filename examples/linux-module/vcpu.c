@@ -11,6 +11,11 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
+#ifdef CONFIG_S390
+#include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
+#endif
+
 #include "module.h"
 
 /*
@@ -19,11 +24,24 @@
  */
 #define XARCH_SLICE_NS	(IS_ENABLED(CONFIG_PREEMPT_RT) ? 250000 : 1000000)
 
+/* How soon hardware is interrupted again that has not left its guest: it may not have entered it yet. */
+#define XARCH_AGAIN_NS	100000
+
 /* Makes a vCPU look at its state again. Any context, also from the library and from interrupts. */
 void xarch_vcpu_kick(struct xarch_vcpu_file *vcpu)
 {
+	struct task_struct *runner;
+
 	atomic_set_release(&vcpu->kicked, 1);
 	xarch_api->request_exit(vcpu->vm->backend, vcpu->index);
+	if (xarch_on_hardware()) {
+		/* Any interrupt makes it leave its guest; if this one comes too early, the end of the slice does. */
+		rcu_read_lock();
+		runner = READ_ONCE(vcpu->runner);
+		if (runner)
+			kick_process(runner);
+		rcu_read_unlock();
+	}
 	rcuwait_wake_up(&vcpu->sleeper);
 }
 
@@ -32,8 +50,33 @@ static enum hrtimer_restart xarch_slice_over(struct hrtimer *timer)
 	struct xarch_vcpu_file *vcpu = container_of(timer, struct xarch_vcpu_file, slice);
 
 	xarch_api->request_exit(vcpu->vm->backend, vcpu->index);
-	return HRTIMER_NORESTART;
+	if (!xarch_on_hardware())
+		return HRTIMER_NORESTART;
+	hrtimer_forward_now(timer, ns_to_ktime(XARCH_AGAIN_NS));
+	return HRTIMER_RESTART;
 }
+
+/*
+ * Hardware leaves the guest's vector registers in the machine's while the guest runs, where interrupts may want them: the
+ * kernel has to know that they are in use, and that the process's own are in memory. The library needs none for itself.
+ */
+#ifdef CONFIG_S390
+static int xarch_run_on_hardware(struct xarch_vcpu_file *vcpu, struct xarch_outcome *outcome)
+{
+	struct kernel_fpu state;
+	int error;
+
+	kernel_fpu_begin(&state, KERNEL_FPC | KERNEL_VXR);
+	error = xarch_api->vcpu_run(vcpu->vcpu, outcome);
+	kernel_fpu_end(&state, KERNEL_FPC | KERNEL_VXR);
+	return error;
+}
+#else
+static int xarch_run_on_hardware(struct xarch_vcpu_file *vcpu, struct xarch_outcome *outcome)
+{
+	return -EOPNOTSUPP;
+}
+#endif
 
 /* One slice: the library runs the guest, the memory of the VM does not change, and the timer ends it. */
 static int xarch_slice(struct xarch_vcpu_file *vcpu, struct xarch_outcome *outcome)
@@ -45,9 +88,11 @@ static int xarch_slice(struct xarch_vcpu_file *vcpu, struct xarch_outcome *outco
 	if (error)
 		return error;
 	hrtimer_start(&vcpu->slice, ns_to_ktime(XARCH_SLICE_NS), HRTIMER_MODE_REL_PINNED_HARD);
+	WRITE_ONCE(vcpu->runner, current);
 	start = ktime_get_ns();
-	error = xarch_api->vcpu_run(vcpu->vcpu, outcome);
+	error = xarch_on_hardware() ? xarch_run_on_hardware(vcpu, outcome) : xarch_api->vcpu_run(vcpu->vcpu, outcome);
 	vcpu->counters.run_ns += ktime_get_ns() - start;
+	WRITE_ONCE(vcpu->runner, NULL);
 	hrtimer_cancel(&vcpu->slice);
 	xarch_leave_library(vcpu->vm);
 	vcpu->counters.slices++;

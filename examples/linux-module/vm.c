@@ -316,6 +316,7 @@ static long xarch_vm_ioctl(struct file *file, unsigned int command, unsigned lon
 	union {
 		struct xarch_region region;
 		struct xarch_irq_line line;
+		struct xarch_one_reg reg;
 	} in;
 
 	if (vm->mm != current->mm)
@@ -335,6 +336,15 @@ static long xarch_vm_ioctl(struct file *file, unsigned int command, unsigned lon
 		return xarch_irq_line(vm, &in.line);
 	case XARCH_INTERRUPT_VCPU:
 		return xarch_interrupt_vcpu(vm, argument);
+	case XARCH_GET_ONE_REG:
+	case XARCH_SET_ONE_REG:
+		if (!smp_load_acquire(&vm->vm))
+			return -ENXIO;
+		if (copy_from_user(&in.reg, user, sizeof(in.reg)))
+			return -EFAULT;
+		return xarch_vm_reg(vm, &in.reg, command == XARCH_SET_ONE_REG);
+	case XARCH_GET_REG_LIST:
+		return smp_load_acquire(&vm->vm) ? xarch_vm_reg_list(vm, user) : -ENXIO;
 	default:
 		return -ENOTTY;
 	}

@@ -42,7 +42,10 @@
 #define XARCH_INTERRUPT_VCPU	_IO(XARCH_IOCTL, 0x14)
 #define XARCH_IRQ_LINE		_IOW(XARCH_IOCTL, 0x13, struct xarch_irq_line)
 
-/* A vCPU. While one call is under way every other one on it gets EBUSY. */
+/*
+ * A vCPU. While one call is under way every other one on it gets EBUSY. The three for registers are a VM's too, once it
+ * has a vCPU: there they are about what all vCPUs share.
+ */
 #define XARCH_VCPU_INIT		_IOW(XARCH_IOCTL, 0x20, struct xarch_vcpu_init)
 #define XARCH_RUN		_IO(XARCH_IOCTL, 0x21)
 #define XARCH_GET_ONE_REG	_IOW(XARCH_IOCTL, 0x22, struct xarch_one_reg)
@@ -90,8 +93,19 @@ struct xarch_vcpu_init {
 /*
  * KVM's register ids: architecture 0x60.., size in bits 55 to 52 (2: 32 bits, 3: 64, 4: 128), then the group:
  * 0x10 core (the index counts 32-bit words), 0x13 system (op0, op1, CRn, CRm, op2). As there, the ids of
- * the virtual timer's counter and its comparator are exchanged. The virtual interrupt interface has a group of this
- * project's own, 0xf5, with the encoding of the ICH_* register as index.
+ * the virtual timer's counter and its comparator are exchanged. This project has groups of its own:
+ *
+ *      0xf5    the virtual interrupt interface, by the encoding of the ICH_* register       with KVM: CPU_SYSREGS
+ *      0xf7    the interrupt controller, by a quarter of the register's offset: of a vCPU in the redistributor's
+ *              two frames, of a VM in the distributor's                        with KVM: REDIST_REGS, DIST_REGS
+ *      0xf8    input lines, a bit each: of a vCPU its private ones, of a VM the shared ones that begin with the
+ *              interrupt that is the index                                                with KVM: LEVEL_INFO
+ *      0xf9    the rest of a vCPU: 0 whether it is on, 1 an SError that the guest has not taken yet
+ *
+ * Their values are states, without what reading and writing them in the guest does beside. To keep a VM: end every
+ * XARCH_RUN (immediate_exit, which completes an access first), read every vCPU's registers in the order of its list, then
+ * the VM's. To go on with it: make a VM with the same memory and as many vCPUs, XARCH_VCPU_INIT each, write every vCPU's
+ * registers in that order, then the VM's.
  */
 struct xarch_one_reg {
 	__u64 id;

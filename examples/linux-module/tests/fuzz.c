@@ -132,8 +132,10 @@ static void one_reg(struct machine *machine, int vcpu)
 	struct xarch_one_reg reg = {
 		mostly(id_count ? ids[below(id_count)] : 0), mostly((uintptr_t)somewhere(value))
 	};
-	int set = below(2);
+	int set = below(2), shared = !below(6);
 
+	if (shared)
+		reg.id = mostly(UINT64_C(0x6030000000f70000) | (below(2) ? below(0x100) : below(0x2000)));
 	/* A bit of a right id is a wrong one, or another. */
 	if (!below(6))
 		reg.id ^= UINT64_C(1) << below(64);
@@ -141,7 +143,7 @@ static void one_reg(struct machine *machine, int vcpu)
 	if (!set && reg.address != (uintptr_t)value && reg.address && reg.address < UINT64_C(1) << 47)
 		reg.address = (uintptr_t)value;
 	note(set ? SET_REG : GET_REG,
-	     ioctl(machine->vcpu[vcpu], set ? XARCH_SET_ONE_REG : XARCH_GET_ONE_REG, somewhere(&reg)));
+	     ioctl(shared ? machine->vm : machine->vcpu[vcpu], set ? XARCH_SET_ONE_REG : XARCH_GET_ONE_REG, somewhere(&reg)));
 }
 
 static void reg_list(struct machine *machine, int vcpu)
@@ -154,7 +156,9 @@ static void reg_list(struct machine *machine, int vcpu)
 	list->count = mostly(4096);
 	if (list->count > 4096)
 		list->count = -UINT64_C(1) >> below(4);
-	if (!note(LIST, ioctl(machine->vcpu[vcpu], XARCH_GET_REG_LIST, below(8) ? (void *)list : NULL)) && !id_count) {
+	if (!below(6))
+		note(LIST, ioctl(machine->vm, XARCH_GET_REG_LIST, below(8) ? (void *)list : NULL));
+	else if (!note(LIST, ioctl(machine->vcpu[vcpu], XARCH_GET_REG_LIST, below(8) ? (void *)list : NULL)) && !id_count) {
 		memcpy(ids, list->ids, sizeof(ids));
 		__atomic_store_n(&id_count, list->count, __ATOMIC_RELEASE);
 	}

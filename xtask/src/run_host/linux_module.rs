@@ -6,16 +6,20 @@
 
 use crate::console::Console;
 use crate::fetch::Apt;
-use crate::{cross, guest, shell};
+use crate::{cross, demo, guest, shell};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
 usage: cargo xtask run-host linux-module [MACHINE]... [--fuzz SECONDS] [--guest]
+       cargo xtask run-host linux-module MACHINE --linux | vmm OPTIONS
   MACHINE   x86-64, s390x; otherwise all that are possible here
   --fuzz    how long hostile calls go on (10)
   --guest   also run guests/transcript under the VMM, in the kernel and in a program, which takes building it
+  --linux   Debian's arm64 kernel to a shell, unattended, in the kernel of that machine
+  vmm       boots a kernel there, with options of the VMM: --kernel FILE, --initrd FILE, and what the VMM takes beside
 ";
 
 /// Longest silence of a machine that is at work.
@@ -78,6 +82,11 @@ const MACHINES: [Machine; 2] = [
 ];
 
 pub fn run(words: &[&str]) -> Result<(), String> {
+    match words {
+        [name, "--linux"] => return find(name)?.linux(),
+        [name, "vmm", options @ ..] => return find(name)?.exec_vmm(options),
+        _ => {}
+    }
     let (mut machines, mut plan) = (Vec::new(), Plan { fuzz: 10, guest: false });
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -91,12 +100,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
                 plan.fuzz = seconds.ok_or_else(|| format!("--fuzz needs a number of seconds\n{USAGE}"))?;
             }
             "--guest" => plan.guest = true,
-            name => machines.push(
-                MACHINES
-                    .iter()
-                    .find(|machine| machine.name == name)
-                    .ok_or_else(|| format!("unknown: {name}\n{USAGE}"))?,
-            ),
+            name => machines.push(find(name)?),
         }
     }
     if machines.is_empty() {
@@ -109,6 +113,11 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn find(name: &str) -> Result<&'static Machine, String> {
+    let found = MACHINES.iter().find(|machine| machine.name == name);
+    found.ok_or_else(|| format!("unknown: {name}\n{USAGE}"))
 }
 
 /// Returns what keeps the module from being built and run here.
@@ -167,6 +176,16 @@ impl Machine {
         };
         let module = self.module(&packages)?;
         let mut files = vec![self.program("check")?, self.program("fuzz")?];
+        match super::s390x::assemble(
+            &shell::root().join("examples/linux-module/tests/kept.S"),
+            &self.directory().join("kept"),
+        ) {
+            Ok(image) => files.extend([self.program("save")?, image]),
+            Err(error) if guest::missing().is_some() => {
+                println!("linux-module: keeping a VM SKIPPED: {error}")
+            }
+            Err(error) => return Err(error),
+        }
         if plan.guest {
             files.extend([self.vmm()?, guest::transcript_image()?]);
         }
@@ -291,9 +310,16 @@ impl Machine {
 
     /// Fails if the object uses registers that belong to whoever was interrupted: the kernel does not save them.
     fn check_registers(&self, object: &Path) -> Result<(), String> {
-        let text = shell::output(self.tool("objdump").args(["-d", "--no-show-raw-insn"]).arg(object))?;
-        match text.lines().find(|line| uses_float(self.kernel, line)) {
-            Some(line) => Err(format!("{}: floating point in the kernel: {}", object.display(), line.trim())),
+        let text = shell::output(self.tool("objdump").arg("-d").arg(object))?;
+        let found = match self.kernel {
+            "s390" => code(&text).into_iter().find_map(|(name, bytes)| {
+                let at = uses_float_s390(&bytes)?;
+                Some(format!("{name} {at:#x}: {:02x?}", bytes.get(at..at + 6).unwrap_or_default()))
+            }),
+            _ => text.lines().find(|line| uses_float(line)).map(|line| line.trim().to_string()),
+        };
+        match found {
+            Some(place) => Err(format!("{}: floating point in the kernel: {place}", object.display())),
             None => Ok(()),
         }
     }
@@ -325,12 +351,97 @@ impl Machine {
         Ok(directory.join(self.program).join("release/vmm"))
     }
 
+    /// Debian's kernel under the VMM in the kernel of this machine, checked as the demo's smoke boot is.
+    fn linux(&self) -> Result<(), String> {
+        let own = std::env::current_exe().map_err(|e| e.to_string())?;
+        let line = format!("{} run-host linux-module {} vmm", own.display(), self.name);
+        let options = demo::Options {
+            rest: super::s390x::ROOM_FOR_INITRD.map(String::from).into(),
+            ..Default::default()
+        };
+        demo::smoke(&demo::Machine::Other(line), &options.images()?, &options, true).map(|_| ())
+    }
+
+    /// Boots a guest under the VMM with these options; does not come back where it succeeds. The machine's exit status is
+    /// 0 where the VMM's is.
+    fn exec_vmm(&self, words: &[&str]) -> Result<(), String> {
+        let packages = self.packages()?;
+        let (mut options, mut files) = (String::new(), Vec::new());
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+            let word = match *word {
+                "--kernel" => {
+                    files.push(("kernel".to_string(), PathBuf::from(value()?)));
+                    "--kernel /kernel"
+                }
+                "--initrd" => {
+                    let file = super::s390x::unpacked(Path::new(value()?), &self.directory())?;
+                    files.push(("initrd".to_string(), file));
+                    "--initrd /initrd"
+                }
+                other => &format!("'{}'", other.replace('\'', "'\\''")),
+            };
+            options.push_str(word);
+            options.push(' ');
+        }
+        files.push(("vmm".into(), self.vmm()?));
+        let init = VMM_INIT.replace("OPTIONS", options.trim());
+        let initramfs = self.archive("vmm-initramfs", &packages, &self.module(&packages)?, &files, &init)?;
+        let size = std::fs::metadata(&initramfs).map_err(|e| format!("{}: {e}", initramfs.display()))?.len();
+        // The archive, what it is unpacked to, and the guest's memory, which is pinned.
+        let mut qemu = self.qemu(&packages, &initramfs, 1792 + 2 * (size >> 20), "quiet");
+        if self.name == "x86-64" {
+            qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
+        }
+        println!("$ {}", shell::line(&qemu));
+        Err(format!("{}: {}", self.qemu.join(" "), qemu.exec()))
+    }
+
+    /// Returns the machine with its kernel.
+    fn qemu(&self, packages: &Packages, initramfs: &Path, mib: u64, options: &str) -> Command {
+        let (program, machine) = self.qemu.split_first().unwrap_or((&"false", &[]));
+        let mut qemu = Command::new(program);
+        qemu.args(machine).args([
+            "-m",
+            &mib.to_string(),
+            "-smp",
+            "2",
+            "-nographic",
+            "-no-reboot",
+            "-nic",
+            "none",
+        ]);
+        qemu.arg("-kernel").arg(packages.root.join(format!("boot/vmlinuz-{}", packages.release)));
+        qemu.arg("-initrd").arg(initramfs);
+        qemu.arg("-append").arg(format!("{} panic=-1 oops=panic {options}", self.options));
+        qemu
+    }
+
     fn initramfs(
         &self,
         packages: &Packages,
         module: &Path,
         files: &[PathBuf],
         plan: &Plan,
+    ) -> Result<PathBuf, String> {
+        let named = |file: &PathBuf| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, file.clone())
+        };
+        let files: Vec<(String, PathBuf)> = files.iter().map(named).collect();
+        let init = INIT.replace("FUZZ", &plan.fuzz.to_string());
+        self.archive("initramfs", packages, module, &files, &init)
+    }
+
+    /// Makes an initramfs: the module, files by their names, and what is run first.
+    fn archive(
+        &self,
+        name: &str,
+        packages: &Packages,
+        module: &Path,
+        files: &[(String, PathBuf)],
+        init: &str,
     ) -> Result<PathBuf, String> {
         let mut archive = Archive::default();
         for directory in ["bin", "dev", "proc", "sys"] {
@@ -340,35 +451,18 @@ impl Machine {
         let busybox = busybox.iter().find(|path| path.is_file()).ok_or("the package has no busybox")?;
         archive.add("bin/busybox", 0o10_0755, &read(busybox)?);
         archive.add("xarch.ko", 0o10_0644, &read(module)?);
-        for file in files {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            archive.add(&name, 0o10_0755, &read(file)?);
+        for (name, file) in files {
+            archive.add(name, 0o10_0755, &read(file)?);
         }
-        archive.add("init", 0o10_0755, INIT.replace("FUZZ", &plan.fuzz.to_string()).as_bytes());
-        let file = self.directory().join("initramfs");
+        archive.add("init", 0o10_0755, init.as_bytes());
+        let file = self.directory().join(name);
         write_bytes(&file, &archive.end())?;
         Ok(file)
     }
 
     /// Boots the kernel, follows what is said, and reads the kernel's log.
     fn boot(&self, packages: &Packages, initramfs: &Path, plan: &Plan) -> Result<(), String> {
-        let (program, machine) = self.qemu.split_first().ok_or("no QEMU")?;
-        let mut qemu = Command::new(program);
-        qemu.args(machine).args([
-            "-m",
-            "1024",
-            "-smp",
-            "2",
-            "-nographic",
-            "-no-reboot",
-            "-nic",
-            "none",
-            "-kernel",
-        ]);
-        qemu.arg(packages.root.join(format!("boot/vmlinuz-{}", packages.release)))
-            .arg("-initrd")
-            .arg(initramfs);
-        qemu.arg("-append").arg(format!("{} panic=-1 oops=panic loglevel=8", self.options));
+        let mut qemu = self.qemu(packages, initramfs, 1024, "loglevel=8");
         let start = Instant::now();
         let mut console = Console::start(&mut qemu, PATIENCE, true)?;
         let mut seconds = Vec::new();
@@ -388,9 +482,11 @@ impl Machine {
 }
 
 /// What is to be seen, in this order.
-const STEPS: [(&str, &str); 7] = [
+const STEPS: [(&str, &str); 8] = [
     ("init", "test: started"),
     ("loaded", "xarch: library "),
+    // No machine here has the facility, so that it must not have been looked for any further.
+    ("model chosen", "back end sae-model (software), facility absent"),
     ("checked", "check: all claims hold"),
     ("guest in the kernel", "transcript: end"),
     ("guest in the program", "test: the same transcript"),
@@ -425,6 +521,7 @@ mount -t devtmpfs dev /dev
 echo test: started
 insmod /xarch.ko || poweroff -f
 /check || poweroff -f
+if [ -e /kept.bin ]; then /save /kept.bin || poweroff -f; fi
 # A guest with MMU, timers, interrupts and two vCPUs, in the kernel and in a program.
 if [ -x /vmm ]; then
     guest='--kernel /transcript.bin --memory 64 --cpus 2'
@@ -443,17 +540,68 @@ sync
 poweroff -f
 ";
 
-/// Whether a line of a disassembly uses a register of floating point or vectors.
-fn uses_float(machine: &str, line: &str) -> bool {
-    let Some((_, instruction)) = line.split_once(":\t") else { return false };
+/// Ends the machine with status 0 if the VMM's is 0. The device is QEMU's isa-debug-exit; where there is none, a panic.
+const VMM_INIT: &str = "\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+insmod /xarch.ko && /vmm --accel device=/dev/xarch OPTIONS && poweroff -f
+printf '\\001' | dd of=/dev/port bs=1 seek=244 2>/dev/null
+echo c >/proc/sysrq-trigger
+";
+
+/// Whether a line of a disassembly for x86-64 uses a register of floating point or vectors.
+fn uses_float(line: &str) -> bool {
+    // Address, bytes, instruction.
+    let Some(instruction) = line.split('\t').nth(2) else { return false };
     let operands = instruction.split_once(char::is_whitespace).map_or("", |(_, operands)| operands);
     // What stands between angle brackets is the name of a function.
     let operands = operands.split('<').next().unwrap_or("");
-    match machine {
-        "x86" => ["%xmm", "%ymm", "%zmm", "%mm", "%st"].iter().any(|name| operands.contains(name)),
-        "s390" => ["%f", "%v"].iter().any(|name| operands.contains(name)),
-        _ => false,
+    ["%xmm", "%ymm", "%zmm", "%mm", "%st"].iter().any(|name| operands.contains(name))
+}
+
+/// The bytes of each function of a disassembly, by its name.
+fn code(disassembly: &str) -> Vec<(String, Vec<u8>)> {
+    let mut functions: Vec<(String, Vec<u8>)> = Vec::new();
+    for line in disassembly.lines() {
+        if let Some((_, name)) = line.strip_suffix(">:").and_then(|line| line.split_once('<')) {
+            functions.push((name.into(), Vec::new()));
+        }
+        if let (Some((_, bytes)), Some(bytes_of)) = (line.split_once(":\t"), functions.last_mut()) {
+            let bytes = bytes.split('\t').next().unwrap_or_default().split_whitespace();
+            bytes_of.1.extend(bytes.map_while(|byte| u8::from_str_radix(byte, 16).ok()));
+        }
     }
+    functions
+}
+
+/// Where a function of s390x uses a register of floating point or vectors. The disassembler does not know the facility's
+/// instructions and goes astray behind them; lengths are in the first two bits of each. PoP ch. 5, "Instruction Formats";
+/// ch. 9, 18 to 24 for the operation codes.
+fn uses_float_s390(code: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(first) = code.get(at) {
+        let length = match first >> 6 {
+            0 => 2,
+            3 => 6,
+            _ => 4,
+        };
+        let last = code.get(at + length - 1).copied().unwrap_or_default();
+        let float = match (first, last) {
+            // Around Start Arm Execution all registers are kept, by VLM and VSTM, and the module tells the kernel first.
+            (0xe7, 0x36 | 0x3e) => false,
+            // EASR and SASR.
+            (0xed, 0x99 | 0x9b) => false,
+            (0x20..=0x3f | 0x60 | 0x67..=0x70 | 0x78..=0x7f | 0xb3 | 0xe6 | 0xe7 | 0xed, _) => true,
+            _ => false,
+        };
+        if float {
+            return Some(at);
+        }
+        at += length;
+    }
+    None
 }
 
 /// An archive as the kernel unpacks it: cpio in its new ASCII form. Linux, "initramfs buffer format".
@@ -530,21 +678,43 @@ fn write_bytes(file: &Path, bytes: &[u8]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Archive, uses_float};
+    use super::{Archive, code, uses_float, uses_float_s390};
 
     #[test]
     fn registers_of_floating_point_are_found_and_names_like_them_are_not() {
-        for (machine, line, found) in [
-            ("x86", "  10:\tmovaps %xmm0,(%rdi)", true),
-            ("x86", "  10:\tfldt   0x8(%rsp),%st", true),
-            ("x86", "  10:\tcall   20 <convert_%xmm_like>", false),
-            ("x86", "  10:\tmov    %rax,(%rdi)", false),
-            ("s390", "  10:\tld\t%f0,160(%r15)", true),
-            ("s390", "  10:\tvl\t%v16,0(%r1)", true),
-            ("s390", "  10:\tlg\t%r1,160(%r15)", false),
+        for (line, found) in [
+            ("  10:\t0f 28 07\tmovaps %xmm0,(%rdi)", true),
+            ("  10:\tdb 6f 08\tfldt   0x8(%rsp),%st", true),
+            ("  10:\te8 0b 00 00 00\tcall   20 <convert_%xmm_like>", false),
+            ("  10:\t48 89 07\tmov    %rax,(%rdi)", false),
         ] {
-            assert_eq!(uses_float(machine, line), found, "{line}");
+            assert_eq!(uses_float(line), found, "{line}");
         }
+    }
+
+    #[test]
+    fn registers_of_floating_point_of_s390x_are_found_behind_instructions_that_nobody_knows() {
+        const CASES: &[(&str, &[u8], Option<usize>)] = &[
+            ("LD", &[0x68, 0x00, 0xf0, 0xa0], Some(0)),
+            ("LG, then VL", &[0xe3, 0x10, 0xf0, 0xa0, 0, 0x04, 0xe7, 0, 0x10, 0, 0x08, 0x06], Some(6)),
+            ("VSTM", &[0xe7, 0x0f, 0xf0, 0x60, 0x00, 0x3e], None),
+            ("SASR of which the end looks like LER", &[0xed, 0x20, 0x30, 0x00, 0x38, 0x99], None),
+            ("SASR, LDR", &[0xed, 0x20, 0x30, 0x00, 0x38, 0x99, 0x28, 0x24], Some(6)),
+            ("ADB", &[0xed, 0x00, 0xf0, 0xa0, 0x00, 0x1a], Some(0)),
+            ("LGDR", &[0xb3, 0xcd, 0x00, 0x20], Some(0)),
+            ("SAE, BR", &[0xb9, 0xa5, 0x00, 0x20, 0x07, 0xfe], None),
+        ];
+        for (name, code, found) in CASES {
+            assert_eq!(uses_float_s390(code), *found, "{name}");
+        }
+    }
+
+    #[test]
+    fn functions_of_a_disassembly_have_their_bytes() {
+        let text = "Disassembly of section .text:\n\n0000 <first>:\n   0:\t07 fe       \tbr\t%r14\n\n0010 <second>:\n\
+                    \x20 10:\te3 10 f0 a0 00 04 \tlg\t%r1,160(%r15)\n  16:\t07 fe    \tbr\t%r14\n";
+        let functions = [("first", vec![7, 0xfe]), ("second", vec![0xe3, 0x10, 0xf0, 0xa0, 0, 4, 7, 0xfe])];
+        assert_eq!(code(text), functions.map(|(name, bytes)| (name.to_string(), bytes)));
     }
 
     #[test]
