@@ -119,6 +119,8 @@ impl OpsVcpu {
     }
 
     /// Runs until the embedder is needed; the error is what `enter` returned.
+    // What it keeps on the stack need not be there while the library's own engine runs.
+    #[inline(never)]
     pub(crate) fn run_or_fail(
         &mut self,
         guest: &mut CoreVcpu,
@@ -133,7 +135,10 @@ impl OpsVcpu {
                 next = match self.enter(backend)? {
                     Reported::Exit(exit) => {
                         let next = guest.on_exit(self, backend, exit);
-                        backend.trace(self.index, TraceEvent::Exit(exit, next));
+                        // Asked first: the event is a copy of both.
+                        if backend.embedder.traces() {
+                            backend.trace(self.index, TraceEvent::Exit(exit, next));
+                        }
                         next
                     }
                     #[cfg(feature = "next")]

@@ -11,6 +11,10 @@ impl Decoder<'_, '_> {
         if w.bit(26) && self.context.has(Context::FP_TRAP) && self.is_vector_access(w) {
             return self.end(Code::FpTrap, w);
         }
+        self.access(w)
+    }
+
+    fn access(&mut self, w: Word) -> Go {
         match (w.field(29, 28), w.bit(26), w.field(24, 23)) {
             (0b00, false, 0b00 | 0b01) => self.exclusive(w),
             (0b00, true, 0b00 | 0b01) => self.multiple_structures(w),
@@ -28,7 +32,7 @@ impl Decoder<'_, '_> {
         // Decoded once more, as if there was no trap, and taken back.
         let (used, accesses, fence, context) = (self.used, self.accesses, self.fence, self.context);
         self.context = Context(context.0 & !Context::FP_TRAP);
-        let allocated = self.load_store(w) == Go::On;
+        let allocated = self.access(w) == Go::On;
         (self.used, self.accesses, self.fence, self.context) = (used, accesses, fence, context);
         // Whether it is allocated or not, the block ends here.
         self.sp_written = false;

@@ -20,6 +20,7 @@ impl<'m> Pe<'m> {
     }
 
     /// LDXR, STXR, LDAR, STLR, CAS and their pairs. Arm ARM C4.1.88, "Load/store exclusive".
+    #[inline(never)]
     pub(super) fn exclusive_or_ordered(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let size = 1_usize << w.field(31, 30);
         match (w.bit(23), w.bit(22), w.bit(21)) {
@@ -127,6 +128,7 @@ impl<'m> Pe<'m> {
     }
 
     /// LD<op>, SWP and LDAPR. Arm ARM C4.1.88, "Atomic memory operations".
+    #[inline(never)]
     pub(super) fn atomic(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let size = 1_usize << w.field(31, 30);
         let va = self.base(w);

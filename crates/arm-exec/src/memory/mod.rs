@@ -195,6 +195,7 @@ impl<'m> Pe<'m> {
     }
     /// Executes an instruction that is not a plain load or store; the decoder has checked that it is
     /// one of them. On failure the abort is kept.
+    // What each kind keeps on the stack is in a function of its own: it is never there together.
     #[inline(never)]
     pub(crate) fn memory(&mut self, env: &dyn Host<'m>, word: u32) -> Option<()> {
         let w = Word(word);
@@ -222,6 +223,7 @@ impl<'m> Pe<'m> {
         }
     }
     /// LDTR, STTR and their sizes.
+    #[inline(never)]
     fn unprivileged(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let va = self.base(w).wrapping_add(w.signed(20, 12));
         let bytes = 1 << w.field(31, 30);
@@ -242,6 +244,7 @@ impl<'m> Pe<'m> {
     }
 
     /// LDPSW, and LDP and STP of S registers.
+    #[inline(never)]
     fn pair(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let simd = w.bit(26);
         let offset = w.signed(21, 15).wrapping_shl(2);

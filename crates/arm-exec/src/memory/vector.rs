@@ -60,6 +60,7 @@ impl<'m> Pe<'m> {
         Some(())
     }
     /// LDR and STR of B and H registers with an immediate or a register offset.
+    #[inline(never)]
     pub(super) fn narrow_vector(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let bytes = 1_usize << w.field(31, 30);
         let base = self.base(w);
@@ -95,6 +96,7 @@ impl<'m> Pe<'m> {
         Some(())
     }
     /// LD1 to LD4, ST1 to ST4, LD1R to LD4R. Arm ARM C4.1.88, "Advanced SIMD load/store".
+    #[inline(never)]
     pub(super) fn structures(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let base = self.base(w);
         let bytes = if w.bit(24) {
