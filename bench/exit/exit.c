@@ -15,10 +15,13 @@
 #define DEVICE		UINT64_C(0x9000000)
 #define VIRTUAL_TIMER	0xdf19
 #define PHYSICAL_TIMER	0xdf11
+#define SYSTEM_CONTROL	0xc080
 #define MOST		512
 
 struct machine {
 	struct xarch_frame frame;
+	/* Which byte order a device access has is asked of it. */
+	uint64_t system_control;
 	/* Registers that are not in the frame, in the order in which they were first written. */
 	struct {
 		uint64_t id, value[2];
@@ -46,6 +49,8 @@ static uint64_t *place(struct machine *machine, uint64_t id)
 			return &machine->frame.timers[0];
 		if (index == PHYSICAL_TIMER)
 			return &machine->frame.timers[1];
+		if (index == SYSTEM_CONTROL)
+			return &machine->system_control;
 	}
 	return NULL;
 }

@@ -19,6 +19,7 @@ const CODE: u64 = 0x4000_0000;
 const DEVICE: u64 = 0x0900_0000;
 const VIRTUAL_TIMER: u32 = names::CNTV_CTL_EL0.into_bits() as u32;
 const PHYSICAL_TIMER: u32 = names::CNTP_CTL_EL0.into_bits() as u32;
+const SYSTEM_CONTROL: u32 = names::SCTLR_EL1.into_bits() as u32;
 
 /// Registers of a host: those of every exit at once, the others wherever.
 struct Machine {
@@ -26,6 +27,8 @@ struct Machine {
     status: u64,
     general: [u64; 32],
     timers: [u64; 2],
+    /// Which byte order a device access has is asked of it.
+    system_control: u64,
     others: HashMap<RegId, u128>,
 }
 
@@ -38,6 +41,7 @@ impl Registers for Machine {
             (Bank::CORE, 1) => self.status,
             (Bank::SYSTEM, VIRTUAL_TIMER) => self.timers[0],
             (Bank::SYSTEM, PHYSICAL_TIMER) => self.timers[1],
+            (Bank::SYSTEM, SYSTEM_CONTROL) => self.system_control,
             _ => return self.read_other(id),
         })
     }
@@ -50,6 +54,7 @@ impl Registers for Machine {
             (Bank::CORE, 1) => self.status = value,
             (Bank::SYSTEM, VIRTUAL_TIMER) => self.timers[0] = value,
             (Bank::SYSTEM, PHYSICAL_TIMER) => self.timers[1] = value,
+            (Bank::SYSTEM, SYSTEM_CONTROL) => self.system_control = value,
             _ => {
                 self.others.insert(id, u128::from(value));
             }
@@ -65,12 +70,13 @@ impl Registers for Machine {
 
 impl Machine {
     fn new() -> Self {
-        Self { pc: 0, status: 0, general: [0; 32], timers: [0; 2], others: HashMap::new() }
+        Self { pc: 0, status: 0, general: [0; 32], timers: [0; 2], system_control: 0, others: HashMap::new() }
     }
 
     #[inline(never)]
     fn read_other(&self, id: RegId) -> Result<u64, RegisterError> {
-        let value = self.others.get(&id).copied().unwrap_or(if id.bank == Bank::HOST_LIMIT { 0x1111 } else { 0 });
+        let value =
+            self.others.get(&id).copied().unwrap_or(if id.bank == Bank::HOST_LIMIT { 0x1111 } else { 0 });
         u64::try_from(value).map_err(|_| RegisterError::Wide(id))
     }
 
