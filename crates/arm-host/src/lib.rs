@@ -107,10 +107,10 @@ mod testing;
 mod vm;
 
 pub use control::Form;
+pub use guest_map::MapError;
 pub use machine::{
     AddressSpace, Context, Cpu, CpuNumber, Exception, HostControl, Intid, MAX_CPUS, OutsideMemory, Scope,
     TableStorage,
 };
 pub use run::{Statistics, Vcpu};
-pub use guest_map::MapError;
 pub use vm::{Config, HostError, Interrupts, MAX_VCPUS, Tables, Vm};
