@@ -68,6 +68,9 @@ mod tests {
     /// A CPU on which nothing but PTFF may be executed, with this mask of functions.
     struct Timing(Option<u64>);
 
+    /// Name, CPU entries, mask of PTFF's functions, and how far the chain goes.
+    type Case<'a> = (&'a str, &'a [&'a [u8]], Option<u64>, Found);
+
     const REJECTED: Rejected = Rejected { code: ProgramCode::OPERATION };
 
     impl Facility for Timing {
@@ -104,7 +107,7 @@ mod tests {
         const WITHOUT: [u8; 16] = [0xff, 0xff, 0xff, 0xff, 0x7f, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         // Functions 0x10 and 0x11 are bits 16 and 17 of the mask, from the left.
         let both = Some(0x0000_c000_0000_0000);
-        let cases: &[(&str, &[&[u8]], Option<u64>, Found)] = &[
+        let cases: &[Case<'_>] = &[
             ("no CPU", &[], both, Found::NotAnnounced),
             ("announced by none", &[&WITHOUT, &WITHOUT], both, Found::NotAnnounced),
             ("announced by one of two", &[&WITH, &WITHOUT], both, Found::NotAnnounced),
