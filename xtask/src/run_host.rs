@@ -19,7 +19,7 @@ const HOSTS: [Host; 4] = [
     Host { name: "transcripts", missing: crate::guest::missing, run: transcript::run },
 ];
 
-/// Runs the host that `arguments` begin with. What is not installed here is skipped, and said.
+/// Runs the host that `arguments` begin with. An error unless its guest did what it should, also for want of a package.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let usage = || {
@@ -37,10 +37,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
                 .find(|host| host.name == *name)
                 .ok_or_else(|| format!("no host is called {name}\n{}", usage()))?;
             match (host.missing)() {
-                Some(missing) => println!("run-host {name} skipped: {missing}"),
-                None => return (host.run)(rest),
+                Some(missing) => Err(format!("{name} cannot run here: {missing}")),
+                None => (host.run)(rest),
             }
-            Ok(())
         }
         None => Err(format!("which host?\n{}", usage())),
     }

@@ -69,9 +69,12 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
     steps.step_if("panic-free library, x86-64", only_full().or_else(not_x86_64), || {
         panic_free::run(&["--target", "x86_64"].map(String::from))
     });
-    for host in ["bare-metal-arm64", "bare-metal-s390x", "linux-module"] {
-        let missing = only_full().or_else(|| run_host::missing(host));
-        steps.step_if(host, missing, || run_host::run(&[host.into()]));
+    for host in
+        ["bare-metal-arm64", "bare-metal-arm64 kit", "bare-metal-s390x", "linux-module", "transcripts"]
+    {
+        let words: Vec<String> = host.split(' ').map(String::from).collect();
+        let missing = only_full().or_else(|| run_host::missing(words.first()?));
+        steps.step_if(host, missing, || run_host::run(&words));
     }
     steps.step_if("fuzzing, 10 s each", only_full().or_else(fuzz::missing), fuzz::step);
     steps.step("smoke boot", || smoke(&[]));
