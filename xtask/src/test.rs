@@ -66,9 +66,12 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
     let no_s390x = only_full().or_else(cross::s390x_missing);
     steps.step_if("vectors by the oracle on s390x", no_s390x, cross::check_vectors_s390x);
     steps.step_or_skip("C header", abi::check);
-    steps.step_if("panic-free library, x86-64", only_full().or_else(not_x86_64), || {
-        panic_free::run(&["--target", "x86_64"].map(String::from))
-    });
+    for (target, missing) in panic_free::targets() {
+        let name = format!("panic-free library, {target}");
+        steps.step_if(&name, only_full().or(missing), || {
+            panic_free::run(&["--target", target].map(String::from))
+        });
+    }
     for host in
         ["bare-metal-arm64", "bare-metal-arm64 kit", "bare-metal-s390x", "linux-module", "transcripts"]
     {
@@ -90,10 +93,6 @@ fn all(quick: bool, only: &str) -> Result<(), String> {
         crate::oracle_exception::run(&["--cases", "10000"].map(String::from))
     });
     steps.finish()
-}
-
-fn not_x86_64() -> Option<String> {
-    (!cfg!(target_arch = "x86_64")).then(|| "measured on x86-64 only".into())
 }
 
 fn oracle_missing() -> Option<String> {

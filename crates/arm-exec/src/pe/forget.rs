@@ -186,8 +186,10 @@ impl<'m> Pe<'m> {
     }
 
     fn forget_stage2(&mut self) {
-        for map in STAGE2.into_iter().chain(OLDER_STAGE2) {
-            self.maps[map].clear();
+        let ([reads, writes], [older_reads, older_writes]) = (STAGE2, OLDER_STAGE2);
+        // One by one: a panic for an index that cannot be is compiled where they come out of an iterator.
+        for map in [self.maps[reads], self.maps[writes], self.maps[older_reads], self.maps[older_writes]] {
+            map.clear();
         }
     }
 

@@ -237,7 +237,9 @@ fn aim(rng: &mut Rng, case: &mut Case, word: u32) -> Option<()> {
         "testbranch" => away(case, i64::from(((word << 13) as i32) >> 16 & !3)),
         "branch_reg" => {
             aim_branch(rng, case, word >> 5 & 31);
-            Some(())
+            let returns_here = row.mnemonic() == "ERET"
+                && (case.pc()..case.end()).contains(&case.state.0[super::case::word::ELR_EL1]);
+            (!returns_here).then_some(())
         }
         _ => {
             if let Some(form) = memory_form::of(word, row) {
@@ -264,7 +266,7 @@ fn aim(rng: &mut Rng, case: &mut Case, word: u32) -> Option<()> {
     }
 }
 
-/// A direct branch must not come back into the case.
+/// A direct branch must not come back into the case: it would never end.
 fn away(case: &Case, offset: i64) -> Option<()> {
     let from = case.end() - 4;
     let to = from.wrapping_add_signed(offset);
@@ -374,6 +376,14 @@ mod tests {
         assert_eq!(generator.case(7 * SECTION).env, Env::BigEndian);
         assert_eq!(generator.case(8 * SECTION - 1).env, Env::BigEndian);
         assert_eq!(generator.case(8 * SECTION).env, Env::Plain);
+    }
+
+    /// This one came up as an ERET whose ELR_EL1 was its own address: it returned to itself for ever.
+    #[test]
+    fn no_case_returns_to_itself() {
+        let case = Generator::new(20_261_123).case(800_538);
+        let elr = case.state.0[crate::insn::case::word::ELR_EL1];
+        assert!(case.code != [0xd69f_03e0] || !(case.pc()..case.end()).contains(&elr), "{case:?}");
     }
 
     #[test]
