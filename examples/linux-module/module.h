@@ -121,14 +121,6 @@ void xarch_vm_get(struct xarch_vm_file *vm);
 void xarch_vm_put(struct xarch_vm_file *vm);
 void *xarch_object_memory(const struct xarch_layout *layout);
 
-/* stack.S; interrupts are disabled. */
-asmlinkage int xarch_call_on_stack(int (*function)(void *), void *argument, void *top);
-/*
- * Calls a function on a stack that is larger than a thread's: what builds the library's objects takes more than
- * a thread's 16 KiB leaves. Returns what it returns, or ENOMEM.
- */
-int xarch_call_roomy(int (*function)(void *), void *argument);
-
 /*
  * Around every call into the library that is about one vCPU: memory does not change, and nothing else runs on this CPU.
  * An error if the caller was killed.

@@ -337,22 +337,8 @@ void xarch_vcpu_free(struct xarch_vcpu_file *vcpu)
 	kfree(vcpu);
 }
 
-struct xarch_vcpu_making {
-	struct xarch_vcpu_file *vcpu;
-	u64 bytes;
-};
-
-static int xarch_vcpu_create(void *argument)
-{
-	const struct xarch_vcpu_making *making = argument;
-	struct xarch_vcpu_file *vcpu = making->vcpu;
-
-	return xarch_api->vcpu_create(vcpu->vm->vm, vcpu->index, NULL, vcpu->memory, making->bytes, &vcpu->vcpu);
-}
-
 static int xarch_make_vcpu(struct xarch_vcpu_file *vcpu)
 {
-	struct xarch_vcpu_making making;
 	struct xarch_layout layout;
 	int error = xarch_api->vcpu_layout(vcpu->vm->vm, &layout);
 
@@ -361,8 +347,10 @@ static int xarch_make_vcpu(struct xarch_vcpu_file *vcpu)
 	vcpu->memory = xarch_object_memory(&layout);
 	if (!vcpu->memory)
 		return -ENOMEM;
-	making = (struct xarch_vcpu_making){ vcpu, layout.size };
-	return xarch_call_roomy(xarch_vcpu_create, &making);
+	preempt_disable();
+	error = xarch_api->vcpu_create(vcpu->vm->vm, vcpu->index, NULL, vcpu->memory, layout.size, &vcpu->vcpu);
+	preempt_enable();
+	return error;
 }
 
 /* Makes a vCPU and returns its descriptor. With vm->lock held. */

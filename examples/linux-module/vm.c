@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 /* A VM's descriptor, and the platform that the library asks. */
 #include <linux/anon_inodes.h>
-#include <linux/irqflags.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
@@ -48,24 +47,6 @@ void xarch_vm_get(struct xarch_vm_file *vm)
 void xarch_vm_put(struct xarch_vm_file *vm)
 {
 	kref_put(&vm->users, xarch_vm_free);
-}
-
-#define XARCH_ROOM	(64 << 10)
-
-int xarch_call_roomy(int (*function)(void *), void *argument)
-{
-	char *stack = vmalloc(XARCH_ROOM);
-	unsigned long flags;
-	int result;
-
-	if (!stack)
-		return -ENOMEM;
-	/* An interrupt would take this for a stack that overflows. */
-	local_irq_save(flags);
-	result = xarch_call_on_stack(function, argument, stack + XARCH_ROOM);
-	local_irq_restore(flags);
-	vfree(stack);
-	return result;
 }
 
 int xarch_enter_library(struct xarch_vm_file *vm)
@@ -118,20 +99,6 @@ static const struct xarch_platform xarch_platform = {
 	.kick = xarch_kick,
 };
 
-struct xarch_backend_making {
-	const struct xarch_backend_config *config;
-	void *memory;
-	u64 bytes;
-	struct xarch_backend **backend;
-};
-
-static int xarch_backend_create(void *argument)
-{
-	const struct xarch_backend_making *making = argument;
-
-	return xarch_api->backend_create(making->config, making->memory, making->bytes, making->backend);
-}
-
 static int xarch_make_backend(struct xarch_vm_file *vm)
 {
 	const struct xarch_backend_config config = {
@@ -147,7 +114,6 @@ static int xarch_make_backend(struct xarch_vm_file *vm)
 		.table_bytes = (u64)vm->table_pages << PAGE_SHIFT,
 		.code_bytes = 4 << 20,
 	};
-	struct xarch_backend_making making;
 	struct xarch_layout layout;
 	int error = xarch_api->backend_layout(&config, &layout);
 
@@ -156,23 +122,10 @@ static int xarch_make_backend(struct xarch_vm_file *vm)
 	vm->backend_memory = xarch_object_memory(&layout);
 	if (!vm->backend_memory)
 		return -ENOMEM;
-	making = (struct xarch_backend_making){ &config, vm->backend_memory, layout.size, &vm->backend };
-	return xarch_call_roomy(xarch_backend_create, &making);
-}
-
-struct xarch_vm_making {
-	struct xarch_backend *backend;
-	const struct xarch_vm_config *config;
-	void *memory;
-	u64 bytes;
-	struct xarch_vm **vm;
-};
-
-static int xarch_vm_create(void *argument)
-{
-	const struct xarch_vm_making *making = argument;
-
-	return xarch_api->vm_create(making->backend, making->config, making->memory, making->bytes, making->vm);
+	preempt_disable();
+	error = xarch_api->backend_create(&config, vm->backend_memory, layout.size, &vm->backend);
+	preempt_enable();
+	return error;
 }
 
 static int xarch_make_vm(struct xarch_vm_file *vm, struct xarch_vm **made)
@@ -184,7 +137,6 @@ static int xarch_make_vm(struct xarch_vm_file *vm, struct xarch_vm **made)
 		.vcpus = vm->vcpus,
 		.features = XARCH_FEATURE_DEVICE_LATER,
 	};
-	struct xarch_vm_making making;
 	struct xarch_layout layout;
 	uint64_t features = 0;
 	int error = xarch_api->vm_layout(&config, &layout);
@@ -194,8 +146,9 @@ static int xarch_make_vm(struct xarch_vm_file *vm, struct xarch_vm **made)
 	vm->vm_memory = xarch_object_memory(&layout);
 	if (!vm->vm_memory)
 		return -ENOMEM;
-	making = (struct xarch_vm_making){ vm->backend, &config, vm->vm_memory, layout.size, made };
-	error = xarch_call_roomy(xarch_vm_create, &making);
+	preempt_disable();
+	error = xarch_api->vm_create(vm->backend, &config, vm->vm_memory, layout.size, made);
+	preempt_enable();
 	if (error)
 		return error;
 	/* Devices in user space need it. */
