@@ -8,8 +8,8 @@ use arm_arch::feature::is_id_space;
 use arm_arch::gic::Group;
 use arm_arch::iss::{Direction, SError, Syndrome, SystemAccess};
 use arm_arch::sysreg::{
-    CnthctlEl2, CpacrEl1, CptrEl2, FpEnable, HcrEl2, HcrxEl2, IccSgi, IdAa64Pfr0, IdAa64Pfr1, MdcrEl2,
-    SctlrEl1, SysRegId, instructions, names,
+    CnthctlEl2, CpacrEl1, CptrEl2, CsselrEl1, FpEnable, HcrEl2, HcrxEl2, IccSgi, IdAa64Pfr0, IdAa64Pfr1,
+    MdcrEl2, SctlrEl1, SysRegId, instructions, names,
 };
 use arm_arch::timer::Timer;
 use arm_arch::{EsrEl, PState};
@@ -107,8 +107,8 @@ const CLEARED: &[SysRegId] = &[
 /// [`RegId::ERROR`]: there is one.
 const ERROR_PENDING: u64 = 1 << 63;
 
-/// `CSSELR_EL1`: Level and InD.
-const CSSELR: u64 = 0xf;
+/// `CSSELR_EL1`: what there is of it without FEAT_MTE2.
+const CSSELR: u64 = CsselrEl1::new().with_level(7).with_ind(true).into_bits();
 
 /// What stands behind an encoding that trapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
