@@ -366,7 +366,7 @@ impl fmt::Display for FaultStatus {
     }
 }
 
-/// The reason of a granule protection check, \[3:0\] with the level of the table in \[5:4\]. Arm ARM, ESR_EL3, GPCSC.
+/// The reason of a granule protection check: six bits, the lowest of which is the level of the table. Arm ARM, ESR_EL3, GPCSC.
 impl Gpc {
     /// Returns what GPCSC says; `None` where it is reserved.
     #[must_use]
