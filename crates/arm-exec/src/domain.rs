@@ -108,7 +108,12 @@ impl Mailbox {
 
     /// The PE starts to run. What was posted before is seen by the next `serve`; who posts later
     /// sees the PE running.
+    #[inline]
     pub(crate) fn enter(&self) {
+        // Only this PE's thread stores here: it may have entered before, see `Pe::announce`.
+        if self.running.load(Ordering::Relaxed) {
+            return;
+        }
         self.running.store(true, Ordering::Relaxed);
         // With the fence in `Domain::wait`: either the poster sees the PE running, or the PE's first look
         // at its requests, which is without order of its own, sees what was posted.
@@ -116,11 +121,13 @@ impl Mailbox {
     }
 
     /// The PE stops running; it uses no translation until it enters again.
+    #[inline]
     pub(crate) fn leave(&self) {
         self.running.store(false, Ordering::Release);
     }
 
     /// Takes the request for an exit or for an event, if there is one.
+    #[inline]
     pub(crate) fn take(&self, bit: u32) -> bool {
         self.requests() & bit != 0 && self.request.fetch_and(!bit, Ordering::SeqCst) & bit != 0
     }
@@ -220,6 +227,7 @@ impl Domain {
     }
 
     /// Takes back a request to exit that was not yet answered.
+    #[inline]
     pub fn cancel_exit(&self, pe: usize) {
         if let Some(mailbox) = self.boxes.get(pe) {
             mailbox.take(request::EXIT);

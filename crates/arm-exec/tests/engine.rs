@@ -274,6 +274,26 @@ fn a_request_to_exit_waits_for_the_next_run_and_ends_one_that_goes_on() {
 }
 
 #[test]
+fn an_invalidation_waits_for_a_pe_that_announced_itself() {
+    let world = World::new();
+    world.code(CODE, &[LOOP]);
+    let mut pe = world.pe(0);
+    pe.announce();
+    let mut looks = 0;
+    world.domain.invalidate(Invalidation::All, || {
+        looks += 1;
+        if looks == 3 {
+            pe.withdraw();
+        }
+    });
+    assert_eq!(looks, 3);
+    // What was announced is taken up by the run, which leaves.
+    pe.announce();
+    assert_eq!(pe.run(world, 5), Event::Budget);
+    world.domain.invalidate(Invalidation::All, || panic!("nothing runs"));
+}
+
+#[test]
 fn a_timer_is_told_when_its_condition_becomes_true() {
     let world = World::new();
     world.code(CODE, &[LOOP]);

@@ -227,6 +227,28 @@ fn an_invalidation_is_applied_before_its_wait_ends() {
     });
 }
 
+/// A host with a flag of its own for what runs, and requests of its own: one of the two sees the other.
+#[test]
+fn entering_orders_a_flag_before_it_with_a_request_after_it() {
+    explore(|| {
+        let machine = Machine::new();
+        let flags = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+        let (host, seen) = (Arc::clone(&machine), Arc::clone(&flags));
+        let pe = thread::spawn(move || {
+            let mailbox = host.domain.join(0).unwrap();
+            seen[0].store(1, Ordering::Relaxed);
+            mailbox.enter();
+            let requested = seen[1].load(Ordering::Relaxed);
+            mailbox.leave();
+            requested
+        });
+        flags[1].store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let running = flags[0].load(Ordering::Relaxed);
+        assert!(running + pe.join().unwrap() != 0, "neither saw the other");
+    });
+}
+
 /// A PE that stays, and looks only when its mailbox says so.
 #[test]
 fn a_ticket_that_is_not_acknowledged_leaves_its_request() {

@@ -81,11 +81,9 @@ impl<'s> Block<'s> {
     #[inline]
     pub(crate) fn interception(self) -> Interception {
         let [code, ..] = self.load(field::ICPTR).to_be_bytes();
-        let mut data = [0; 8];
-        for (n, word) in (0_u64..).zip(&mut data) {
-            *word = self.load(field::ICPTD.wrapping_add(n << 3));
-        }
-        Interception::decode(InterceptionCode(code), &data)
+        Interception::read(InterceptionCode(code), |n| {
+            self.load(field::ICPTD.wrapping_add(u64::try_from(n).unwrap_or(0) << 3))
+        })
     }
 }
 

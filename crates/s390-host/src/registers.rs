@@ -50,6 +50,8 @@ pub(crate) enum Shadow {
 
 impl Shadow {
     pub(crate) const ALL: [Self; 5] = [Self::Elr, Self::Spsr, Self::Hcr, Self::Hcrx, Self::Vmpidr];
+    /// Those that the guest changes, so that they are read back after SAE.
+    pub(crate) const GUEST_OWNED: [Self; 2] = [Self::Elr, Self::Spsr];
 
     pub(crate) const fn number(self) -> SystemRegisterNumber {
         SystemRegisterNumber(match self {
@@ -70,11 +72,6 @@ impl Shadow {
             Self::Hcrx => 3,
             Self::Vmpidr => 4,
         }
-    }
-
-    /// Whether the guest changes it, so that it is read back after SAE.
-    pub(crate) const fn is_guest_owned(self) -> bool {
-        matches!(self, Self::Elr | Self::Spsr)
     }
 }
 
@@ -287,7 +284,11 @@ mod tests {
         for (place, shadow) in Shadow::ALL.into_iter().enumerate() {
             assert_eq!(shadow.place(), place, "{shadow:?}");
             let number = shadow.number().0;
-            let id = if shadow.is_guest_owned() { RegId::system(number) } else { RegId::control(number) };
+            let id = if Shadow::GUEST_OWNED.contains(&shadow) {
+                RegId::system(number)
+            } else {
+                RegId::control(number)
+            };
             assert_eq!(home(id), Some(Home::Shadow(shadow)));
         }
     }

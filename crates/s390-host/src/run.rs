@@ -39,6 +39,8 @@ pub struct Vcpu<'vm, F, C, S, L> {
     block_at: Absolute,
     area: Absolute,
     shadows: [u64; Shadow::ALL.len()],
+    /// Whether the CPU that the vCPU is loaded on has the shadowed registers as they are here.
+    shadows_are_on_cpu: bool,
     vectors: [u128; 32],
     /// What `gpto` of the block is.
     clock_offset: u64,
@@ -58,8 +60,6 @@ impl<F, C, S, L> Drop for Vcpu<'_, F, C, S, L> {
 #[derive(Debug)]
 struct Loaded<'a, 'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> {
     vcpu: &'a mut Vcpu<'vm, F, C, S, L>,
-    /// The shadowed registers as they are on the CPU, once they were written.
-    on_cpu: Option<[u64; Shadow::ALL.len()]>,
 }
 
 impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu<'vm, F, C, S, L> {
@@ -90,6 +90,7 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
             block_at,
             area,
             shadows: [0; Shadow::ALL.len()],
+            shadows_are_on_cpu: false,
             vectors: [0; 32],
             clock_offset,
             failure: None,
@@ -122,7 +123,18 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
     fn load(&mut self) -> Result<Loaded<'_, 'vm, F, C, S, L>, HostError> {
         self.facility.lasrm(self.area)?;
         self.facility.load_vectors(&self.vectors);
-        Ok(Loaded { vcpu: self, on_cpu: None })
+        self.shadows_are_on_cpu = false;
+        Ok(Loaded { vcpu: self })
+    }
+
+    /// Takes a shadowed register that the guest may have changed off the CPU.
+    #[inline(always)]
+    fn read_back(&mut self, shadow: Shadow) -> Result<(), HostError> {
+        let value = self.facility.easr(self.area, shadow.number(), M4::Loaded)?;
+        if let Some(place) = self.shadow(shadow) {
+            *place = value;
+        }
+        Ok(())
     }
 
     /// Reads a register, with the system registers where `m4` says. Inline, so that of a register that the caller
@@ -162,7 +174,12 @@ impl<'vm, F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Vcpu
                     .sasr(self.area, register, m4, value)
                     .map_err(|error| rejected(id, error.code));
             }
-            Home::Shadow(shadow) => *self.shadow(shadow).ok_or(RegisterError::Unknown(id))? = value,
+            Home::Shadow(shadow) => {
+                let place = self.shadow(shadow).ok_or(RegisterError::Unknown(id))?;
+                if core::mem::replace(place, value) != value {
+                    self.shadows_are_on_cpu = false;
+                }
+            }
             Home::Clock => return self.set_guest_count(id, value),
             Home::Vector(_) => return Err(RegisterError::Wide(id)),
             Home::Limit(_) => return Err(RegisterError::ReadOnly(id)),
@@ -261,10 +278,11 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
     fn enter(&mut self) -> Result<Interception, HostError> {
         let vcpu = &mut *self.vcpu;
         let block = vcpu.block;
-        if self.on_cpu != Some(vcpu.shadows) {
+        if !vcpu.shadows_are_on_cpu {
             for (shadow, value) in Shadow::ALL.into_iter().zip(vcpu.shadows) {
                 vcpu.facility.sasr(vcpu.area, shadow.number(), M4::Loaded, value)?;
             }
+            vcpu.shadows_are_on_cpu = true;
         }
         let clock_offset = vcpu.vm.clock_offset();
         if vcpu.clock_offset != clock_offset {
@@ -273,12 +291,9 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
         }
         block.clear_interception();
         vcpu.facility.sae(vcpu.block_at);
-        for (shadow, value) in Shadow::ALL.into_iter().zip(&mut vcpu.shadows) {
-            if shadow.is_guest_owned() {
-                *value = vcpu.facility.easr(vcpu.area, shadow.number(), M4::Loaded)?;
-            }
+        for shadow in Shadow::GUEST_OWNED {
+            vcpu.read_back(shadow)?;
         }
-        self.on_cpu = Some(vcpu.shadows);
         vcpu.statistics.entries = vcpu.statistics.entries.wrapping_add(1);
         let interception = block.interception();
         vcpu.count(interception);

@@ -2,7 +2,7 @@
 
 use arm_exec::PagePtr;
 use arm_exec::state::{Flags, Mode, SP, State};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 use s390_arch::sae::InterceptionCode;
 use s390_arch::sae::block::field;
 
@@ -10,7 +10,9 @@ use s390_arch::sae::block::field;
 ///
 /// Only the thread that plays the CPU touches it during an instruction of the facility, so plain accesses do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Block<'m>(PagePtr<'m>);
+pub(crate) struct Block<'m>(&'m [AtomicU64; DOUBLEWORDS]);
+
+const DOUBLEWORDS: usize = 512;
 
 /// PSTATE fields in the form of SPSR_EL1, by bit. Arm ARM, SPSR_EL1.
 mod pstate {
@@ -56,32 +58,46 @@ pub(crate) fn doublewords(first: u64) -> impl Iterator<Item = u64> {
     (0..).map(move |n: u64| first.wrapping_add(n << 3))
 }
 
+/// The index of the doubleword at `offset`; offsets count modulo the block.
 #[expect(clippy::as_conversions, reason = "an offset into a page, on hosts of any width")]
-const fn place(offset: u64) -> usize {
-    (offset & 0xfff) as usize
+const fn index(offset: u64) -> usize {
+    (offset >> 3) as usize % DOUBLEWORDS
 }
 
 impl<'m> Block<'m> {
-    pub(crate) const fn new(page: PagePtr<'m>) -> Self {
-        Self(page)
+    /// Takes a page; `None` never, as a page has that many doublewords.
+    pub(crate) fn new(page: PagePtr<'m>) -> Option<Self> {
+        page.doublewords(0).map(Self)
+    }
+
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "the index is less than the length")]
+    fn doubleword(self, offset: u64) -> &'m AtomicU64 {
+        &self.0[index(offset)]
     }
 
     /// Loads the big-endian doubleword at `offset`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn load(self, offset: u64) -> u64 {
-        self.0.load64(place(offset)).swap_bytes()
+        u64::from_be(self.doubleword(offset).load(Ordering::Relaxed))
     }
 
     /// Stores the big-endian doubleword at `offset`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn store(self, offset: u64, value: u64) {
-        self.0.store64(place(offset), value.swap_bytes());
+        self.doubleword(offset).store(value.to_be(), Ordering::Relaxed);
+    }
+
+    /// The `N` doublewords from `offset` on.
+    #[inline(always)]
+    fn many<const N: usize>(self, offset: u64) -> Option<&'m [AtomicU64; N]> {
+        self.0.get(index(offset)..)?.first_chunk()
     }
 
     /// Loads big-endian doublewords in a row.
     #[inline]
     fn load_many<const N: usize>(self, offset: u64, into: &mut [u64; N]) {
-        if let Some(words) = self.0.doublewords::<N>(place(offset)) {
+        if let Some(words) = self.many::<N>(offset) {
             for (value, word) in into.iter_mut().zip(words) {
                 *value = u64::from_be(word.load(Ordering::Relaxed));
             }
@@ -91,7 +107,7 @@ impl<'m> Block<'m> {
     /// Stores big-endian doublewords in a row.
     #[inline]
     fn store_many<const N: usize>(self, offset: u64, values: &[u64; N]) {
-        if let Some(words) = self.0.doublewords::<N>(place(offset)) {
+        if let Some(words) = self.many::<N>(offset) {
             for (value, word) in values.iter().zip(words) {
                 word.store(value.to_be(), Ordering::Relaxed);
             }
@@ -104,14 +120,19 @@ impl<'m> Block<'m> {
     }
 
     /// Records why SAE ends. The code comes last.
+    #[inline]
     pub(crate) fn record(self, code: InterceptionCode, data: &[u64; 8]) {
         self.store_many(field::ICPTD, data);
         self.record_code(code);
     }
 
     /// Records a code and leaves the data as it is.
+    #[inline]
     pub(crate) fn record_code(self, code: InterceptionCode) {
-        self.0.store8(place(field::ICPTR), code.0);
+        // icptr is byte 0 of its doubleword; the others are reserved, and stay.
+        let [_, reserved @ ..] = self.load(field::ICPTR).to_be_bytes();
+        let [a, b, c, d, e, f, g] = reserved;
+        self.store(field::ICPTR, u64::from_be_bytes([code.0, a, b, c, d, e, f, g]));
     }
 
     /// Takes the guest state that lives in the block into the PE.
@@ -207,7 +228,7 @@ mod tests {
     fn with_block(test: impl Fn(Block<'_>, Ram<'_>)) {
         let pages = vec![Page::zeroed()];
         let ram = Ram::new(&pages);
-        test(Block::new(ram.page(Pa::new(0)).unwrap()), ram);
+        test(Block::new(ram.page(Pa::new(0)).unwrap()).unwrap(), ram);
     }
 
     fn layout(ram: Ram<'_>) -> ControlBlock {

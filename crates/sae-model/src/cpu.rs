@@ -18,7 +18,7 @@ use s390_arch::sae::{
     BLOCK_BYTES, Facility, HostAccess, Interception, InterceptionCode, M4, QaafFunction, Rejected,
     SystemRegisterNumber, TimerReason, Trap, ValidityReason, block::field, ptff::PtffFunction, save_area,
 };
-use s390_arch::{Absolute, AbsoluteStorage, OutsideStorage};
+use s390_arch::{Absolute, AbsoluteStorage};
 
 /// Blocks that the engine runs before it looks up; requests are seen much earlier.
 const BUDGET: u32 = 1 << 24;
@@ -43,6 +43,13 @@ struct Formed {
     last: u64,
 }
 
+/// The save area whose registers are on the CPU.
+#[derive(Clone, Copy, Debug)]
+struct LoadedArea<'a> {
+    at: Absolute,
+    area: Block<'a>,
+}
+
 /// One CPU. Used by one thread.
 #[derive(Debug)]
 pub struct Cpu<'a, K> {
@@ -50,8 +57,8 @@ pub struct Cpu<'a, K> {
     number: u16,
     pe: Pe<'a>,
     inert: Inert,
-    /// The save area whose registers are loaded here, between LASRM and STIASRM.
-    loaded: Option<Absolute>,
+    /// Between LASRM and STIASRM.
+    loaded: Option<LoadedArea<'a>>,
     formed: Option<Formed>,
     last_code: InterceptionCode,
     entries: u64,
@@ -95,7 +102,7 @@ impl<'a, K: Clock> Cpu<'a, K> {
         if !at.is_aligned(BLOCK_BYTES) {
             return Err(SPECIFICATION);
         }
-        self.machine.ram.page(Pa::new(at.bits())).map(Block::new).ok_or(ADDRESSING)
+        self.machine.ram.page(Pa::new(at.bits())).and_then(Block::new).ok_or(ADDRESSING)
     }
 
     /// Returns the save area at `at`, if it is one that SASR, EASR and LASRM take.
@@ -104,6 +111,12 @@ impl<'a, K: Clock> Cpu<'a, K> {
         let header = area.load(save_area::field::SAF);
         // saf is 0, sas has VALID.
         if header >> 56 == 0 && header & VALID != 0 { Ok(area) } else { Err(SPECIFICATION) }
+    }
+
+    /// Returns whether the registers of the save area at `at` are on this CPU.
+    #[inline]
+    fn has_loaded(&self, at: Absolute) -> bool {
+        self.loaded.is_some_and(|loaded| loaded.at == at)
     }
 
     fn set_loaded(&mut self, number: SystemRegisterNumber, value: u64) -> Result<(), Rejected> {
@@ -130,17 +143,25 @@ impl<'a, K: Clock> Cpu<'a, K> {
     /// Checks a control block and gathers the machine around the guest.
     fn admit(&self, at: Absolute, block: Block<'_>) -> Result<(World<'a, K>, Formed), ValidityReason> {
         let storage = self.machine.storage();
-        let lost = |_: OutsideStorage| ValidityReason::HOST_CONTROL;
         if block.load(field::SDF) >> 56 != 0 {
             return Err(ValidityReason::UNSUPP_FORMAT);
         }
-        let area = Absolute::new(block.load(field::SAVE_AREA));
-        if storage.load_u64(area).map_err(lost)? >> 56 != 0 {
-            return Err(ValidityReason::UNSUPP_FORMAT);
-        }
-        let back = area.checked_add(save_area::field::SDO).ok_or(ValidityReason::HOST_CONTROL)?;
-        if self.loaded != Some(area) || storage.load_u64(back).map_err(lost)? != at.bits() {
-            return Err(ValidityReason::HOST_CONTROL);
+        let named = Absolute::new(block.load(field::SAVE_AREA));
+        match self.loaded {
+            Some(LoadedArea { at: loaded, area }) if loaded == named => {
+                if area.load(save_area::field::SAF) >> 56 != 0 {
+                    return Err(ValidityReason::UNSUPP_FORMAT);
+                }
+                if area.load(save_area::field::SDO) != at.bits() {
+                    return Err(ValidityReason::HOST_CONTROL);
+                }
+            }
+            // Not the one whose registers are here; of a format that nothing is known of, that is said first.
+            _ => {
+                let header = storage.load_u64(named).map_err(|_| ValidityReason::HOST_CONTROL)?;
+                let known = header >> 56 == 0;
+                return Err(if known { ValidityReason::HOST_CONTROL } else { ValidityReason::UNSUPP_FORMAT });
+            }
         }
         if block.load(field::IC) != 0 || block.load(field::EC) != 0 {
             return Err(ValidityReason::HOST_CONTROL);
@@ -148,8 +169,7 @@ impl<'a, K: Clock> Cpu<'a, K> {
         if block.load(field::IRQ_CTL) >> 56 != 0 {
             return Err(ValidityReason::IRPTC);
         }
-        let scad = Absolute::new(block.load(field::SCAD));
-        if !scad.is_aligned(BLOCK_BYTES) || storage.load(scad).is_err() {
+        if self.block(Absolute::new(block.load(field::SCAD))).is_err() {
             return Err(ValidityReason::SCA);
         }
         let (mso, msl) = (block.load(field::MSO), block.load(field::MSL));
@@ -175,38 +195,41 @@ impl<'a, K: Clock> Cpu<'a, K> {
     }
 
     /// Runs the guest until there is something to report.
-    fn execute(&mut self, world: &World<'a, K>) -> (Interception, Reported) {
+    fn execute(&mut self, world: &World<'a, K>) -> Ended {
         let held = || self.machine.config.timer == TimerForm::Level;
         if held() && outputs(&self.pe.state.sys, world.counter()) != TimerReason::new() {
             let event = self.pe.run(world, 1);
             let due = outputs(&self.pe.state.sys, world.counter());
             if !matches!(event, Event::Budget) {
-                return self.report(event);
+                return Ended::Event(event);
             }
             if due != TimerReason::new() {
-                return (Interception::Timer(due), Reported::Other);
+                return Ended::Timers(due);
             }
         }
         loop {
             let event = self.pe.run(world, BUDGET);
             if !matches!(event, Event::Budget) {
-                return self.report(event);
+                return Ended::Event(event);
             }
         }
     }
 
-    fn report(&self, event: Event<HostFault>) -> (Interception, Reported) {
-        let interception = match event {
-            Event::Budget | Event::ExitRequest => return (Interception::Spurious, Reported::Request),
-            Event::Trap { esr, far } => Interception::Trap(Trap { esr, far }),
-            Event::Timer(timer) => Interception::Timer(timer_reason(timer)),
-            Event::Maintenance => Interception::Maintenance,
-            Event::Stage2 { fault, esr, far, ipa: _, s1_walk_level } => {
-                let gltl = s1_walk_level.and_then(|level| u8::try_from(level.number()).ok()).unwrap_or(0);
-                self.host_access(fault, esr, far, gltl)
+    /// Reports how SAE ended. Each kind by itself, so that of most words of the data it is known that they are zero.
+    fn report(&mut self, block: Block<'_>, ended: Ended) {
+        match ended {
+            Ended::Requested | Ended::Event(Event::Budget | Event::ExitRequest) => {
+                self.put(block, Interception::Spurious);
             }
-        };
-        (interception, Reported::Other)
+            Ended::Timers(due) => self.put(block, Interception::Timer(due)),
+            Ended::Event(Event::Trap { esr, far }) => self.put(block, Interception::Trap(Trap { esr, far })),
+            Ended::Event(Event::Timer(timer)) => self.put(block, Interception::Timer(timer_reason(timer))),
+            Ended::Event(Event::Maintenance) => self.put(block, Interception::Maintenance),
+            Ended::Event(Event::Stage2 { fault, esr, far, ipa: _, s1_walk_level }) => {
+                let gltl = s1_walk_level.and_then(|level| u8::try_from(level.number()).ok()).unwrap_or(0);
+                self.put(block, self.host_access(fault, esr, far, gltl));
+            }
+        }
     }
 
     fn host_access(&self, fault: HostFault, esr: u64, far: u64, gltl: u8) -> Interception {
@@ -236,26 +259,50 @@ impl<'a, K: Clock> Cpu<'a, K> {
         Some(())
     }
 
-    fn run_block(&mut self, at: Absolute, block: Block<'_>) -> Interception {
-        let (world, formed) = match self.admit(at, block) {
-            Ok(admitted) => admitted,
-            Err(reason) => return Interception::Validity(reason),
-        };
+    /// Runs the guest that a block describes; the guest's state, but not the report, is in the block then.
+    fn run_block(&mut self, at: Absolute, block: Block<'_>) -> Result<Ended, ValidityReason> {
+        let (world, formed) = self.admit(at, block)?;
         block.load_state(&mut self.pe.state);
         if self.formed != Some(formed) {
             self.pe.invalidate(Invalidation::Translations);
             self.formed = Some(formed);
         }
-        let (interception, reported) = if self.machine.enter(self.number, at) {
-            (Interception::Spurious, Reported::Request)
+        self.machine.enter(self.number, at);
+        self.pe.announce();
+        let ended = if self.machine.is_to_leave(at) {
+            self.pe.withdraw();
+            Ended::Requested
         } else {
             self.execute(&world)
+        };
+        let reported = match ended {
+            Ended::Requested | Ended::Event(Event::Budget | Event::ExitRequest) => Reported::Request,
+            Ended::Timers(_) | Ended::Event(_) => Reported::Other,
         };
         self.machine.leave(self.number, at, reported);
         self.dat_walks = self.dat_walks.wrapping_add(world.walks.get());
         block.store_state(&mut self.pe.state);
-        interception
+        Ok(ended)
     }
+
+    /// Puts a report into the block; inline, as the caller knows its kind.
+    #[inline(always)]
+    fn put(&mut self, block: Block<'_>, interception: Interception) {
+        let (code, data) = interception.encode();
+        block.record(code, &data);
+        self.last_code = code;
+    }
+}
+
+/// How SAE ended.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    /// By a request that was there before the guest ran.
+    Requested,
+    /// The outputs of these timers are held, and SAE reports levels.
+    Timers(TimerReason),
+    /// The engine said so.
+    Event(Event<HostFault>),
 }
 
 /// Returns origin and last address of guest storage, counted from the origin.
@@ -312,10 +359,12 @@ impl<K: Clock> Facility for Cpu<'_, K> {
         self.entries = self.entries.wrapping_add(1);
         // A block that is misaligned or outside storage cannot hold a report about itself.
         let Ok(block) = self.block(at) else { return };
-        if self.misbehave(block).is_none() {
-            let (code, data) = self.run_block(at, block).encode();
-            block.record(code, &data);
-            self.last_code = code;
+        if self.misbehave(block).is_some() {
+            return;
+        }
+        match self.run_block(at, block) {
+            Ok(ended) => self.report(block, ended),
+            Err(reason) => self.put(block, Interception::Validity(reason)),
         }
     }
 
@@ -335,12 +384,12 @@ impl<K: Clock> Facility for Cpu<'_, K> {
         if steered {
             self.pe.invalidate(Invalidation::Translations);
         }
-        self.loaded = Some(area);
+        self.loaded = Some(LoadedArea { at: area, area: block });
         Ok(())
     }
 
     fn stiasrm(&mut self, area: Absolute) -> Result<(), Rejected> {
-        if self.loaded != Some(area) {
+        if !self.has_loaded(area) {
             return Err(SPECIFICATION);
         }
         let block = self.block(area)?;
@@ -358,7 +407,7 @@ impl<K: Clock> Facility for Cpu<'_, K> {
         value: u64,
     ) -> Result<(), Rejected> {
         match m4 {
-            M4::Loaded if self.loaded == Some(area) => self.set_loaded(number, value),
+            M4::Loaded if self.has_loaded(area) => self.set_loaded(number, value),
             M4::Loaded => Err(SPECIFICATION),
             M4::SaveArea => {
                 let (block, offset) = self.in_area(area, if number == OSLAR { OSLSR } else { number })?;
@@ -369,9 +418,11 @@ impl<K: Clock> Facility for Cpu<'_, K> {
         }
     }
 
+    // Inline, as `register` is: the driver reads a few registers at every exit.
+    #[inline(always)]
     fn easr(&mut self, area: Absolute, number: SystemRegisterNumber, m4: M4) -> Result<u64, Rejected> {
         match m4 {
-            M4::Loaded if self.loaded == Some(area) => {
+            M4::Loaded if self.has_loaded(area) => {
                 register(&mut self.pe.state.sys, &mut self.inert, number).copied().ok_or(SPECIFICATION)
             }
             M4::Loaded => Err(SPECIFICATION),

@@ -65,7 +65,7 @@ mod tests {
         for base in [QmcBase::FromBlockStart, QmcBase::FromRegs] {
             let pages = vec![Page::zeroed()];
             let ram = Ram::new(&pages);
-            write_capabilities(Block::new(ram.page(Pa::new(0)).unwrap()), base);
+            write_capabilities(Block::new(ram.page(Pa::new(0)).unwrap()).unwrap(), base);
             let mut bytes = [0; 0x1000];
             ram.read(Pa::new(0), &mut bytes).unwrap();
             let block = QmcBlock::read_from_bytes(&bytes).unwrap();

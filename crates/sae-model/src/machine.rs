@@ -6,7 +6,7 @@ use crate::storage::Storage;
 use arm_arch::Pa;
 use arm_exec::{Caches, Domain, Invalidation, MAX_PES, Pe, Ram, Seat};
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use s390_arch::dat::{PageEntry, SegmentEntry};
 use s390_arch::sae::HostControl;
 use s390_arch::{Absolute, AbsoluteStorage};
@@ -107,25 +107,33 @@ impl<'m, K: Clock> Machine<'m, K> {
         if place < MAX_PES { Seat::new(caches, &self.domain, place) } else { None }
     }
 
-    /// Notes that a CPU enters SAE with a block; returns whether an exit was requested for it.
-    pub(crate) fn enter(&self, cpu: u16, block: Absolute) -> bool {
-        if let Some(running) = self.running.get(usize::from(cpu)) {
-            running.store(block.bits(), Ordering::SeqCst);
-        }
-        // After the store: a request that does not see the block running is seen here.
+    /// Notes that a CPU enters SAE with a block. The CPU announces its PE next, which is a fence, and then asks
+    /// [`is_to_leave`](Self::is_to_leave).
+    pub(crate) fn enter(&self, cpu: u16, block: Absolute) {
+        self.set_running(cpu, block.bits(), Ordering::Relaxed);
+    }
+
+    /// Returns whether an exit was requested for a block, and uses the request up. After the fence: a request that does
+    /// not see the block running is seen here.
+    pub(crate) fn is_to_leave(&self, block: Absolute) -> bool {
         self.waiting.load(Ordering::SeqCst) != 0 && self.take_request(block)
     }
 
     /// Notes that a CPU has left SAE. A request is used up only by an SAE that reports it; any other end keeps it for
     /// the next SAE with the block.
     pub(crate) fn leave(&self, cpu: u16, block: Absolute, reported: Reported) {
-        if let Some(running) = self.running.get(usize::from(cpu)) {
-            running.store(0, Ordering::SeqCst);
-        }
+        // Whoever still sees the block running makes the next SAE end at most.
+        self.set_running(cpu, 0, Ordering::Release);
         // The PE's own request may have come for this block only: the next one has its own in the list.
         self.domain.cancel_exit(usize::from(cpu));
         if matches!(reported, Reported::Request) && self.waiting.load(Ordering::SeqCst) != 0 {
             self.take_request(block);
+        }
+    }
+
+    fn set_running(&self, cpu: u16, block: u64, order: Ordering) {
+        if let Some(running) = self.running.get(usize::from(cpu)) {
+            running.store(block, order);
         }
     }
 
@@ -209,6 +217,8 @@ impl<K: Clock> HostControl for Machine<'_, K> {
 
     fn request_exit(&self, block: Absolute) {
         self.put_request(block);
+        // With the fence between `enter` and `is_to_leave`: this sees the block running, or that one the request.
+        fence(Ordering::SeqCst);
         for (cpu, running) in self.running.iter().enumerate() {
             if running.load(Ordering::SeqCst) == block.bits() {
                 self.domain.request_exit(cpu);

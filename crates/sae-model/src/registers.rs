@@ -24,8 +24,9 @@ macro_rules! saved {
 
         const _: () = assert!([$($inert),+].len() == INERT);
 
-        /// Returns the register of a loaded save area, `None` if there is none of that number.
-        #[inline]
+        /// Returns the register of a loaded save area, `None` if there is none of that number. Inline: of a number that the
+        /// caller names, nothing is left but the place.
+        #[inline(always)]
         pub(crate) fn register<'a>(
             sys: &'a mut SysRegs,
             inert: &'a mut Inert,

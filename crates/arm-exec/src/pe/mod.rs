@@ -310,6 +310,20 @@ impl<'m> Pe<'m> {
         }
     }
 
+    /// Does what [`run`](Self::run) does first: who posts an invalidation from now on waits for this PE. It ends with a
+    /// sequentially consistent fence, which orders what the caller stored before with what it loads after.
+    /// To be followed by `run` or [`withdraw`](Self::withdraw), at once.
+    #[inline]
+    pub fn announce(&mut self) {
+        self.mailbox.enter();
+    }
+
+    /// Takes [`announce`](Self::announce) back, where nothing is run after all.
+    #[inline]
+    pub fn withdraw(&mut self) {
+        self.mailbox.leave();
+    }
+
     /// Runs until something happens, for at most `blocks` blocks.
     pub fn run<E: Environment<'m>>(&mut self, env: &E, blocks: u32) -> Event<E::Fault> {
         self.enter(env, blocks, false)

@@ -136,15 +136,23 @@ pub enum Interception {
 impl Interception {
     /// Decodes the interception code and the eight doublewords of interception data, as numbers.
     #[must_use]
-    pub const fn decode(code: InterceptionCode, data: &[u64; 8]) -> Self {
+    pub fn decode(code: InterceptionCode, data: &[u64; 8]) -> Self {
+        Self::read(code, |n| data.get(n).copied().unwrap_or(0))
+    }
+
+    /// As [`decode`](Self::decode), from where the data lie: `word(n)` is doubleword `n`, 0 to 7, of the interception
+    /// data, and is asked for only where the code defines it.
+    #[inline]
+    #[must_use]
+    pub fn read(code: InterceptionCode, word: impl Fn(usize) -> u64) -> Self {
         match code {
             InterceptionCode::SPURIOUS => Self::Spurious,
-            InterceptionCode::VALIDITY => Self::Validity(validity_reason(data)),
-            InterceptionCode::HOST_ACCESS => Self::HostAccess(HostAccess::decode(data)),
-            InterceptionCode::TRAP => Self::Trap(Trap::decode(data)),
-            InterceptionCode::TIMER => Self::Timer(timer_reason(data)),
+            InterceptionCode::VALIDITY => Self::Validity(validity_reason(word(0))),
+            InterceptionCode::HOST_ACCESS => Self::HostAccess(HostAccess::read(word)),
+            InterceptionCode::TRAP => Self::Trap(Trap::read(word)),
+            InterceptionCode::TIMER => Self::Timer(timer_reason(word(0))),
             InterceptionCode::PE_INTERCOMM => Self::PeIntercomm,
-            InterceptionCode::GUEST_ADDRESS_SIZE => Self::GuestAddressSize(HostAccess::decode(data)),
+            InterceptionCode::GUEST_ADDRESS_SIZE => Self::GuestAddressSize(HostAccess::read(word)),
             InterceptionCode::STOP => Self::Stop,
             InterceptionCode::CODE_08 => Self::Code08,
             InterceptionCode::PMU => Self::Pmu,
@@ -154,6 +162,7 @@ impl Interception {
     }
 
     /// Returns the code that reports this.
+    #[inline]
     #[must_use]
     pub const fn code(&self) -> InterceptionCode {
         match self {
@@ -173,6 +182,7 @@ impl Interception {
     }
 
     /// Encodes what the facility stores: the code, and the data with zeros where the code defines nothing.
+    #[inline]
     #[must_use]
     pub const fn encode(&self) -> (InterceptionCode, [u64; 8]) {
         let data = match self {
@@ -195,17 +205,17 @@ impl Interception {
 impl HostAccess {
     /// Decodes the block: `esr_elz` 0x400, `pic` 0x40e, `teid` 0x410, `far_elz` 0x418, `vaddr` 0x420,
     /// `suppl` 0x428, `gltl` 0x430.
-    const fn decode(data: &[u64; 8]) -> Self {
-        let [esr, pic, teid, far, vaddr, suppl, gltl, _] = *data;
-        let [.., pic_high, pic_low] = pic.to_be_bytes();
-        let [gltl, ..] = gltl.to_be_bytes();
+    #[inline]
+    fn read(word: impl Fn(usize) -> u64) -> Self {
+        let [.., pic_high, pic_low] = word(1).to_be_bytes();
+        let [gltl, ..] = word(6).to_be_bytes();
         Self {
-            esr,
+            esr: word(0),
             pic: ProgramCode(u16::from_be_bytes([pic_high, pic_low]) & PIC_MASK),
-            teid: Teid::from_bits(teid),
-            far,
-            vaddr,
-            suppl,
+            teid: Teid::from_bits(word(2)),
+            far: word(3),
+            vaddr: word(4),
+            suppl: word(5),
             gltl,
         }
     }
@@ -224,22 +234,20 @@ const PIC_MASK: u16 = 0x7f;
 
 impl Trap {
     /// Decodes the block: `esr_elz` 0x400, `far_elz` 0x418; the words between are reserved.
-    const fn decode(data: &[u64; 8]) -> Self {
-        let [esr, _, _, far, ..] = *data;
-        Self { esr, far }
+    #[inline]
+    fn read(word: impl Fn(usize) -> u64) -> Self {
+        Self { esr: word(0), far: word(3) }
     }
 }
 
-/// Returns `vir`, the first two bytes of the data.
-const fn validity_reason(data: &[u64; 8]) -> ValidityReason {
-    let [first, ..] = *data;
+/// Returns `vir`, the first two bytes of the data's first doubleword.
+const fn validity_reason(first: u64) -> ValidityReason {
     let [high, low, ..] = first.to_be_bytes();
     ValidityReason(u16::from_be_bytes([high, low]))
 }
 
-/// Returns `tir`, the first byte of the data.
-const fn timer_reason(data: &[u64; 8]) -> TimerReason {
-    let [first, ..] = *data;
+/// Returns `tir`, the first byte of the data's first doubleword.
+const fn timer_reason(first: u64) -> TimerReason {
     let [reason, ..] = first.to_be_bytes();
     TimerReason::from_bits(reason)
 }
