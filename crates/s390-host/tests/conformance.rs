@@ -12,12 +12,13 @@ mod common;
 #[path = "common/programs.rs"]
 mod programs;
 
-use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram, ram::MapMemory};
+use arm_exec::{Page, Ram};
 use common::{HOST_RAM, HostVm, Model, TestClock, a64};
 use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::{Config, LimitForm};
 use sae_model::{Machine, Mischief, TimerForm};
 use std::time::Instant;
+use testkit::caches::{CacheMemory, Capacity};
 use vcpu_core::Vm as CoreVm;
 use xarch_abi::{Guest, GuestPa, HostPa, VcpuIndex};
 use xarch_conformance::{
@@ -81,7 +82,7 @@ impl Host for Model390 {
             limit: LimitForm::default(),
             qmc_base: self.model.qmc_base,
         };
-        let mut memory = CacheMemory::new();
+        let mut memory = CacheMemory::new(Capacity::SMALL);
         let vm = {
             let mut cpu = machine.cpu(0, memory.lend()).unwrap();
             HostVm::new(&mut cpu, &machine, machine.storage(), config).unwrap()
@@ -113,7 +114,7 @@ impl Vm for OnModel<'_> {
     }
 
     fn with_vcpu(&self, index: VcpuIndex, entry: GuestPa, then: &mut dyn FnMut(&mut dyn Cpu)) {
-        let mut memory = CacheMemory::new();
+        let mut memory = CacheMemory::new(Capacity::SMALL);
         let cpu = self.machine.cpu(index.0, memory.lend()).unwrap();
         let mut vcpu = s390_host::Vcpu::new(self.vm, cpu, index).unwrap();
         let mut guest = vcpu_core::Vcpu::new(self.core, index).unwrap();
@@ -137,36 +138,6 @@ impl Vm for OnModel<'_> {
         match <[u8; 8]>::try_from(bytes) {
             Ok(whole) if to.value() % 8 == 0 => storage.store(at, whole).unwrap(),
             _ => storage.write_bytes(at, bytes).unwrap(),
-        }
-    }
-}
-
-struct CacheMemory {
-    maps: Vec<MapMemory>,
-    ops: Vec<Op>,
-    blocks: Vec<Block>,
-    jumps: Vec<Jump>,
-    functions: Vec<Function>,
-}
-
-impl CacheMemory {
-    fn new() -> Self {
-        Self {
-            maps: (0..Caches::MAPS).map(|_| MapMemory::default()).collect(),
-            ops: vec![Op::default(); 1 << 13],
-            blocks: vec![Block::default(); 512],
-            jumps: vec![Jump::default(); Caches::JUMPS],
-            functions: vec![Function::default(); 64],
-        }
-    }
-
-    fn lend(&mut self) -> Caches<'_> {
-        Caches {
-            maps: &mut self.maps,
-            ops: &mut self.ops,
-            blocks: &mut self.blocks,
-            jumps: &mut self.jumps,
-            functions: &mut self.functions,
         }
     }
 }

@@ -7,8 +7,7 @@
     reason = "test code"
 )]
 
-use arm_exec::ram::MapMemory;
-use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram};
+use arm_exec::{Page, Ram};
 use s390_arch::pgm::ProgramCode;
 use s390_arch::sae::block::field;
 use s390_arch::sae::{
@@ -17,6 +16,7 @@ use s390_arch::sae::{
 use s390_arch::{Absolute, AbsoluteStorage};
 use sae_model::{Clock, Config, Cpu, Machine};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use testkit::caches::{CacheMemory, Capacity};
 
 const BLOCK: Absolute = Absolute::new(0x2000);
 const AREA: Absolute = Absolute::new(0x3000);
@@ -54,19 +54,9 @@ type Model<'a> = Machine<'a, Still>;
 fn with_machine(words: &[u32], test: impl FnOnce(&Model<'_>, &mut [Cpu<'_, Still>])) {
     let pages: Vec<Page> = (0..PAGES).map(|_| Page::zeroed()).collect();
     let machine = Machine::new(Ram::new(&pages), Still::default(), Config::default());
-    let mut maps: Vec<Vec<MapMemory>> =
-        (0..2).map(|_| (0..Caches::MAPS).map(|_| MapMemory::default()).collect()).collect();
-    let mut ops = vec![vec![Op::default(); 4096]; 2];
-    let mut blocks = vec![vec![Block::default(); 256]; 2];
-    let mut jumps = vec![vec![Jump::default(); Caches::JUMPS]; 2];
-    let mut functions = vec![vec![Function::default(); 1]; 2];
-    let parts = maps.iter_mut().zip(&mut ops).zip(&mut blocks).zip(&mut jumps).zip(&mut functions);
-    let mut cpus: Vec<Cpu<'_, Still>> = (0..)
-        .zip(parts)
-        .map(|(number, ((((maps, ops), blocks), jumps), functions))| {
-            machine.cpu(number, Caches { maps, ops, blocks, jumps, functions }).unwrap()
-        })
-        .collect();
+    let mut memory = [Capacity::LEAST; 2].map(CacheMemory::new);
+    let mut cpus: Vec<Cpu<'_, Still>> =
+        (0..).zip(&mut memory).map(|(number, memory)| machine.cpu(number, memory.lend()).unwrap()).collect();
     let storage = machine.storage();
     for index in 0..2048 {
         storage.store_u64(Absolute::new(SEGMENT_TABLE.bits() + index * 8), 0x20).unwrap();

@@ -3,6 +3,7 @@
 //! A development tool: it uses `std`, and a broken assumption here is a panic, which is a failed test.
 //!
 //! * [`rng`]: seeded random numbers
+//! * `caches`: memory for the engine's caches (feature `caches`)
 //! * `vectors` (feature of that name): files of test vectors, read and compared with the walkers
 //! * `gic`: the virtual interrupt interface and the timers, compared between `arm_arch` and QEMU (feature `gic`)
 //! * `exception`: exceptions and debug exceptions, compared between `arm_arch` and QEMU (feature `exception`)
@@ -23,6 +24,8 @@
 
 #[cfg(feature = "translate")]
 pub mod at;
+#[cfg(feature = "caches")]
+pub mod caches;
 #[cfg(feature = "exception")]
 pub mod exception;
 #[cfg(feature = "gic")]

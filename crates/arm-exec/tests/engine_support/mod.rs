@@ -9,9 +9,10 @@
 )]
 
 use arm_arch::{Ipa, Pa};
-use arm_exec::ram::{MapMemory, Page};
+use arm_exec::ram::Page;
 use arm_exec::{Caches, Domain, Environment, Event, Pe, Ram, Stage2Access, Stage2Page};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use testkit::caches::{CacheMemory, Capacity};
 
 /// Pages of memory.
 pub const PAGES: usize = 256;
@@ -77,14 +78,8 @@ impl World {
     }
 
     pub fn small_pe(&'static self, index: usize, ops: usize, blocks: usize) -> Pe<'static> {
-        let caches = Caches {
-            maps: list::<MapMemory>(Caches::MAPS),
-            ops: list(ops),
-            blocks: list(blocks),
-            jumps: list(Caches::JUMPS),
-            functions: list(Caches::FUNCTIONS),
-        };
-        let mut pe = Pe::new(caches, &self.domain, index).unwrap();
+        let caches = CacheMemory::new(Capacity { ops, blocks, functions: Caches::FUNCTIONS });
+        let mut pe = Pe::new(caches.leak(), &self.domain, index).unwrap();
         pe.state.pc = CODE;
         pe.state.sys.hcr_el2 = 1 << 12;
         pe.state.sys.cpacr_el1 = 3 << 20;

@@ -13,7 +13,7 @@
 
 pub mod a64;
 
-use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram, ram::MapMemory};
+use arm_exec::{Caches, Page, Ram};
 use s390_arch::sae::QmcBase;
 use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::{HostError, Tables};
@@ -21,6 +21,7 @@ use sae_model::{Clock, Cpu, Machine, Storage};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use testkit::caches::{CacheMemory, Capacity};
 use xarch_abi::{
     Backend, BackendVcpu, CompletionError, DeviceAccess, DeviceAnswer, Exit, Guest, GuestPa, GuestRange,
     HostPa, Lock, Next, Outcome, Platform, RegId, RegisterError, Registers, Slot, StopReason, Token,
@@ -110,36 +111,6 @@ pub type HostVm<'a> = s390_host::Vm<&'a Model<'a>, Storage<'a>, TestLock<Tables>
 pub type HostVcpu<'a, 'vm> =
     s390_host::Vcpu<'vm, Cpu<'a, TestClock>, &'a Model<'a>, Storage<'a>, TestLock<Tables>>;
 
-struct CacheMemory {
-    maps: Vec<MapMemory>,
-    ops: Vec<Op>,
-    blocks: Vec<Block>,
-    jumps: Vec<Jump>,
-    functions: Vec<Function>,
-}
-
-impl CacheMemory {
-    fn new() -> Self {
-        Self {
-            maps: (0..Caches::MAPS).map(|_| MapMemory::default()).collect(),
-            ops: vec![Op::default(); 1 << 15],
-            blocks: vec![Block::default(); 4096],
-            jumps: vec![Jump::default(); Caches::JUMPS],
-            functions: vec![Function::default(); 64],
-        }
-    }
-
-    fn lend(&mut self) -> Caches<'_> {
-        Caches {
-            maps: &mut self.maps,
-            ops: &mut self.ops,
-            blocks: &mut self.blocks,
-            jumps: &mut self.jumps,
-            functions: &mut self.functions,
-        }
-    }
-}
-
 /// A CPU that is yet to be made, by the thread that will play it.
 #[derive(Debug)]
 pub struct Seat<'a> {
@@ -180,7 +151,7 @@ pub fn try_rig<T>(setup: Setup, test: impl FnOnce(Rig<'_>) -> T) -> Result<T, Ho
     let pages: Vec<Page> = (0..(HOST_RAM + setup.ram) >> 12).map(|_| Page::zeroed()).collect();
     let clock = TestClock { started: (!setup.still).then(Instant::now), now: AtomicU64::new(0) };
     let machine = Machine::new(Ram::new(&pages), clock, setup.model);
-    let mut memory: Vec<CacheMemory> = (0..setup.vcpus).map(|_| CacheMemory::new()).collect();
+    let mut memory: Vec<CacheMemory> = (0..setup.vcpus).map(|_| CacheMemory::new(Capacity::LARGE)).collect();
     let config = s390_host::Config {
         address_bits: setup.address_bits,
         vcpus: setup.vcpus,

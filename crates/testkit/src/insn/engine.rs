@@ -2,6 +2,7 @@
 
 use super::case::{Case, InsnEngine, Raw, State, Stop, WINDOW_WORDS, word};
 use super::env::{self, Env};
+use crate::caches::{CacheMemory, Capacity};
 use arm_arch::{EsrEl, Ipa, Pa, Syndrome};
 use arm_exec::ram::{PAGE_BYTES, Page};
 use arm_exec::state::{Flags, Mode, Monitor, SP};
@@ -93,15 +94,10 @@ impl ArmExec {
             machine.write(env::CODE + (page << 12), &filler);
         }
         machine.write(env::IMAGE, &env::image());
-        let caches = Caches {
-            maps: leak(Caches::MAPS),
-            ops: leak(1 << 14),
-            blocks: leak(1 << 10),
-            jumps: leak(Caches::JUMPS),
-            functions: leak(Caches::FUNCTIONS),
-        };
+        let caches =
+            CacheMemory::new(Capacity { ops: 1 << 14, blocks: 1 << 10, functions: Caches::FUNCTIONS });
         let domain: &'static Domain = Box::leak(Box::new(Domain::new()));
-        let pe = Pe::new(caches, domain, 0).expect("the caches are large enough");
+        let pe = Pe::new(caches.leak(), domain, 0).expect("the caches are large enough");
         Self { pe, machine, env: None }
     }
 

@@ -4,13 +4,12 @@
 use super::*;
 use crate::lock::Guarded;
 use crate::status::Status;
-use arm_exec::{Block, Caches, Function, Jump, Op, Page, Ram, ram::MapMemory};
+use arm_exec::{Page, Ram};
 use core::ffi::c_void;
 use s390_arch::Absolute;
 use s390_host::{LimitForm, Tables};
 use sae_model::{Clock, Machine, Storage};
-use std::vec;
-use std::vec::Vec;
+use testkit::caches::{CacheMemory, Capacity};
 use xarch_abi::{Backend, BackendVcpu as _, Direction, Guest, InvalidState, MemoryAccess, Trap};
 
 pub(super) struct Started(Instant);
@@ -71,7 +70,7 @@ pub(super) fn with_own(storage: &Memory, vcpus: u16, started: Instant, then: imp
         limit: LimitForm::default(),
         qmc_base: sae_model::Config::default().qmc_base,
     };
-    let mut memory = CacheMemory::new();
+    let mut memory = CacheMemory::new(Capacity::SMALL);
     let vm = {
         let mut cpu = machine.cpu(0, memory.lend()).unwrap();
         OwnVm::new(&mut cpu, &machine, machine.storage(), config).unwrap()
@@ -82,41 +81,11 @@ pub(super) fn with_own(storage: &Memory, vcpus: u16, started: Instant, then: imp
 impl Own<'_> {
     /// Makes a vCPU; `then` gets what the library is to be given for it.
     pub(super) fn with_seat(&self, context: &Context, index: u32, then: impl FnOnce(*mut c_void)) {
-        let mut memory = CacheMemory::new();
+        let mut memory = CacheMemory::new(Capacity::SMALL);
         let cpu = self.machine.cpu(index as u16, memory.lend()).unwrap();
         let vcpu = OwnVcpu::new(self.vm, cpu, VcpuIndex(index as u16)).unwrap();
         let mut seat = Seat { context, vcpu };
         then((&raw mut seat).cast());
-    }
-}
-
-struct CacheMemory {
-    maps: Vec<MapMemory>,
-    ops: Vec<Op>,
-    blocks: Vec<Block>,
-    jumps: Vec<Jump>,
-    functions: Vec<Function>,
-}
-
-impl CacheMemory {
-    fn new() -> Self {
-        Self {
-            maps: (0..Caches::MAPS).map(|_| MapMemory::default()).collect(),
-            ops: vec![Op::default(); 1 << 13],
-            blocks: vec![Block::default(); 512],
-            jumps: vec![Jump::default(); Caches::JUMPS],
-            functions: vec![Function::default(); 64],
-        }
-    }
-
-    fn lend(&mut self) -> Caches<'_> {
-        Caches {
-            maps: &mut self.maps,
-            ops: &mut self.ops,
-            blocks: &mut self.blocks,
-            jumps: &mut self.jumps,
-            functions: &mut self.functions,
-        }
     }
 }
 
