@@ -100,13 +100,13 @@ pub(super) struct Quick {
     pub(super) name: u64,
     /// Bits of a table that say whether it is plain.
     pub(super) table_mask: u64,
-    /// What they are.
-    pub(super) table: u64,
+    /// What makes them 0 where it is added, and leaves the others alone: the negative of what they are.
+    pub(super) less_table: u64,
     /// Bits of a leaf.
     pub(super) leaf_mask: u64,
     /// What they are in a page.
     pub(super) page: u64,
-    /// Where a block differs from a plain table: which of the bits of `table` are others.
+    /// What they are in a block.
     pub(super) block: u64,
 }
 
@@ -144,7 +144,7 @@ impl Quick {
     #[inline]
     pub(super) const fn with(&self, bits: u64) -> Self {
         let Self { leaf_mask, page, block, .. } = *self;
-        Self { leaf_mask: leaf_mask | bits, page: page | bits, block: block ^ bits, ..*self }
+        Self { leaf_mask: leaf_mask | bits, page: page | bits, block: block | bits, ..*self }
     }
 }
 
@@ -272,10 +272,10 @@ impl Shape<'_> {
                 name: 0,
                 offset: mask(first_bits) << 3,
                 table_mask: quick_mask,
-                table: quick,
+                less_table: quick.wrapping_neg(),
                 leaf_mask: PAGE | ACCESS_FLAG | CONTIGUOUS | beyond & mask(48),
                 page: PAGE | ACCESS_FLAG,
-                block: quick ^ (BLOCK | ACCESS_FLAG),
+                block: BLOCK | ACCESS_FLAG,
             },
             hierarchy: 0,
             ns_table: 0,

@@ -34,8 +34,8 @@ const UPPER: u64 = 1 << 55;
 
 /// A leaf that is as most are.
 struct Leaf {
-    /// The descriptor, less what makes it a plain leaf.
-    rest: u64,
+    /// The descriptor.
+    entry: u64,
     size: Size,
     /// All tables above it.
     tables: u64,
@@ -61,34 +61,28 @@ impl Leaf {
     /// Returns the output address for an input.
     #[inline]
     const fn output(&self, input: u64) -> u64 {
-        self.rest & self.size.above | input & self.size.below
+        self.entry & self.size.above | input & self.size.below
     }
 }
 
 impl Quick {
-    /// Takes out of a descriptor what makes a plain table; [`Self::is_table`] says whether it was one.
+    /// Whether a descriptor is a plain table, and has no address bit of `outside`. What is asked about is a copy, so that the
+    /// address in it need not wait.
     #[inline]
-    const fn less_table(&self, entry: u64) -> u64 {
-        entry ^ self.table
-    }
-
-    /// Whether nothing but a plain table's own is left, nor an address bit of `outside`.
-    #[inline]
-    const fn is_table(&self, rest: u64, outside: u64) -> bool {
-        rest & (self.table_mask | outside) == 0
+    const fn is_table(&self, entry: u64, outside: u64) -> bool {
+        // Bits 1:0 of a table are ones, so that where they match nothing is borrowed from above them; nor is from above AF.
+        entry.wrapping_add(self.less_table) & (self.table_mask | outside) == 0
     }
 
     #[inline]
     fn page(&self, entry: u64, tables: u64) -> Option<Leaf> {
-        let rest = entry ^ self.page;
-        (rest & self.leaf_mask == 0).then_some(Leaf { rest, size: Size::PAGE, tables })
+        ((entry ^ self.page) & self.leaf_mask == 0).then_some(Leaf { entry, size: Size::PAGE, tables })
     }
 
-    /// Returns the block that is left where there was no table.
+    /// Returns the block that is where there was no table.
     #[inline]
-    fn block(&self, no_table: u64, size: Size, tables: u64) -> Option<Leaf> {
-        let rest = no_table ^ self.block;
-        (rest & self.leaf_mask == 0).then_some(Leaf { rest, size, tables })
+    fn block(&self, entry: u64, size: Size, tables: u64) -> Option<Leaf> {
+        ((entry ^ self.block) & self.leaf_mask == 0).then_some(Leaf { entry, size, tables })
     }
 }
 
@@ -97,7 +91,7 @@ trait Tables64 {
     type Error;
 
     /// Returns the descriptor at an offset into a table, of 64 bits and little-endian; `None`, or one that is not plain, where it
-    /// is not to be had without more ado. Of `table` the address bits count.
+    /// is not to be had without more ado. Of `table` the address bits count, of the offset bits 11:3.
     fn load(&mut self, table: u64, offset: u64) -> Result<Option<u64>, Self::Error>;
 
     /// Returns the same of the first table, the only one that can be less than a page.
@@ -122,7 +116,7 @@ impl<A: OutputAddress, M: TableMemory<A>> Tables64 for Direct<'_, A, M> {
 
     #[inline(always)]
     fn load(&mut self, table: u64, offset: u64) -> Result<Option<u64>, M::Error> {
-        self.first(table & ADDRESS, offset)
+        self.first(table & ADDRESS, offset & OFFSET)
     }
 
     #[inline(always)]
@@ -153,29 +147,27 @@ fn descend<const DEPTH: u8, T: Tables64>(
 ) -> Result<Option<Leaf>, T::Error> {
     // Where the index of the first table lies follows from the levels below it.
     let offset = input >> if DEPTH == 3 { 36 } else { 27 } & quick.offset;
-    let Some(entry) = from.first(quick.base, offset)? else { return Ok(None) };
-    let mut rest = quick.less_table(entry);
+    let Some(mut entry) = from.first(quick.base, offset)? else { return Ok(None) };
     let mut tables = 0;
     if DEPTH == 3 {
         // No block is here.
-        if !quick.is_table(rest, outside) {
+        if !quick.is_table(entry, outside) {
             return Ok(None);
         }
-        tables |= rest;
-        let Some(entry) = from.load(rest, input >> 27 & OFFSET)? else { return Ok(None) };
-        rest = quick.less_table(entry);
+        tables |= entry;
+        let Some(next) = from.load(entry, input >> 27)? else { return Ok(None) };
+        entry = next;
     }
-    if !quick.is_table(rest, outside) {
-        return Ok(quick.block(rest, Size::HUGE, tables));
+    if !quick.is_table(entry, outside) {
+        return Ok(quick.block(entry, Size::HUGE, tables));
     }
-    tables |= rest;
-    let Some(entry) = from.load(rest, input >> 18 & OFFSET)? else { return Ok(None) };
-    rest = quick.less_table(entry);
-    if !quick.is_table(rest, outside) {
-        return Ok(quick.block(rest, Size::LARGE, tables));
+    tables |= entry;
+    let Some(entry) = from.load(entry, input >> 18)? else { return Ok(None) };
+    if !quick.is_table(entry, outside) {
+        return Ok(quick.block(entry, Size::LARGE, tables));
     }
-    tables |= rest;
-    let Some(entry) = from.load(rest, input >> 9 & OFFSET)? else { return Ok(None) };
+    tables |= entry;
+    let Some(entry) = from.load(entry, input >> 9)? else { return Ok(None) };
     Ok(quick.page(entry, tables))
 }
 
@@ -238,8 +230,8 @@ fn alone<A: OutputAddress, M: TableMemory<A>>(
         contiguous: false,
         attributes,
         permissions,
-        not_global: leaf.rest & NOT_GLOBAL != 0,
-        guarded: leaf.rest & GUARDED != 0,
+        not_global: leaf.entry & NOT_GLOBAL != 0,
+        guarded: leaf.entry & GUARDED != 0,
         clean: false,
         assured: false,
         space: Space::NonSecure,
@@ -258,14 +250,14 @@ struct Judged {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "what it returns is taken apart at once")]
 fn judge(params: &Params, range: &Range, leaf: &Leaf, access: Access) -> Option<Judged> {
-    let permissions = perm::direct(params, leaf.rest, leaf.tables & range.hierarchy);
+    let permissions = perm::direct(params, leaf.entry, leaf.tables & range.hierarchy);
     if !perm::wants(access).are_met(permissions) {
         return None;
     }
     let [data, fetch] = &params.attributes;
     let attributes = if access.is_fetch() { fetch } else { data };
     // AttrIndx, SH.
-    let at = leaf.rest >> 2 & 7 | leaf.rest >> 5 & 0x18;
+    let at = leaf.entry >> 2 & 7 | leaf.entry >> 5 & 0x18;
     Some(Judged { permissions, attributes: *attributes.get(index(at))? })
 }
 
@@ -329,7 +321,7 @@ fn nested<const FIRST: u8, const SECOND: u8, A: OutputAddress, M: TableMemory<A>
     let known = if K::ON { keeper.path(path) } else { None };
     let found = if let Some(tables) = known {
         let mut direct = Direct::<A, M>::new(memory);
-        let Some(entry) = direct.load(tables, va >> 9 & OFFSET)? else { return Ok(None) };
+        let Some(entry) = direct.load(tables, va >> 9)? else { return Ok(None) };
         quick.page(entry, tables)
     } else {
         let mut behind =
@@ -353,14 +345,14 @@ fn nested<const FIRST: u8, const SECOND: u8, A: OutputAddress, M: TableMemory<A>
     let mut tables = Direct::<A, M>::new(memory);
     let Some(own) = descend::<SECOND, _>(&second.quick_way, 0, ipa, &mut tables)? else { return Ok(None) };
     // What stage 2 takes away does not touch what PAN asks for, so this is its own check.
-    let permissions = first.permissions.intersection(stage2::held(stage2, own.rest));
+    let permissions = first.permissions.intersection(stage2::held(stage2, own.entry));
     if !perm::wants(access).are_met(permissions) {
         return Ok(None);
     }
-    let attributes = if own.rest & stage2.transparent_mask == stage2.transparent {
-        first.attributes.shared_by(own.rest >> 8)
+    let attributes = if own.entry & stage2.transparent_mask == stage2.transparent {
+        first.attributes.shared_by(own.entry >> 8)
     } else {
-        stage2::memory(stage2, second, own.rest).over(first.attributes, stage2, access.is_fetch())
+        stage2::memory(stage2, second, own.entry).over(first.attributes, stage2, access.is_fetch())
     };
     let output = A::from_number(own.output(ipa));
     if access.reaches_memory() && is_refused(memory, output)? {
@@ -373,8 +365,8 @@ fn nested<const FIRST: u8, const SECOND: u8, A: OutputAddress, M: TableMemory<A>
         contiguous: false,
         attributes,
         permissions,
-        not_global: leaf.rest & NOT_GLOBAL != 0,
-        guarded: leaf.rest & GUARDED != 0,
+        not_global: leaf.entry & NOT_GLOBAL != 0,
+        guarded: leaf.entry & GUARDED != 0,
         clean: false,
         assured: false,
         space: Space::NonSecure,
@@ -413,17 +405,17 @@ impl<const DEPTH: u8, A: OutputAddress, M: TableMemory<A>, K: Keeper> Tables64
         };
         let Some(found) = found else { return Ok(None) };
         self.page = found;
-        Direct::<A, M>::new(self.memory).first(found, offset)
+        Direct::<A, M>::new(self.memory).load(found, offset)
     }
 
     #[inline(always)]
     fn first(&mut self, table: u64, offset: u64) -> Result<Option<u64>, M::Error> {
-        self.load(table, table & mask(12) | offset)
+        self.load(table, table | offset)
     }
 }
 
 /// Returns the descriptor at an offset into a page of stage 1 tables, wherever stage 2 puts it; 0, which is not plain, where that
-/// is not. Of `page` bits 47:12 count. A function of its own: registers are few.
+/// is not. Of `page` bits 47:12 count, of `offset` 11:3. A function of its own: registers are few.
 #[inline(never)]
 fn behind<const DEPTH: u8, A: OutputAddress, M: TableMemory<A>>(
     quick: &Quick,
@@ -433,7 +425,7 @@ fn behind<const DEPTH: u8, A: OutputAddress, M: TableMemory<A>>(
 ) -> Result<u64, M::Error> {
     let mut tables = Direct::<A, M>::new(memory);
     let Some(leaf) = descend::<DEPTH, _>(quick, 0, page, &mut tables)? else { return Ok(0) };
-    let page = if matches!(leaf.size.level, Level::L3) { leaf.rest } else { leaf.output(page) };
+    let page = if matches!(leaf.size.level, Level::L3) { leaf.entry } else { leaf.output(page) };
     Ok(tables.load(page, offset)?.unwrap_or(0))
 }
 

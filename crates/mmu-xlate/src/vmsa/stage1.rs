@@ -107,6 +107,7 @@ pub(super) fn checked<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
 }
 
 /// Walks stage 1 where nothing is behind it, the long way.
+#[cold]
 #[inline(never)]
 fn in_full<A: OutputAddress, H: Hardware>(
     params: &Params,

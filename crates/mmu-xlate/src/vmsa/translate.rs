@@ -169,6 +169,7 @@ impl Translator {
     }
 
     /// Translates the long way.
+    #[cold]
     #[inline(never)]
     fn run_in_full<A: OutputAddress, H: Hardware, K: Keeper>(
         &self,
