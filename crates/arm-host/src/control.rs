@@ -34,6 +34,11 @@ pub(crate) fn on_cpu(register: SysRegId, value: u64, form: Form) -> u64 {
     }
 }
 
+/// Returns CPTR_EL2 in the CPU's form with floating point untrapped: to get at the registers, whoever they are of.
+pub(crate) fn floating_point(form: Form) -> u64 {
+    on_cpu(names::CPTR_EL2, CptrEl2::new().with_fpen(FpEnable::All).into_bits(), form)
+}
+
 fn classic_cptr(cptr: CptrEl2) -> u64 {
     let classic = CptrEl2Classic::new()
         .with_tz(cptr.zen() != UNTRAPPED)

@@ -16,8 +16,8 @@ use xarch_abi::HostPa;
 
 // In: X0 is the context. Out: X0 is the kind of exception, 0 to 3 as the vectors of a lower level lie.
 //
-// Frame on the host's stack: X19 to X30, then VBAR_EL2 and TPIDR_EL2 of the embedder. While the guest runs, TPIDR_EL2
-// holds the context and SP_EL2 the end of that frame.
+// Frame on the host's stack: X19 to X30, then DAIF, VBAR_EL2 and TPIDR_EL2 of the embedder. While the guest runs,
+// TPIDR_EL2 holds the context and SP_EL2 the end of that frame.
 global_asm!(
     ".pushsection .text.arm_host, \"ax\"",
     ".balign 4",
@@ -28,6 +28,8 @@ global_asm!(
     "    stp  x23, x24, [sp, #48]",
     "    stp  x21, x22, [sp, #64]",
     "    stp  x19, x20, [sp, #80]",
+    "    mrs  x1, daif",
+    "    str  x1, [sp, #-16]!",
     "    mrs  x1, vbar_el2",
     "    mrs  x2, tpidr_el2",
     "    stp  x1, x2, [sp, #-16]!",
@@ -87,6 +89,9 @@ global_asm!(
     "    ldp  x2, x3, [sp], #16",
     "    msr  vbar_el2, x2",
     "    msr  tpidr_el2, x3",
+    // An exception masks everything.
+    "    ldr  x2, [sp], #16",
+    "    msr  daif, x2",
     "    mov  x0, x1",
     "    ldp  x19, x20, [sp, #80]",
     "    ldp  x21, x22, [sp, #64]",
@@ -420,7 +425,7 @@ impl<F: FnMut(Intid)> HardwareCpu<F> {
     ///
     /// # Safety
     /// This runs at EL2, on the CPU that is meant, and stays there; nobody else enters guests on it meanwhile. HCR_EL2
-    /// routes interrupts here, they are masked at EL2, ICC_SRE_EL2 enables the system registers of the GIC, and
+    /// routes interrupts here (IMO and FMO, or TGE), they are masked at EL2, ICC_SRE_EL2 enables the system registers of the GIC, and
     /// ICC_CTLR_EL1.EOImode is 1. HCR_EL2.E2H is what it remains.
     #[must_use]
     pub unsafe fn new(number: CpuNumber, handle: F) -> Self {
@@ -460,20 +465,27 @@ impl<F: FnMut(Intid)> crate::machine::Cpu for HardwareCpu<F> {
                 let lock = OslarEl1::new().with_oslk(OslsrEl1::from_bits(value).oslk());
                 msr!("S2_0_C1_C0_4", lock.into_bits());
             }
+            // The next instruction may be one that it traps.
+            names::CPTR_EL2 => {
+                write_register(self.form, register, value);
+                isb();
+            }
             _ => write_register(self.form, register, value),
         }
     }
 
     fn store_vectors(&mut self, vectors: &mut [u128; 32]) {
-        // SAFETY: the array has 512 bytes. CPTR_EL2 lets floating point through, or the embedder sees its own trap.
+        // SAFETY: the array has 512 bytes. The driver has CPTR_EL2 let floating point through.
         unsafe { arm_host_store_vectors(vectors) }
     }
 
     fn load_vectors(&mut self, vectors: &[u128; 32]) {
-        // What CPTR_EL2 was given counts from here on.
-        isb();
-        // SAFETY: the array has 512 bytes; this program keeps nothing in vector registers.
+        // SAFETY: the array has 512 bytes; what the embedder keeps in these registers was stored before.
         unsafe { arm_host_load_vectors(vectors) }
+    }
+
+    fn address_space(&mut self) -> (AddressSpace, u64) {
+        (AddressSpace { vttbr: mrs!("vttbr_el2"), vtcr: mrs!("vtcr_el2") }, mrs!("cntvoff_el2"))
     }
 
     fn set_address_space(&mut self, space: AddressSpace, offset: u64) {
@@ -545,10 +557,11 @@ impl<'a> Control<'a> {
 
 impl HostControl for Control<'_> {
     fn invalidate(&self, space: AddressSpace, scope: Scope) {
-        let had = mrs!("vttbr_el2");
-        // TLBI goes by the VMID that is in force here.
-        if had != space.vttbr {
+        let (had, hcr) = (mrs!("vttbr_el2"), HcrEl2::from_bits(mrs!("hcr_el2")));
+        // TLBI goes by the VMID that is in force here, and means the host's own translations where TGE is set.
+        if had != space.vttbr || hcr.tge() {
             msr!("vttbr_el2", space.vttbr);
+            msr!("hcr_el2", hcr.with_tge(false).into_bits());
             isb();
         }
         match scope {
@@ -571,7 +584,8 @@ impl HostControl for Control<'_> {
                 asm!("dsb ishst", "tlbi vmalls12e1is", "dsb ish", "isb", options(nostack, preserves_flags));
             },
         }
-        if had != space.vttbr {
+        if had != space.vttbr || hcr.tge() {
+            msr!("hcr_el2", hcr.into_bits());
             msr!("vttbr_el2", had);
             isb();
         }

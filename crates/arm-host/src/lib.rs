@@ -3,7 +3,7 @@
 //! The twin of `s390-host`: the same contract kept by a host that has nothing in common with the other. What is modelled: the world
 //! switch; the guest's physical address space as stage 2 tables, 4 KiB pages and 2 MiB blocks, changed by break-before-make,
 //! dirty logging and ageing; list registers of GICv3; the guest's own timers; one virtual clock per VM. Not modelled:
-//! SVE and SME state, the OS lock (one for all guests of a CPU), FEAT_RAS, nested guests, VMIDs of 16 bits.
+//! SVE and SME state, FEAT_RAS, nested guests, VMIDs of 16 bits.
 //!
 //! ```text
 //!   Guest (vcpu-core)        xarch-abi         this crate                        Cpu: hw, or a test
@@ -22,7 +22,9 @@
 //! # Embedding
 //!
 //! Interrupts stay masked at EL2: they are taken when they make a CPU leave the guest, and by the embedder while a
-//! vCPU waits. A vCPU stays on the CPU that it was made for. The embedder sets up the GIC with EOImode 1 and enables the interrupts of [`Interrupts`] on each CPU.
+//! vCPU waits. A vCPU stays on the CPU that it was made for. Whatever of the CPU a run uses is after it as it was before: control
+//! registers of EL2, VTTBR_EL2 and VTCR_EL2, CNTVOFF_EL2, what EL1 and EL0 have, breakpoints, keys, timers, ICH_* and V0 to V31; of SVE
+//! registers only that part. The embedder sets up the GIC with EOImode 1 and enables the interrupts of [`Interrupts`] on each CPU.
 //! All tables and guest memory are mapped at EL2 where they lie (CHOICE: physical addresses are what the contract's
 //! `HostPa` means here).
 //!
@@ -64,6 +66,7 @@
 //! #     fn write(&mut self, _: arm_arch::SysRegId, _: u64) {}
 //! #     fn store_vectors(&mut self, _: &mut [u128; 32]) {}
 //! #     fn load_vectors(&mut self, _: &[u128; 32]) {}
+//! #     fn address_space(&mut self) -> (AddressSpace, u64) { (AddressSpace::default(), 0) }
 //! #     fn set_address_space(&mut self, _: AddressSpace, _: u64) {}
 //! #     fn drop_cached(&mut self) {}
 //! #     fn stage_1(&mut self, _: u64) -> Option<u64> { None }

@@ -81,6 +81,9 @@ pub trait Cpu {
     /// Loads V0 to V31.
     fn load_vectors(&mut self, vectors: &[u128; 32]);
 
+    /// Returns the address space that EL1 and EL0 have, and the offset between its two counts.
+    fn address_space(&mut self) -> (AddressSpace, u64);
+
     /// Makes the address space the one of EL1 and EL0, with `offset` between its two counts.
     fn set_address_space(&mut self, space: AddressSpace, offset: u64);
 

@@ -1,13 +1,15 @@
 //! One vCPU: where its registers are, and the loop around the world switch.
 
 use crate::control;
-use crate::machine::{Context, Cpu, CpuNumber, Exception, HostControl, Intid, MAX_CPUS, TableStorage};
+use crate::machine::{
+    AddressSpace, Context, Cpu, CpuNumber, Exception, HostControl, Intid, MAX_CPUS, TableStorage,
+};
 use crate::registers::{CARRIED, Carried, Equipment, Home, Owner, home};
 use crate::stage2::{Resolved, Wanted};
 use crate::vm::{HostError, Tables, Vm};
 use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{self, DataAbort, InstructionAbort};
-use arm_arch::sysreg::{CntCtl, CptrEl2, names};
+use arm_arch::sysreg::{CntCtl, CptrEl2, FpEnable, names};
 use arm_arch::{EsrEl, ExceptionClass, SysRegId};
 use xarch_abi::{
     AccessCause, AccessSize, BackendVcpu, Direction, Exit, Guest, GuestPa, Lock, MemoryAccess, Next, Outcome,
@@ -43,7 +45,17 @@ pub struct Vcpu<'vm, P, C, S, L> {
     carried: [u64; CARRIED.len()],
     equipment: Equipment,
     vectors: [u128; 32],
+    displaced: Displaced,
     statistics: Statistics,
+}
+
+/// What the CPU had where the vCPU is now. It goes back there with the vCPU's departure.
+#[derive(Debug)]
+struct Displaced {
+    carried: [u64; CARRIED.len()],
+    vectors: [u128; 32],
+    space: AddressSpace,
+    clock_offset: u64,
 }
 
 impl<P, C, S, L> Drop for Vcpu<'_, P, C, S, L> {
@@ -62,6 +74,8 @@ struct Loaded<'a, 'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>>
     held: TimerSet,
     /// The offset that the CPU has.
     clock_offset: u64,
+    /// The guest side has floating point trap.
+    traps_floating_point: bool,
 }
 
 impl<'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Vcpu<'vm, P, C, S, L> {
@@ -89,6 +103,12 @@ impl<'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Vcpu<'vm, P,
             carried: [0; CARRIED.len()],
             equipment,
             vectors: [0; 32],
+            displaced: Displaced {
+                carried: [0; CARRIED.len()],
+                vectors: [0; 32],
+                space: AddressSpace::default(),
+                clock_offset: 0,
+            },
             statistics: Statistics::default(),
         })
     }
@@ -104,8 +124,40 @@ impl<'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Vcpu<'vm, P,
         &mut self.cpu
     }
 
+    /// Keeps what the CPU has where a vCPU is going to be.
+    fn displace(&mut self) {
+        let equipment = self.equipment;
+        let Displaced { carried, vectors, space, clock_offset } = &mut self.displaced;
+        // It may be the embedder itself who is not to use floating point.
+        let access = self.cpu.read(names::CPTR_EL2);
+        self.cpu.write(names::CPTR_EL2, control::floating_point(self.cpu.form()));
+        self.cpu.store_vectors(vectors);
+        for (what, value) in CARRIED.iter().zip(carried).filter(|(what, _)| equipment.has(what.needs)) {
+            let is_access = what.register == names::CPTR_EL2;
+            *value = if is_access { access } else { self.cpu.read(what.register) };
+        }
+        (*space, *clock_offset) = self.cpu.address_space();
+    }
+
+    /// Puts back what the CPU had; CPTR_EL2, which may keep from the rest, at the end.
+    fn put_back(&mut self) {
+        let equipment = self.equipment;
+        let Displaced { carried, vectors, space, clock_offset } = &self.displaced;
+        self.cpu.load_vectors(vectors);
+        let theirs = || CARRIED.iter().zip(carried).filter(|(what, _)| equipment.has(what.needs));
+        let is_last = |what: &Carried| what.register == names::CPTR_EL2;
+        for (what, value) in theirs().filter(|(what, _)| !is_last(what)) {
+            self.cpu.write(what.register, *value);
+        }
+        for (what, value) in theirs().filter(|(what, _)| is_last(what)) {
+            self.cpu.write(what.register, *value);
+        }
+        self.cpu.set_address_space(*space, *clock_offset);
+    }
+
     /// Puts the vCPU on this CPU.
     fn load(&mut self) -> Loaded<'_, 'vm, P, C, S, L> {
+        self.displace();
         let foreign = self.vm.note_loaded(self.index, Some(self.cpu.number()));
         let clock_offset = self.vm.clock_offset();
         self.cpu.set_address_space(self.vm.address_space(), clock_offset);
@@ -120,15 +172,24 @@ impl<'vm, P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Vcpu<'vm, P,
         if foreign {
             self.cpu.drop_cached();
         }
-        Loaded { vcpu: self, held: TimerSet::default(), clock_offset }
+        let traps_floating_point = self.traps_floating_point();
+        Loaded { vcpu: self, held: TimerSet::default(), clock_offset, traps_floating_point }
+    }
+
+    fn access(&self) -> CptrEl2 {
+        let cptr = RegId::control(names::CPTR_EL2.into_bits());
+        let Some(Home::Carried(place)) = home(cptr) else { return CptrEl2::new() };
+        self.carried.get(place).map_or(CptrEl2::new(), |cptr| CptrEl2::from_bits(*cptr))
+    }
+
+    fn traps_floating_point(&self) -> bool {
+        self.access().fpen() != FpEnable::All
     }
 
     /// Whether the guest side has CPACR_EL1 trap: then it is here, and the CPU has one that lets everything come to the
     /// traps of CPTR_EL2.
     fn holds_access(&self) -> bool {
-        let cptr = RegId::control(names::CPTR_EL2.into_bits());
-        let Some(Home::Carried(place)) = home(cptr) else { return false };
-        self.carried.get(place).is_some_and(|cptr| CptrEl2::from_bits(*cptr).tcpac())
+        self.access().tcpac()
     }
 
     /// Whether the truth about a register is on the CPU while the vCPU is loaded.
@@ -254,6 +315,8 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Drop for Loaded<'
     fn drop(&mut self) {
         let vcpu = &mut *self.vcpu;
         let (equipment, holds_access) = (vcpu.equipment, vcpu.holds_access());
+        vcpu.cpu.write(names::CPTR_EL2, control::floating_point(vcpu.cpu.form()));
+        vcpu.cpu.store_vectors(&mut vcpu.vectors);
         for (carried, value) in CARRIED.iter().zip(&mut vcpu.carried) {
             let is_here =
                 carried.owner == Owner::Control || holds_access && carried.register == names::CPACR_EL1;
@@ -261,12 +324,12 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Drop for Loaded<'
                 *value = vcpu.cpu.read(carried.register);
             }
         }
-        vcpu.cpu.store_vectors(&mut vcpu.vectors);
-        // A timer or a list register that stayed would interrupt the host for nothing.
+        // A timer or a list register that is changed in pieces would interrupt the host for nothing.
         for register in [names::CNTP_CTL_EL0, names::CNTV_CTL_EL0, names::ICH_HCR_EL2] {
             vcpu.cpu.write(register, 0);
         }
         self.release(|_| true);
+        self.vcpu.put_back();
         self.vcpu.vm.note_loaded(self.vcpu.index, None);
     }
 }
@@ -276,6 +339,10 @@ fn put<P: Cpu>(cpu: &mut P, equipment: Equipment, holds_access: bool, register: 
     let value = match register {
         // Or EL1's own trap would come before that of EL2. Arm ARM, CPACR_EL1.ZEN.
         names::CPACR_EL1 if holds_access => value | equipment.vector_access,
+        // A trap of floating point would also be one of this driver's.
+        names::CPTR_EL2 if CptrEl2::from_bits(value).fpen() != FpEnable::All => {
+            control::floating_point(cpu.form())
+        }
         _ => control::on_cpu(register, value, cpu.form()),
     };
     cpu.write(register, value);
@@ -301,6 +368,7 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P,
         let cpacr = RegId::system(names::CPACR_EL1.into_bits());
         let access = self.read(cpacr)?;
         self.vcpu.write_here(id, value)?;
+        self.traps_floating_point = self.vcpu.traps_floating_point();
         self.put(id, value)?;
         self.write(cpacr, access)
     }
@@ -334,7 +402,15 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P,
             self.clock_offset = clock_offset;
         }
         vcpu.statistics.entries = vcpu.statistics.entries.wrapping_add(1);
-        vcpu.cpu.enter(&mut vcpu.context)
+        if !self.traps_floating_point {
+            return vcpu.cpu.enter(&mut vcpu.context);
+        }
+        let form = vcpu.cpu.form();
+        let access = control::on_cpu(names::CPTR_EL2, vcpu.access().into_bits(), form);
+        vcpu.cpu.write(names::CPTR_EL2, access);
+        let exception = vcpu.cpu.enter(&mut vcpu.context);
+        vcpu.cpu.write(names::CPTR_EL2, control::floating_point(form));
+        exception
     }
 
     /// Turns what ended the guest's run into what the guest side is asked, `None` if this side has dealt with it.

@@ -150,7 +150,8 @@ impl Platform for Guest {
         let unreadable = Unreadable(address);
         let offset = address.offset_from(self.slot.guest.start()).ok_or(unreadable)?;
         if offset.checked_add(into.len() as u64).is_none_or(|end| end > self.slot.guest.bytes()) {
-            return Err(unreadable);
+            let first = self.slot.guest.last().checked_add(1).filter(|_| self.slot.guest.contains(address));
+            return Err(first.map_or(unreadable, Unreadable));
         }
         hw::read_guest_memory(self.slot.host.checked_add(offset).ok_or(unreadable)?, into);
         Ok(())

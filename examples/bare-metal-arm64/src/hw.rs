@@ -103,6 +103,145 @@ pub fn set_timer(at: Option<u64>) {
     }
 }
 
+/// Has `list!` applied to registers that a guest's run uses and whose names mean the same with FEAT_VHE and without:
+/// name, and a value that no guest gives it. By encoding: FPCR, FPSR; ICH_VMCR_EL2, ICH_AP1R0_EL2, ICH_LR0_EL2,
+/// ICH_HCR_EL2.
+macro_rules! for_own_registers {
+    ($list:ident) => {
+        $list! {
+            "vttbr_el2", 0x5a_0000_4321_0000; "vtcr_el2", 0x8002_3554; "cntvoff_el2", 0x1234_5678_9abc;
+            "cnthctl_el2", 0x50; "mdcr_el2", 0x600; "vpidr_el2", 0x4321_8765; "vmpidr_el2", 0x8076_5432;
+            "tpidr_el0", 0x1111_2222; "tpidrro_el0", 0x3333_4444; "tpidr_el1", 0x5555_6666;
+            "sp_el0", 0x7777_0000; "sp_el1", 0x8888_0000; "par_el1", 0x1234_5000; "mdscr_el1", 0x1000;
+            "dbgbvr0_el1", 0x4_5670; "dbgbcr0_el1", 0x1e6; "dbgwvr0_el1", 0x7_6540; "dbgwcr0_el1", 0x1ff6;
+            "S3_3_C4_C4_0", 0x80_0000; "S3_3_C4_C4_1", 0x800_0009;
+            "S3_4_C12_C11_7", 0x5000_0002; "S3_4_C12_C9_0", 0x40; "S3_4_C12_C12_0", 0x1066_0000_0000_0123;
+            "S3_4_C12_C11_0", 0
+        }
+    };
+}
+
+/// What this program has in registers that guests use too.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Own {
+    registers: [u64; 24],
+    vectors: [u128; 32],
+    hcr: u64,
+    daif: u64,
+    cptr: u64,
+}
+
+impl Own {
+    /// Fills the registers with something, which depends on `seed` where any value will do, and returns what they
+    /// then hold. From here on floating point is trapped.
+    pub fn set(seed: u64) -> Self {
+        let vectors = core::array::from_fn(|n| u128::from(seed ^ n as u64) << 64 | 0x1357_9bdf);
+        set_cptr(false);
+        macro_rules! write {
+            ($($name:literal, $value:expr);*) => {
+                // SAFETY: none of these means anything to EL2: stage 2 and traps are for EL1 and EL0, nothing is debugged,
+                // and the list register is that of no pending interrupt. Nothing here is compiled to use vectors.
+                $(unsafe { asm!(concat!("msr ", $name, ", {}"), in(reg) $value as u64) };)*
+            };
+        }
+        for_own_registers!(write);
+        move_vectors((&raw const vectors).cast_mut(), true);
+        let own = Self::read();
+        set_cptr(true);
+        // What EL1 owns has its own encodings with FEAT_VHE; of it, the tests of `arm-host` tell.
+        Self { cptr: cptr(), ..own }
+    }
+
+    /// Checks that they are what they were.
+    ///
+    /// # Errors
+    /// With the first one that is not.
+    pub fn is_as_before(&self) -> Result<(), &'static str> {
+        macro_rules! names {
+            ($($name:literal, $value:expr);*) => { [$($name),*] };
+        }
+        let cptr = cptr();
+        set_cptr(false);
+        let now = Self { cptr, ..Self::read() };
+        for (name, (is, was)) in
+            for_own_registers!(names).iter().zip(now.registers.iter().zip(&self.registers))
+        {
+            if is != was {
+                return Err(name);
+            }
+        }
+        match now {
+            Self { hcr, .. } if hcr != self.hcr => Err("hcr_el2"),
+            Self { daif, .. } if daif != self.daif => Err("daif"),
+            Self { cptr, .. } if cptr != self.cptr => Err("cptr_el2"),
+            Self { vectors, .. } if vectors != self.vectors => Err("vectors"),
+            _ => Ok(()),
+        }
+    }
+
+    fn read() -> Self {
+        let mut vectors = [0; 32];
+        move_vectors(&mut vectors, false);
+        let (hcr, daif): (u64, u64);
+        // SAFETY: reads registers.
+        unsafe { asm!("mrs {}, hcr_el2", "mrs {}, daif", out(reg) hcr, out(reg) daif) };
+        macro_rules! read {
+            ($($name:literal, $value:expr);*) => {
+                [$({
+                    let value: u64;
+                    // SAFETY: reads a register.
+                    unsafe { asm!(concat!("mrs {}, ", $name), out(reg) value) };
+                    value
+                }),*]
+            };
+        }
+        Self { registers: for_own_registers!(read), vectors, hcr, daif, cptr: 0 }
+    }
+}
+
+/// Stores V0 to V31, or loads them.
+fn move_vectors(vectors: *mut [u128; 32], load: bool) {
+    macro_rules! pairs {
+        ($what:literal) => {
+            // SAFETY: 512 bytes that the caller has; nothing here is compiled to use vectors.
+            unsafe {
+                asm!(
+                    ".arch_extension fp", ".arch_extension simd",
+                    concat!($what, " q0, q1, [{0}]"), concat!($what, " q2, q3, [{0}, #32]"),
+                    concat!($what, " q4, q5, [{0}, #64]"), concat!($what, " q6, q7, [{0}, #96]"),
+                    concat!($what, " q8, q9, [{0}, #128]"), concat!($what, " q10, q11, [{0}, #160]"),
+                    concat!($what, " q12, q13, [{0}, #192]"), concat!($what, " q14, q15, [{0}, #224]"),
+                    concat!($what, " q16, q17, [{0}, #256]"), concat!($what, " q18, q19, [{0}, #288]"),
+                    concat!($what, " q20, q21, [{0}, #320]"), concat!($what, " q22, q23, [{0}, #352]"),
+                    concat!($what, " q24, q25, [{0}, #384]"), concat!($what, " q26, q27, [{0}, #416]"),
+                    concat!($what, " q28, q29, [{0}, #448]"), concat!($what, " q30, q31, [{0}, #480]"),
+                    in(reg) vectors
+                )
+            }
+        };
+    }
+    if load { pairs!("ldp") } else { pairs!("stp") }
+}
+
+/// Lets floating point be trapped, or not.
+fn set_cptr(trap: bool) {
+    let value: u64 = match (has_vhe(), trap) {
+        (true, true) => 0,
+        (true, false) => 3 << 20,
+        (false, true) => 0x37ff,
+        (false, false) => 0x33ff,
+    };
+    // SAFETY: this program does not use floating point but where it says so.
+    unsafe { asm!("msr cptr_el2, {}", "isb", in(reg) value) }
+}
+
+fn cptr() -> u64 {
+    let value: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, cptr_el2", out(reg) value) };
+    value
+}
+
 /// Whether this program uses FEAT_VHE.
 pub fn has_vhe() -> bool {
     let hcr: u64;

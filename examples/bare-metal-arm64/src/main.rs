@@ -154,7 +154,11 @@ fn run_cpu(cpu: u16) {
             }
         }
         if !ran {
-            sleep(&seats, &mut idle);
+            let deadline = seats.iter().filter_map(|seat| match seat.wait {
+                Wait::Until(count) if seat.guest.end().is_none() => Some(count),
+                Wait::Until(_) | Wait::No | Wait::Kick => None,
+            });
+            sleep(deadline.min(), &mut idle);
         }
     }
 }
@@ -205,17 +209,18 @@ impl Seat {
         if shared {
             hw::set_timer(Some(hw::count() + hw::frequency() / TURNS));
         }
+        let own = hw::Own::set(hw::count());
         let outcome = self.host.run(&mut self.core, self.guest);
+        if let Err(what) = own.is_as_before() {
+            fail(format_args!("the guest's registers are left in the host's: {what}"));
+        }
         if let Some(place) = place {
             place.store(u64::MAX, Ordering::SeqCst);
         }
         self.wait = match outcome {
             Outcome::Interrupted => Wait::No,
             Outcome::Wait { deadline: None } => Wait::Kick,
-            Outcome::Wait { deadline: Some(deadline) } => {
-                let ticks = u128::from(deadline.nanoseconds) * u128::from(hw::frequency()) / 1_000_000_000;
-                Wait::Until(hw::count().saturating_add(ticks.min(u128::from(u64::MAX)) as u64))
-            }
+            Outcome::Wait { deadline: Some(deadline) } => Wait::Until(after(deadline.nanoseconds.into())),
             Outcome::Stopped(reason) => stop(self.guest, reason),
             // Every device of these guests answers at once.
             Outcome::Device(..) => stop(self.guest, StopReason::Host),
@@ -230,13 +235,15 @@ fn stop(guest: &Guest, reason: StopReason) -> Wait {
     Wait::Kick
 }
 
-/// Sleeps until an interrupt, or until the first deadline; takes the interrupts that came.
-fn sleep(seats: &[Seat], idle: &mut HardwareCpu<Handler>) {
-    let deadline = seats.iter().filter_map(|seat| match seat.wait {
-        Wait::Until(count) if seat.guest.end().is_none() => Some(count),
-        Wait::Until(_) | Wait::No | Wait::Kick => None,
-    });
-    hw::set_timer(deadline.min());
+/// Returns what the count will be in so many nanoseconds.
+fn after(nanoseconds: u128) -> u64 {
+    let ticks = nanoseconds * u128::from(hw::frequency()) / 1_000_000_000;
+    hw::count().saturating_add(ticks.min(u128::from(u64::MAX)) as u64)
+}
+
+/// Sleeps until an interrupt, or until the deadline; takes the interrupts that came.
+fn sleep<F: FnMut(Intid)>(deadline: Option<u64>, idle: &mut HardwareCpu<F>) {
+    hw::set_timer(deadline);
     hw::wait();
     while let Some(interrupt) = idle.acknowledge() {
         idle.drop_priority(interrupt);

@@ -24,13 +24,14 @@ secondary_start:
     adr  x0, vectors
     msr  vbar_el2, x0
 
-    // HCR_EL2: RW, AMO, IMO, FMO; E2H where there is FEAT_VHE.
+    // HCR_EL2: RW, AMO, IMO, FMO; E2H and TGE where there is FEAT_VHE, as a host has it that has programs of its own at EL0.
     mov  x20, #0x38
     orr  x20, x20, #(1 << 31)
     mrs  x0, id_aa64mmfr1_el1
     ubfx x21, x0, #8, #4
     cbz  x21, 2f
     orr  x20, x20, #(1 << 34)
+    orr  x20, x20, #(1 << 27)
 2:  msr  hcr_el2, x20
     isb
     // Floating point and SIMD are not trapped.

@@ -43,6 +43,20 @@ struct Script {
     /// While the guest runs, it writes these.
     guest_writes: Vec<(SysRegId, u64)>,
     done: Vec<Done>,
+    vectors: [u128; 32],
+    space: (AddressSpace, u64),
+    /// What the registers were at the last entry.
+    inside: BTreeMap<SysRegId, u64>,
+    /// Floating point was used where CPTR_EL2, with FEAT_VHE, traps it.
+    trapped: bool,
+}
+
+impl Script {
+    /// Notes a use of floating point.
+    fn use_floating_point(&mut self) {
+        let access = self.registers.get(&names::CPTR_EL2).copied().unwrap_or(0);
+        self.trapped |= CptrEl2::from_bits(access).fpen() != arm_arch::sysreg::FpEnable::All;
+    }
 }
 
 struct ScriptedCpu<'a>(&'a RefCell<Script>, Form);
@@ -57,6 +71,7 @@ impl Cpu for ScriptedCpu<'_> {
     fn enter(&mut self, context: &mut Context) -> Exception {
         let mut script = self.0.borrow_mut();
         script.done.push(Done::Enter);
+        script.inside = script.registers.clone();
         let writes = core::mem::take(&mut script.guest_writes);
         script.registers.extend(writes);
         let (exception, esr, far, hpfar) = script.steps.pop_front().unwrap();
@@ -64,16 +79,30 @@ impl Cpu for ScriptedCpu<'_> {
         exception
     }
     fn read(&mut self, register: SysRegId) -> u64 {
+        if register == names::FPCR {
+            self.0.borrow_mut().use_floating_point();
+        }
         self.0.borrow().registers.get(&register).copied().unwrap_or(0)
     }
     fn write(&mut self, register: SysRegId, value: u64) {
+        if register == names::FPCR {
+            self.0.borrow_mut().use_floating_point();
+        }
         self.0.borrow_mut().registers.insert(register, value);
     }
     fn store_vectors(&mut self, vectors: &mut [u128; 32]) {
-        vectors[31] = 31;
+        self.0.borrow_mut().use_floating_point();
+        *vectors = self.0.borrow().vectors;
     }
-    fn load_vectors(&mut self, _: &[u128; 32]) {}
+    fn load_vectors(&mut self, vectors: &[u128; 32]) {
+        self.0.borrow_mut().use_floating_point();
+        self.0.borrow_mut().vectors = *vectors;
+    }
+    fn address_space(&mut self) -> (AddressSpace, u64) {
+        self.0.borrow().space
+    }
     fn set_address_space(&mut self, space: AddressSpace, offset: u64) {
+        self.0.borrow_mut().space = (space, offset);
         self.0.borrow_mut().done.push(Done::Space(space.vttbr >> 48, offset));
     }
     fn drop_cached(&mut self) {
@@ -366,7 +395,7 @@ fn cpacr_el1_is_here_while_it_traps_and_lets_vectors_through_to_el2() {
         let mut asked = Asked { left: 1, reads: std::vec![(cpacr, 0)], ..Asked::default() };
         assert_eq!(vcpu.run(&mut asked, &Embedder(RAM)), Outcome::Stopped(StopReason::PowerOff), "{name}");
         assert_eq!(asked.reads, [(cpacr, written)], "{name}, inside");
-        assert_eq!(script.borrow().registers[&names::CPACR_EL1], on_cpu, "{name}, on the CPU");
+        assert_eq!(script.borrow().inside[&names::CPACR_EL1], on_cpu, "{name}, on the CPU");
         assert_eq!(vcpu.read(cpacr), Ok(written), "{name}, outside");
         // The trap goes on and off while the vCPU is on the CPU; nothing is lost, and the CPU has what it should.
         let mut loaded = vcpu.load();
@@ -395,12 +424,65 @@ fn registers_are_where_the_table_says() {
     assert_eq!(vcpu.run(&mut asked, &Embedder(RAM)), Outcome::Stopped(StopReason::PowerOff));
     assert_eq!(asked.reads, [(hcr, 0x0402_000c_801f_603c), (sctlr, 0x30d0_1805)]);
     assert_eq!(vcpu.read(sctlr), Ok(0x30d0_1805), "the guest's value came back with it");
-    assert_eq!(vcpu.read_wide(RegId::vector(31)), Ok(31));
-    let registers = &script.borrow().registers;
-    assert_eq!(registers[&names::HCR_EL2], 0x0402_0008_801f_603d, "with stage 2, without E2H");
-    assert_eq!(registers[&names::CNTV_CTL_EL0], 0, "no timer is left on the CPU");
-    assert_eq!(registers.get(&names::ICH_LR3_EL2), Some(&0));
-    assert_eq!(registers.get(&names::ICH_LR4_EL2), None, "there are four");
+    let script = script.borrow();
+    assert_eq!(script.inside[&names::HCR_EL2], 0x0402_0008_801f_603d, "with stage 2, without E2H");
+    assert_eq!(script.inside.get(&names::ICH_LR3_EL2), Some(&0));
+    assert_eq!(script.inside.get(&names::ICH_LR4_EL2), None, "there are four");
+    assert_eq!(script.registers.get(&names::ICH_LR4_EL2), None, "there are four");
+}
+
+#[test]
+fn the_cpu_is_after_a_run_what_it_was_before() {
+    for form in [Form::Classic, Form::Vhe] {
+        let (host, script) = (Host::new(), script());
+        // As many of everything as there can be, so that all of the table counts.
+        let equipment = [
+            (names::ICH_VTR_EL2, 6 << 29 | 6 << 26 | 15),
+            (names::ID_AA64DFR0_EL1, 0x00f0_f106),
+            (names::ID_AA64ISAR1_EL1, 0x10),
+            (names::ID_AA64MMFR0_EL1, 1 << 56 | 5),
+        ];
+        script.borrow_mut().registers.extend(equipment);
+        let vm = host.vm(&script);
+        let mut vcpu = Vcpu::new(&vm, ScriptedCpu(&script, form), VcpuIndex(0)).unwrap();
+        for (place, carried) in CARRIED.iter().enumerate() {
+            // TGE, and CPTR_EL2 that lets nobody use floating point, among them.
+            script.borrow_mut().registers.insert(carried.register, 0xa5 << 48 | 1 << 27 | place as u64);
+        }
+        script.borrow_mut().registers.insert(names::CPTR_EL2, 0);
+        script.borrow_mut().vectors = core::array::from_fn(|n| 0x77 << 64 | n as u128);
+        script.borrow_mut().space = (AddressSpace { vttbr: 0x1234_5000, vtcr: 0x8002_3558 }, 0x9999);
+        let before = (script.borrow().registers.clone(), script.borrow().vectors, script.borrow().space);
+        let ours = RegId::vector(31);
+        vcpu.write_wide(ours, 31).unwrap();
+        for n in 0..2 {
+            // The guest side traps floating point, and does not.
+            let access = [(0, 0x37ff, 0), (0x30_0000, 0x33ff, 0x30_0000)][n as usize];
+            vcpu.write(RegId::control(0xe08a), access.0).unwrap();
+            script.borrow_mut().steps.push_back((Exception::Synchronous, 0x5a00_0000, 0, 0));
+            let guest_writes = CARRIED.iter().filter(|carried| carried.owner == Owner::Guest);
+            script.borrow_mut().guest_writes =
+                guest_writes.map(|carried| (carried.register, 7 + n)).collect();
+            let mut asked = Asked { left: 1, ..Asked::default() };
+            assert_eq!(vcpu.run(&mut asked, &Embedder(RAM)), Outcome::Stopped(StopReason::PowerOff));
+            let script = script.borrow();
+            let access = if form == Form::Classic { access.1 } else { access.2 };
+            assert_eq!(script.inside[&names::CPTR_EL2], access, "{form:?}");
+            assert_eq!(script.space, before.2, "{form:?}");
+            assert_eq!(script.vectors, before.1, "{form:?}");
+            for (register, value) in &before.0 {
+                assert_eq!(script.registers[register], *value, "{form:?}: {register:?}");
+            }
+            assert!(
+                CARRIED
+                    .iter()
+                    .all(|c| c.owner == Owner::Control || script.inside[&c.register] == 6 + n || n == 0)
+            );
+        }
+        assert_eq!(vcpu.read_wide(ours), Ok(31), "{form:?}");
+        assert_eq!(vcpu.read(RegId::system(0xc080)), Ok(8), "{form:?}: SCTLR_EL1 is the guest's");
+        assert!(form == Form::Classic || !script.borrow().trapped, "floating point was trapped");
+    }
 }
 
 #[test]
