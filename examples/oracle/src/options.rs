@@ -322,6 +322,9 @@ pub struct Dat {
     /// LOAD REAL ADDRESS instead of the access.
     #[arg(long)]
     lra: bool,
+    /// TEST PROTECTION instead of the access; --key is the second operand's, else 0.
+    #[arg(long, conflicts_with_all = ["lra", "access", "bytes"])]
+    tprot: bool,
 }
 
 impl Dat {
@@ -350,7 +353,7 @@ impl Dat {
             key: self.key,
             facilities,
             bytes: self.bytes,
-            lra: self.lra,
+            asks: dat::Asks::of(self.lra, self.tprot)?,
         })
     }
 }

@@ -126,6 +126,12 @@ impl<'v> Asked<'v> {
         }
     }
 
+    /// Checks that what has no meaning there is not said.
+    fn without(self, names: &[&str], because: &str) -> Result<(), Error> {
+        let said = |name: &&&str| self.0.get(**name).is_some_and(|value| !value.is_null());
+        names.iter().find(said).map_or(Ok(()), |name| Err(Error::new(format!("{name}: {because}"))))
+    }
+
     fn text(self, name: &str) -> Result<Option<&'v str>, Error> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -300,6 +306,7 @@ impl<'v> Asked<'v> {
             "without",
             "bytes",
             "lra",
+            "tprot",
         ])?;
         let mut given = self.given()?;
         given.memory.size = self.maybe("size", number64)?;
@@ -313,6 +320,10 @@ impl<'v> Asked<'v> {
         for name in self.texts("without")? {
             names::remove_facility(&mut facilities, name).map_err(|error| error.at("without"))?;
         }
+        let asks = dat::Asks::of(self.flag("lra")?, self.flag("tprot")?)?;
+        if asks == dat::Asks::TestProtection {
+            self.without(&["access", "bytes"], "TEST PROTECTION asks for both accesses to a byte")?;
+        }
         let bytes = self.small("bytes", 4097)?.unwrap_or(1);
         Ok(dat::Question {
             address: self.number64("address")?,
@@ -321,7 +332,7 @@ impl<'v> Asked<'v> {
             key: self.small("key", 16)?.and_then(|key| u8::try_from(key).ok()),
             facilities,
             bytes: u16::try_from(bytes).unwrap_or(1),
-            lra: self.flag("lra")?,
+            asks,
         })
     }
 

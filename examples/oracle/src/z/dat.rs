@@ -9,8 +9,8 @@ use crate::memory::{Memory, Missing};
 use crate::ruler::{self, Part};
 use mmu_xlate::dat::{
     Access, AccessRegisterTranslation, BaseRegister, Cause, Facilities, Fault, Leaf, LoadRealAddress,
-    Mapping, Params, Place, Recording, Request, Space, Target, Translation, access_register,
-    load_real_address, walk,
+    Mapping, Params, Place, Recording, Request, Space, Target, TestProtection, Translation, access_register,
+    load_real_address, test_protection, walk,
 };
 use s390_arch::addr::{FrameSize, Prefix};
 use s390_arch::cr::ControlRegisters;
@@ -36,8 +36,36 @@ pub struct Question {
     pub facilities: Facilities,
     /// Bytes of the operand in the page.
     pub bytes: u16,
-    /// LOAD REAL ADDRESS instead of the access.
-    pub lra: bool,
+    /// What asks.
+    pub asks: Asks,
+}
+
+/// What asks for a translation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asks {
+    /// The access.
+    #[default]
+    Access,
+    /// LOAD REAL ADDRESS.
+    LoadRealAddress,
+    /// TEST PROTECTION.
+    TestProtection,
+}
+
+impl Asks {
+    /// Returns what asks, by what was said of the two instructions.
+    ///
+    /// # Errors
+    ///
+    /// Both were.
+    pub fn of(lra: bool, tprot: bool) -> Result<Self, Error> {
+        match (lra, tprot) {
+            (false, false) => Ok(Self::Access),
+            (true, false) => Ok(Self::LoadRealAddress),
+            (false, true) => Ok(Self::TestProtection),
+            (true, true) => Err(Error::new("lra and tprot are two questions")),
+        }
+    }
 }
 
 /// Registers of a question, read.
@@ -87,12 +115,18 @@ impl Question {
             assumed.push(format!("CR0 {:#x}: installed facilities enabled", registers.0[0]));
         }
         let psw = PswMask::from_bits(psw.unwrap_or(DAT_64));
+        // LOAD REAL ADDRESS translates whether the PSW says so or not. PoP ch. 10.
+        let psw = psw.with_dat(psw.dat() || self.asks == Asks::LoadRealAddress);
         let mode = psw
             .addressing_mode()
             .ok_or_else(|| Error::new("register PSW has EA without BA, which is no addressing mode"))?;
-        let key = match self.key {
-            Some(key) => AccessKey::new(key).ok_or_else(|| Error::new("a key is 0 to 15"))?,
-            None => AccessKey::from_bits(psw.key()),
+        let key = match (self.key, self.asks) {
+            (Some(key), _) => AccessKey::new(key).ok_or_else(|| Error::new("a key is 0 to 15"))?,
+            (None, Asks::Access | Asks::LoadRealAddress) => AccessKey::from_bits(psw.key()),
+            (None, Asks::TestProtection) => {
+                assumed.push("key 0 of the second operand".into());
+                AccessKey::from_bits(0)
+            }
         };
         let prefix = Prefix::new(prefix);
         let real = Params::real(registers.cr0(), self.facilities, prefix).in_mode(mode);
@@ -139,8 +173,7 @@ pub fn answer(question: &Question) -> Result<Answer, Error> {
         }
     };
     let art_loads = memory.loaded();
-    let lra = question.lra.then_some(machine.params.asce).flatten();
-    Ok(explain(&machine, memory, &art_loads, lra, question.lra))
+    Ok(explain(&machine, memory, &art_loads, question.asks))
 }
 
 /// Explains a vector.
@@ -162,42 +195,83 @@ pub fn explain_case(case: &testkit::vectors::dat::Case) -> Answer {
         assumed: Vec::new(),
         art: None,
     };
-    explain(&machine, &memory, &[], None, false)
+    explain(&machine, &memory, &[], Asks::Access)
 }
 
 enum End {
     Mapped(Mapping),
     Fault(Fault),
     Lra(LoadRealAddress),
+    Tprot(Tested),
     Exception(AccessException),
     Missing(Missing),
 }
 
-fn explain(
-    machine: &Machine,
-    memory: &Memory,
-    art_loads: &[(u64, u64)],
-    lra: Option<Asce>,
-    is_lra: bool,
-) -> Answer {
+/// What TEST PROTECTION finds, and why.
+struct Tested {
+    outcome: TestProtection,
+    /// What a store meets, then what a fetch does.
+    faults: [Option<Fault>; 2],
+    /// What the walk of one of them loaded.
+    loads: Vec<(u64, u64)>,
+}
+
+/// Translates as the question has it.
+fn end(machine: &Machine, asks: Asks, memory: &Memory) -> Result<End, Missing> {
+    let Machine { params, request, art, .. } = machine;
+    Ok(match (art, asks, params.asce) {
+        // Whoever tests is told of all exceptions but that for a table outside storage. PoP ch. 10.
+        (Some(Err(exception @ AccessException::Addressing)), ..)
+        | (Some(Err(exception)), Asks::Access, _) => End::Exception(*exception),
+        (Some(Err(exception)), Asks::LoadRealAddress, _) => {
+            End::Lra(LoadRealAddress::Exception(exception.code()))
+        }
+        (Some(Err(_)), Asks::TestProtection, _) => End::Tprot(Tested {
+            outcome: TestProtection::NotTranslated,
+            faults: [None; 2],
+            loads: Vec::new(),
+        }),
+        (_, Asks::LoadRealAddress, Some(asce)) => {
+            let address = Virtual::from_bits(params.mode.truncate(request.address));
+            End::Lra(load_real_address(asce, address, params.features, memory)?)
+        }
+        (_, Asks::TestProtection, _) => End::Tprot(tested(params, request, memory)?),
+        (_, Asks::Access | Asks::LoadRealAddress, _) => match walk(params, request, memory)? {
+            Translation::Mapped(mapping) => End::Mapped(mapping),
+            Translation::Fault(fault) => End::Fault(fault),
+        },
+    })
+}
+
+/// Executes TEST PROTECTION, and asks what it asked once more, for the reasons.
+fn tested(params: &Params, request: &Request, memory: &Memory) -> Result<Tested, Missing> {
+    let outcome = test_protection(params, request.address, request.key, memory)?;
+    memory.loaded();
+    let mut loads = Vec::new();
+    let mut ask = |access| {
+        let fault = match walk(params, &Request { access, bytes: 1, ..*request }, memory)? {
+            Translation::Mapped(_) => None,
+            Translation::Fault(fault) => Some(fault),
+        };
+        let own = memory.loaded();
+        if loads.is_empty() {
+            loads = own;
+        }
+        Ok(fault)
+    };
+    let faults = [ask(Access::Store)?, ask(Access::Fetch)?];
+    Ok(Tested { outcome, faults, loads })
+}
+
+fn explain(machine: &Machine, memory: &Memory, art_loads: &[(u64, u64)], asks: Asks) -> Answer {
     let params = &machine.params;
     let address = params.mode.truncate(machine.request.address);
-    let end = match (&machine.art, lra) {
-        (Some(Err(exception)), _) => End::Exception(*exception),
-        (_, Some(asce)) => {
-            match load_real_address(asce, Virtual::from_bits(address), params.features, memory) {
-                Ok(answer) => End::Lra(answer),
-                Err(missing) => End::Missing(missing),
-            }
-        }
-        (_, None) => match walk(params, &machine.request, memory) {
-            Ok(Translation::Mapped(mapping)) => End::Mapped(mapping),
-            Ok(Translation::Fault(fault)) => End::Fault(fault),
-            Err(missing) => End::Missing(missing),
-        },
+    let end = end(machine, asks, memory).unwrap_or_else(End::Missing);
+    let loads = match &end {
+        End::Tprot(tested) => tested.loads.clone(),
+        _ => memory.loaded(),
     };
-    let loads = memory.loaded();
-    let mut text = heading(machine, is_lra);
+    let mut text = heading(machine, asks);
     for (at, bits) in art_loads {
         let _ = writeln!(text, "  access register  {at:#018x}: {bits:#018x}");
     }
@@ -213,6 +287,7 @@ fn explain(
         End::Mapped(mapping) => mapped(mapping, machine, memory, &mut text),
         End::Fault(fault) => faulted(fault, &mut text),
         End::Lra(answer) => load_real(answer, &mut text),
+        End::Tprot(tested) => tprot(tested, &mut text),
         End::Exception(exception) => {
             let code = exception.code();
             let _ = writeln!(text, "program interruption {:#06x}: {}", code.0, code_text(code));
@@ -226,7 +301,7 @@ fn explain(
     let json = json!({
         "question": {
             "address": hex(machine.request.address),
-            "access": access_text(machine.request.access),
+            "access": asks_text(asks, machine),
             "asce": params.asce.map(|asce| hex(asce.into_bits())),
             "assumed": machine.assumed,
         },
@@ -240,14 +315,22 @@ fn explain(
     Answer { text, json, unfinished }
 }
 
-fn heading(machine: &Machine, lra: bool) -> String {
+const fn asks_text(asks: Asks, machine: &Machine) -> &'static str {
+    match asks {
+        Asks::Access => access_text(machine.request.access),
+        Asks::LoadRealAddress => "LOAD REAL ADDRESS",
+        Asks::TestProtection => "TEST PROTECTION",
+    }
+}
+
+fn heading(machine: &Machine, asks: Asks) -> String {
     let mut text = String::new();
     let mode = match machine.params.mode {
         AddressingMode::Bits24 => 24,
         AddressingMode::Bits31 => 31,
         AddressingMode::Bits64 => 64,
     };
-    let what = if lra { "LOAD REAL ADDRESS" } else { access_text(machine.request.access) };
+    let what = asks_text(asks, machine);
     let _ = writeln!(
         text,
         "{:#018x}  {what}, {mode}-bit mode, key {}{}",
@@ -463,4 +546,28 @@ fn load_real(answer: &LoadRealAddress, text: &mut String) -> Value {
             json!({ "pic": hex(code.0), "code": code_text(code) })
         }
     }
+}
+
+fn tprot(tested: &Tested, text: &mut String) -> Value {
+    let Some(cc) = tested.outcome.condition_code() else {
+        let TestProtection::Interrupted(exception) = tested.outcome else { return Value::Null };
+        let code = exception.code();
+        let _ = writeln!(text, "program interruption {:#06x}: {}", code.0, code_text(code));
+        return json!({ "pic": hex(code.0), "code": code_text(code) });
+    };
+    let means = match tested.outcome {
+        TestProtection::FetchAndStore => "fetching and storing are permitted",
+        TestProtection::Fetch => "fetching is permitted, storing is not",
+        TestProtection::Neither => "neither fetching nor storing is permitted",
+        TestProtection::NotTranslated | TestProtection::Interrupted(_) => "the address is not translated",
+    };
+    let _ = writeln!(text, "condition code {cc}: {means}");
+    let [store, fetch] = &tested.faults;
+    let mut why = |name, fault: &Option<Fault>| {
+        let Some(fault) = fault else { return Value::Null };
+        let (code, place, cause) = (fault.pic(), place_text(fault.place), cause_text(fault.cause));
+        line(text, name, format_args!("{} at {place}: {cause}", code_text(code)));
+        json!({ "pic": hex(code.0), "code": code_text(code), "place": place, "cause": cause })
+    };
+    json!({ "cc": cc, "means": means, "store": why("a store", store), "fetch": why("a fetch", fetch) })
 }

@@ -257,6 +257,77 @@ fn dat_answers_load_real_address_and_keys() {
 }
 
 #[test]
+fn dat_answers_test_protection() {
+    // PoP ch. 10, "TEST PROTECTION": 0 both, 1 fetch, 2 neither, 3 not translated.
+    let tables = ["dat", "0x12345678", "ASCE=0x130003", "0x130918=0x140000", "--tprot"];
+    let cases: [(&[&str], Value, &[&str]); 9] = [
+        (&["0x140228=0x2345000"], json!({"cc": 0, "store": null, "fetch": null}), &[]),
+        // P of the page, bit 54; then of the segment.
+        (&["0x140228=0x2345200"], json!({"cc": 1, "fetch": null}), &["a store", "DAT protection"]),
+        (&["0x130918=0x140200", "0x140228=0x2345000"], json!({"cc": 1, "fetch": null}), &["DAT protection"]),
+        // Key 2, whether the page's key is 3 without and with fetch protection, or 2.
+        (
+            &["0x140228=0x2345000", "--key", "2", "--storage-key", "0x2345000=0x30"],
+            json!({"cc": 1, "fetch": null}),
+            &["a store"],
+        ),
+        (
+            &["0x140228=0x2345000", "--key", "2", "--storage-key", "0x2345000=0x38"],
+            json!({"cc": 2}),
+            &["a store", "a fetch", "the storage key"],
+        ),
+        (
+            &["0x140228=0x2345000", "--key", "2", "--storage-key", "0x2345000=0x28"],
+            json!({"cc": 0, "store": null, "fetch": null}),
+            &[],
+        ),
+        // Without a key it is 0, which goes with all, whatever the PSW's is: here 2.
+        (
+            &["0x140228=0x2345000", "PSW=0x0420000180000000", "--storage-key", "0x2345000=0x38"],
+            json!({"cc": 0, "store": null, "fetch": null}),
+            &["key 0 of the second operand"],
+        ),
+        (
+            &["0x140228=0x2345400"],
+            json!({"cc": 3}),
+            &["the address is not translated", "the entry is invalid"],
+        ),
+        // Bit 52 of a page-table entry: the instruction is interrupted.
+        (&["0x140228=0x2345800"], json!({"pic": "0x12"}), &["program interruption 0x0012"]),
+    ];
+    for (more, want, says) in cases {
+        let mut arguments: Vec<&str> = tables.iter().chain(more).copied().collect();
+        if more.iter().any(|word| word.starts_with("0x130918=")) {
+            arguments.retain(|word| *word != "0x130918=0x140000");
+        }
+        run(&arguments).expect_code(0).says(says);
+        arguments.push("--json");
+        let answer = run(&arguments).expect_code(0).json();
+        for (name, value) in want.as_object().unwrap() {
+            assert_eq!(&answer["answer"][name], value, "{more:?}: {answer}");
+        }
+        assert_eq!(answer["question"]["access"], "TEST PROTECTION");
+        assert_eq!(answer["walk"].as_array().map(Vec::len), Some(3), "one walk is shown: {answer}");
+    }
+}
+
+#[test]
+fn load_real_address_translates_without_dat_and_tells_what_access_lists_refuse() {
+    // PSW without DAT: the primary space, CR1, all the same. PoP ch. 10, "LOAD REAL ADDRESS".
+    let primary = ["dat", "0x12345678", "CR1=0x130003", "0x130918=0x140000", "0x140228=0x2345000"];
+    let answer = run(&[&primary[..], &["PSW=0x0000000180000000", "--lra", "--json"]].concat());
+    let answer = answer.expect_code(0).json();
+    assert_eq!((&answer["answer"]["cc"], &answer["answer"]["register"]), (&json!(0), &json!("0x2345678")));
+    // Access-register mode, an ALET with a reserved bit: ALET specification, 0028.
+    let list = ["dat", "0x12345678", "PSW=0x0400400180000000", "ALET=0x80000000", "--rest", "zero", "--json"];
+    let answer = |more: &[&str]| run(&[&list[..], more].concat()).expect_code(0).json()["answer"].clone();
+    assert_eq!(answer(&[])["pic"], "0x28");
+    let lra = answer(&["--lra"]);
+    assert_eq!((&lra["cc"], &lra["register"]), (&json!(3), &json!("0x80000028")));
+    assert_eq!(answer(&["--tprot"])["cc"], 3);
+}
+
+#[test]
 fn entries_are_explained_on_their_own() {
     // Linux: kernel text page, AP[2:1] 0b10, UXN; one of 16 that are contiguous, so that address bits 15:12 come from
     // the input.

@@ -295,6 +295,11 @@ fn any_state_of_a_machine_gets_an_answer() {
             "rest": *random.pick(&["zero", "absent"]), "access": *random.pick(&["load", "store", "ifetch"]),
         }));
         questions.push(json!({
+            "ask": "dat", "address": any(&mut random), "tprot": true, "key": random.below(16),
+            "registers": any_registers(&mut random, &["ASCE", "CR0", "CR1", "CR7", "CR13", "PREFIX"], 60),
+            "rest": *random.pick(&["zero", "absent"]),
+        }));
+        questions.push(json!({
             "ask": "pte", "value": any(&mut random), "d128": random.percent(40), "lpa2": random.percent(40),
             "level": *random.pick(&["3", "page", "segment", "region3", "region1"]),
             "stage": *random.pick(&["1", "2"]), "granule": *random.pick(&["4k", "16k", "64k"]),

@@ -51,6 +51,8 @@ fn questions_that_make_no_sense_are_refused() {
         (&["dat", "0", "--storage-key", "0"], "ADDRESS=KEY"),
         (&["dat", "0", "--storage-key", "0=0x100"], "ADDRESS=KEY"),
         (&["dat", "0", "--without", "edat3"], "'edat3'"),
+        (&["dat", "0", "--tprot", "--lra"], "--lra"),
+        (&["dat", "0", "--tprot", "--access", "store"], "--access"),
         (&["pte", "0"], "--level"),
         (&["pte", "0", "--level", "4"], "level '4'"),
         (&["pte", "0", "--level", "5-level"], "level '5-level'"),
