@@ -15,6 +15,8 @@ use std::sync::atomic::AtomicU64;
 const PAGE_BYTES: u64 = 4096;
 /// The start of the memory is a multiple of this, so that large host pages can back it.
 const ALIGNMENT: usize = 2 << 20;
+/// What the allocator gives zeroed memory for without writing to it; for more it fills the memory with zeros itself.
+const PLAIN_ALIGNMENT: usize = 8;
 
 /// Takes zeroed pages from the host for as long as the program runs.
 ///
@@ -30,17 +32,23 @@ pub fn take(bytes: u64) -> Result<&'static [Page], String> {
     let pages = usize::try_from(bytes / PAGE_BYTES).map_err(|_| too_large())?;
     let layout = pages
         .checked_mul(size_of::<Page>())
-        .and_then(|bytes| Layout::from_size_align(bytes, ALIGNMENT).ok())
+        .and_then(|bytes| bytes.checked_add(ALIGNMENT))
+        .and_then(|bytes| Layout::from_size_align(bytes, PLAIN_ALIGNMENT).ok())
         .ok_or_else(too_large)?;
-    // SAFETY: the layout has a size other than zero: `bytes` is, and less than a page would give 0 pages,
-    // which the check below rules out before the allocator is called.
-    let start = if layout.size() == 0 { return Err(too_large()) } else { unsafe { alloc_zeroed(layout) } };
+    // SAFETY: the layout has a size other than zero, `ALIGNMENT` at least.
+    let start = unsafe { alloc_zeroed(layout) };
     if start.is_null() {
         return Err(too_large());
     }
-    // SAFETY: the allocation has `pages` pages, is aligned to more than a page, all-zero bytes are valid atomics,
-    // and it is never freed, so it lives for 'static.
-    Ok(unsafe { core::slice::from_raw_parts(start.cast::<Page>(), pages) })
+    let skipped = start.align_offset(ALIGNMENT);
+    if skipped > ALIGNMENT {
+        return Err(too_large());
+    }
+    // SAFETY: the allocation has `ALIGNMENT` bytes more than the pages, and no more than that is skipped.
+    let first = unsafe { start.add(skipped) };
+    // SAFETY: `pages` pages from here on are in the allocation, aligned to more than a page, all-zero bytes are valid
+    // atomics, and it is never freed, so it lives for 'static.
+    Ok(unsafe { core::slice::from_raw_parts(first.cast::<Page>(), pages) })
 }
 
 /// Returns the memory that the host has, where it says so.
