@@ -4,7 +4,7 @@ use crate::console;
 use crate::layout::{RTC, RTC_INTID, UART, UART_INTID};
 use crate::pl011::Pl011;
 use crate::pl031::Pl031;
-use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use xarch_abi::{AccessSize, DeviceAccess, DeviceAnswer, DeviceOperation};
 
@@ -16,6 +16,8 @@ use xarch_abi::{AccessSize, DeviceAccess, DeviceAnswer, DeviceOperation};
 pub struct Bus {
     uart: Mutex<Wired<Pl011>>,
     rtc: Mutex<Wired<Pl031>>,
+    /// Nobody waits for the console's reader any more.
+    over: AtomicBool,
 }
 
 /// A device and the level that its interrupt line was last driven to.
@@ -42,7 +44,11 @@ impl<D> Wired<D> {
 
 impl Default for Bus {
     fn default() -> Self {
-        Self { uart: Wired::new(Pl011::default(), UART_INTID), rtc: Wired::new(Pl031::default(), RTC_INTID) }
+        Self {
+            uart: Wired::new(Pl011::default(), UART_INTID),
+            rtc: Wired::new(Pl031::default(), RTC_INTID),
+            over: AtomicBool::new(false),
+        }
     }
 }
 
@@ -62,17 +68,21 @@ impl Bus {
     pub fn access(&self, access: &DeviceAccess, drive: impl FnOnce(u32, bool)) -> DeviceAnswer {
         if let Some(offset) = offset(access, UART) {
             let mut uart = lock(&self.uart);
+            let mut sent = None;
             let answer = word(access, offset, |offset, operation| match operation {
                 DeviceOperation::Read => uart.device.read(offset),
                 DeviceOperation::Write(value) => {
-                    if let Some(byte) = uart.device.write(offset, low(value)) {
-                        console::write(byte);
-                    }
+                    sent = sent.or(uart.device.write(offset, low(value)));
                     0
                 }
             });
             let level = uart.device.interrupt();
             uart.settle(level, drive);
+            drop(uart);
+            // A slow reader holds this vCPU, not the person who types.
+            if let Some(byte) = sent {
+                console::write(byte, || self.over.load(Ordering::SeqCst));
+            }
             return answer;
         }
         if let Some(offset) = offset(access, RTC) {
@@ -107,9 +117,9 @@ impl Bus {
         rtc.settle(level, drive);
     }
 
-    /// Makes what was printed visible.
-    pub fn flush(&self) {
-        let _ = std::io::stdout().flush();
+    /// Lets no vCPU wait for the console's reader any more: the machine ends.
+    pub fn close(&self) {
+        self.over.store(true, Ordering::SeqCst);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use std::io::{IsTerminal, Write, stdin, stdout};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM};
+use std::io::{IsTerminal, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,17 +13,45 @@ static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// A signal that ends programs has come.
 static SIGNALLED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// The signal that stops programs until they are continued has come.
+static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Returns whether a signal asks the program to end.
 pub fn is_signalled() -> bool {
     SIGNALLED.load(Ordering::SeqCst)
 }
 
-/// Makes SIGTERM, SIGINT and SIGHUP ask for the end instead of being it.
+/// Makes signals that would end the program ask for the end instead.
 fn catch_signals() {
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2] {
         // Without the handler the signal ends the program as it always did.
         let _ = signal_hook::flag::register(signal, Arc::clone(&SIGNALLED));
+    }
+    let _ = signal_hook::flag::register(SIGTSTP, Arc::clone(&STOPPED));
+}
+
+/// Stops the program where that was asked for, with the terminal as it was before, and makes it raw again afterwards.
+pub fn stop_if_asked() {
+    if STOPPED.swap(false, Ordering::SeqCst) {
+        let was_raw = is_raw();
+        restore();
+        // All threads stop, this one first; what comes next is after SIGCONT.
+        let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
+        if was_raw {
+            make_raw();
+        }
+    }
+}
+
+/// Makes standard input raw if it is a terminal.
+fn make_raw() {
+    if let Ok(before) = tcgetattr(stdin()) {
+        let mut raw = before.clone();
+        raw.make_raw();
+        // Output still goes through the terminal's own line discipline: the guest sends CR LF.
+        if tcsetattr(stdin(), OptionalActions::Now, &raw).is_ok() {
+            *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        }
     }
 }
 
@@ -37,14 +66,7 @@ impl RawTerminal {
     pub fn enter() -> Self {
         catch_signals();
         if stdin().is_terminal() {
-            if let Ok(before) = tcgetattr(stdin()) {
-                let mut raw = before.clone();
-                raw.make_raw();
-                // Output still goes through the terminal's own line discipline: the guest sends CR LF.
-                if tcsetattr(stdin(), OptionalActions::Now, &raw).is_ok() {
-                    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
-                }
-            }
+            make_raw();
             let hook = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
                 restore();
@@ -161,11 +183,24 @@ impl Typist {
 /// How long the end of the machine may go unnoticed.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// Writes a byte of the guest's to standard output. A reader that is gone does not stop the guest.
-pub fn write(byte: u8) {
-    let mut out = stdout().lock();
-    let _ = out.write_all(&[byte]);
-    let _ = out.flush();
+/// Writes a byte of the guest's to standard output. A reader that is gone does not stop the guest; one that does not read
+/// stops it, until `is_over`.
+pub fn write(byte: u8, is_over: impl Fn() -> bool) {
+    let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(MOMENT.subsec_nanos()) };
+    let out = stdout();
+    loop {
+        match poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&timeout)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            // Past std's buffer, which would take the byte and wait later.
+            Ok(_) | Err(_) => match rustix::io::write(&out, &[byte]) {
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                Ok(_) | Err(_) => return,
+            },
+        }
+        if is_over() {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -294,6 +294,7 @@ impl Host {
         }
         drop(stands);
         self.stop.store(true, Ordering::SeqCst);
+        self.bus.close();
         for index in 0..self.vcpus {
             // One that is not made yet looks before it runs.
             let _ = call_number(self.vm.as_fd(), INTERRUPT_VCPU, index.into());
@@ -416,7 +417,6 @@ pub fn run(
         let threads: Vec<_> = vcpus.iter().map(|vcpu| scope.spawn(|| host.run(vcpu))).collect();
         threads.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
     });
-    host.bus.flush();
     if options.stats {
         vcpus.iter().for_each(Vcpu::print_counters);
     }

@@ -146,6 +146,7 @@ impl Host<'_> {
         }
         drop(stands);
         self.stop.store(true, Ordering::SeqCst);
+        self.bus.close();
         for index in 0..self.core.config().vcpus {
             self.kick(VcpuIndex(index));
         }
@@ -313,7 +314,6 @@ pub fn run(
             .collect();
         vcpus.into_iter().map(|vcpu| vcpu.join()).collect::<Vec<_>>()
     });
-    host.bus.flush();
     let end = host.end.lock().unwrap_or_else(PoisonError::into_inner).take();
     let mut vcpus = Vec::new();
     for report in reports {
@@ -517,6 +517,7 @@ pub(crate) fn type_in(host: &impl Operated, typist: &mut Typist) {
             host.quit();
             return;
         }
+        console::stop_if_asked();
         host.tick();
         let early = std::mem::take(&mut typist.early);
         if !early.is_empty() {

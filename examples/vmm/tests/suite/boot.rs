@@ -2,6 +2,7 @@
 
 use crate::guest::{BASE, GICD, PL011, PL031, Program, a64::*, numbers};
 use crate::session::{Session, TemporaryFile, boot};
+use std::io::{Read, Write};
 
 #[test]
 fn a_guest_says_hello_and_powers_off() {
@@ -115,6 +116,35 @@ fn a_reset_starts_the_machine_again() {
             assert!(first.starts_with(&rest), "{}", finished.out);
         }
     }
+}
+
+/// All CPUs ask for it at the same time: each start is one start.
+#[test]
+fn resets_by_all_cpus_at_once_start_the_machine_again() {
+    let mut guest = Program::new();
+    for cpu in 1..4 {
+        guest.set(0, 0xc400_0003);
+        guest.set(1, cpu);
+        guest.to("all", |o| adr(2, o));
+        guest.ops(&[movz(3, 0, 0), hvc(0)]);
+    }
+    guest.say("boot\n");
+    guest.label("all");
+    // Wait for each other.
+    guest.to("there", |o| adr(4, o));
+    guest.ops(&[movz(6, 1, 0), ldadd(6, 7, 4)]);
+    guest.label("wait");
+    guest.ops(&[ldr(5, 4, 0), cmp_i(5, 4)]);
+    guest.to("wait", |o| b_cond(NE, o));
+    guest.call(0x8400_0009, [0; 3]);
+    guest.hang();
+    guest.data("there", 8, vec![0; 8]);
+    let mut session = Session::boot(&guest.image(), &["--cpus", "4"]);
+    session.expect(&"boot\n".repeat(20));
+    let finished = session.quit();
+    finished.expect_code(0);
+    let rest = finished.out.replace("boot\n", "");
+    assert!("boot\n".starts_with(&rest), "{}", finished.out);
 }
 
 #[test]
@@ -290,4 +320,80 @@ fn a_closed_console_does_not_stop_the_guest() {
     let err = crate::session::Heard::to(child.stderr.take().unwrap());
     err.end(crate::session::LIMIT);
     assert_eq!((child.wait().unwrap().code(), err.text().as_str()), (Some(0), ""));
+}
+
+/// A reader of the console that does not read stops the guest, but not the person who ends it.
+#[test]
+fn a_console_that_nobody_reads_does_not_keep_the_program_from_ending() {
+    let mut guest = Program::new();
+    guest.say("now");
+    guest.label("more");
+    guest.ops(&[movz(1, 0x2e, 0), str_w(1, 27, 0)]);
+    guest.to("more", b);
+    let kernel = TemporaryFile::new(&guest.image());
+    for way in [None, Some(rustix::process::Signal::TERM)] {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_vmm"))
+            .args(["--kernel", kernel.name(), "--memory", "64", "--cpus", "2"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(writer)
+            .spawn()
+            .unwrap();
+        let mut said = [0; 3];
+        reader.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"now");
+        // Until the pipe is full.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let mut keys = child.stdin.take().unwrap();
+        match way {
+            // What is typed before goes to the serial port, which a vCPU is at.
+            None => {
+                keys.write_all(b"abc").unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(200));
+                keys.write_all(b"\x01x").unwrap();
+            }
+            Some(signal) => {
+                rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+            }
+        }
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while child.try_wait().unwrap().is_none() {
+            if std::time::Instant::now() > end {
+                child.kill().unwrap();
+                panic!("does not end after {way:?}");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{way:?}");
+    }
+}
+
+/// KiB of memory that a program has from its host.
+fn resident(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What the guest does not use the host need not have.
+#[test]
+fn memory_that_the_guest_does_not_touch_is_not_taken() {
+    let mut guest = Program::new();
+    guest.say("ready\n");
+    guest.label("sleep");
+    guest.op(WFI);
+    guest.to("sleep", b);
+    let kernel = TemporaryFile::new(&guest.image());
+    let mut resident_kib = Vec::new();
+    for memory in ["64", "2048"] {
+        let mut session = Session::start(&["--kernel", kernel.name(), "--memory", memory]);
+        session.expect("ready\n");
+        resident_kib.extend(resident(session.id()));
+        session.quit().expect_code(0);
+    }
+    let [small, large] = resident_kib[..] else {
+        println!("skipped: no /proc/PID/status");
+        return;
+    };
+    assert!(large < small + (64 << 10), "{small} KiB with 64 MiB of memory, {large} KiB with 2 GiB");
 }

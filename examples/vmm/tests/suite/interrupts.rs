@@ -172,7 +172,7 @@ fn the_cpu_interface_survives_nonsense() {
 }
 
 /// CPU 0 starts all others at "second", X0 being the number; each counts itself and goes on at "each".
-fn start_all(guest: &mut Program, cpus: u64) {
+pub fn start_all(guest: &mut Program, cpus: u64) {
     for cpu in 1..cpus {
         guest.set(0, 0xc400_0003);
         guest.set(1, cpu);

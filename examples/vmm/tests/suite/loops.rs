@@ -1,6 +1,7 @@
 //! Guests that will never do anything sensible again. The program listens to the person all the same.
 
 use crate::guest::{GICD, Program, SCTLR_OFF, SCTLR_ON, TCR, a64::*};
+use crate::interrupts::start_all;
 use crate::session::Session;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,70 @@ fn guests_whose_vectors_fault_are_ended() {
             guest.ops(&[ISB, 0]);
         });
         ends(&image, if index % 2 == 0 { &[] } else { &["--cpus", "2"] }, WAYS[index % 4]);
+    }
+}
+
+/// The same on every CPU at once: faults that stay in the guest, aborts that a host resolves or not, and exits.
+#[test]
+fn four_cpus_that_loop_on_faults_are_ended() {
+    let bodies: [fn(&mut Program); 4] = [
+        // No vectors: instruction aborts.
+        |guest| {
+            guest.write(VBAR_EL1, 0x1000_0000);
+            guest.ops(&[ISB, 0]);
+        },
+        // The first word of the vectors is undefined.
+        |guest| {
+            guest.to("nothing", |o| adr(4, o));
+            guest.ops(&[msr(VBAR_EL1, 4), ISB, 0]);
+        },
+        // A load from nowhere, whose vector returns to it.
+        |guest| {
+            guest.to("back", |o| adr(4, o));
+            guest.ops(&[msr(VBAR_EL1, 4), ISB]);
+            guest.set(5, 0x1000_0000);
+            guest.op(ldr(6, 5, 0));
+        },
+        // A jump behind RAM, whose vector goes there again.
+        |guest| {
+            guest.to("back", |o| adr(4, o));
+            guest.ops(&[msr(VBAR_EL1, 4), ISB]);
+            guest.set(5, 0x4400_0000);
+            guest.ops(&[msr(ELR_EL1, 5), movz(6, 0x3c5, 0), msr(SPSR_EL1, 6), ERET]);
+        },
+    ];
+    for (body, way) in bodies.into_iter().zip(WAYS) {
+        let mut guest = Program::new();
+        start_all(&mut guest, 4);
+        guest.say("now\n");
+        guest.label("second");
+        body(&mut guest);
+        guest.hang();
+        guest.data("nothing", 2048, vec![0; 2048]);
+        guest.data("back", 2048, ERET.to_le_bytes().repeat(512));
+        ends(&guest.image(), &["--cpus", "4"], way);
+    }
+}
+
+/// CPUs that turn themselves off while another turns them on.
+#[test]
+fn cpus_that_come_and_go_are_ended() {
+    let mut guest = Program::new();
+    guest.say("now\n");
+    guest.label("again");
+    for cpu in 1..4 {
+        guest.set(0, 0xc400_0003);
+        guest.set(1, cpu);
+        guest.to("second", |o| adr(2, o));
+        guest.ops(&[movz(3, 0, 0), hvc(0)]);
+    }
+    guest.to("again", b);
+    guest.label("second");
+    guest.call(0x8400_0002, [0; 3]);
+    guest.hang();
+    let image = guest.image();
+    for way in [Way::Keys, Way::Terminate] {
+        ends(&image, &["--cpus", "4"], way);
     }
 }
 

@@ -147,13 +147,48 @@ fn ctrl_a_x_quits_and_restores_the_terminal() {
 
 #[test]
 fn signals_restore_the_terminal() {
-    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+    for signal in [
+        Signal::TERM,
+        Signal::INT,
+        Signal::HUP,
+        Signal::QUIT,
+        Signal::ALARM,
+        Signal::VTALARM,
+        Signal::USR1,
+        Signal::USR2,
+    ] {
         let (terminal, kernel) = (Terminal::new(), echo());
         let child = boot(&terminal, &kernel);
         kill_process(Pid::from_child(&child), signal).unwrap();
         assert_eq!(wait(child).0, Some(0), "{signal:?}");
         terminal.expect_restored();
     }
+}
+
+/// A program that is stopped gives the terminal back, and takes it when it goes on.
+#[test]
+fn a_stopped_program_gives_the_terminal_back_until_it_goes_on() {
+    let (terminal, kernel) = (Terminal::new(), echo());
+    let child = boot(&terminal, &kernel);
+    let process = Pid::from_child(&child);
+    for _ in 0..2 {
+        kill_process(process, Signal::TSTP).unwrap();
+        let end = Instant::now() + LIMIT;
+        while state(&terminal.termios()) != terminal.before {
+            assert!(Instant::now() < end, "the terminal stays raw");
+            thread::sleep(Duration::from_millis(5));
+        }
+        // It has said so before it stops.
+        thread::sleep(Duration::from_millis(100));
+        kill_process(process, Signal::CONT).unwrap();
+        while !terminal.is_raw() {
+            assert!(Instant::now() < end, "the terminal does not become raw again");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    terminal.send(b"q");
+    assert_eq!(wait(child).0, Some(0));
+    terminal.expect_restored();
 }
 
 #[test]
