@@ -114,6 +114,9 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
     if text_offset >= ALIGN {
         return Err(format!("has a text offset of {text_offset:#x}, 2 MiB or more"));
     }
+    if text_offset % 4 != 0 {
+        return Err(format!("has a text offset of {text_offset:#x}, where no instruction can lie"));
+    }
     Ok(Header { text_offset, image_bytes, big_endian: flags & 1 != 0 })
 }
 
@@ -203,6 +206,7 @@ mod tests {
             (vec![0; 4096], "not an arm64 Image"),
             (vec![0x1f, 0x8b, 8, 0], "gzip"),
             (image(0x80_0000, 0x100_0000, 0), "text offset"),
+            (image(0x8_0002, 0x100_0000, 0), "no instruction"),
         ] {
             let error = header(&bytes).unwrap_err();
             assert!(error.contains(part), "{error}");

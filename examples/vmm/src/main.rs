@@ -24,6 +24,6 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    eprintln!("vmm: {error}");
+    eprintln!("vmm: {}", vmm::options::printable(&error.to_string()));
     ExitCode::from(error.status())
 }

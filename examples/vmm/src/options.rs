@@ -28,11 +28,11 @@ pub struct Options {
     pub cmdline: String,
 
     /// Guest memory: MiB, or a number with M or G.
-    #[arg(long, visible_alias = "mem", value_name = "SIZE", default_value = "512", value_parser = memory_bytes)]
+    #[arg(long, visible_alias = "mem", value_name = "SIZE", default_value = "512", value_parser = memory_bytes, allow_negative_numbers = true)]
     pub memory: u64,
 
     /// Virtual CPUs, a host thread each.
-    #[arg(long, visible_alias = "smp", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CPUS)))]
+    #[arg(long, visible_alias = "smp", value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CPUS)))]
     pub cpus: u16,
 
     /// The CPU that the guest is told it runs on, instead of the most that the machine can do.
@@ -102,10 +102,23 @@ impl Options {
 #[must_use]
 pub fn in_one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    // The message ends at an empty line; after it come tips and usage.
-    let message = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect::<Vec<_>>();
-    let message = message.join(" ");
-    format!("{} (--help tells more)", message.strip_prefix("error: ").unwrap_or(&message))
+    // After the message come tips and usage, each behind an empty line; what was typed may have such lines too.
+    let end = ["\n\n  tip: ", "\n\nUsage: ", "\n\nFor more information"].map(|what| text.rfind(what));
+    let message = text.get(..end.into_iter().flatten().min().unwrap_or(text.len())).unwrap_or(&text).trim();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    // A list of missing options has a line for each.
+    let message = message.replace("\n  ", " ");
+    format!("{} (--help tells more)", printable(&message))
+}
+
+/// Replaces what would not stay in its line, or change the terminal, by its escape sequence in Rust.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut line = String::new();
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 /// Parses a size in MiB, or with a suffix; a whole number of 2 MiB, at least 8 MiB.

@@ -32,6 +32,11 @@ fn command_lines_that_say_nothing_useful_are_refused() {
         (&["--kernel", "k", "-x"], "-x"),
         (&["--kernel", "k", "--cpus"], "--cpus"),
         (&["--kernel", "k", "--stats=yes"], "--stats"),
+        (&["--kernel", "k", "--memory", "64", "--mem", "64"], "--memory"),
+        // What is typed does not break the line, nor does it reach the terminal as it is.
+        (&["--kernel", "k", "--fro\nb\n\nnicate"], r"'--fro\nb\n\nnicate'"),
+        (&["--kernel", "k", "--cpus", "a\n\nb"], r"'a\n\nb'"),
+        (&["--kernel", "/no\nfile\x1b[31m"], r"/no\nfile\u{1b}[31m: No such file"),
     ];
     for (arguments, part) in CASES {
         refused(&run(arguments), part);
@@ -47,7 +52,7 @@ fn numbers_of_cpus_and_bytes_that_no_machine_has_are_refused() {
         ("--cpus", "70000", "1..=8"),
         ("--cpus", "two", "two"),
         ("--cpus", "", "--cpus"),
-        ("--cpus", "-1", "-1"),
+        ("--cpus", "-1", "-1 is not in 1..=8"),
         ("--memory", "0", "at least 8 MiB"),
         ("--memory", "1", "at least 8 MiB"),
         ("--memory", "7", "at least 8 MiB"),
@@ -56,7 +61,10 @@ fn numbers_of_cpus_and_bytes_that_no_machine_has_are_refused() {
         ("--memory", "lots", "not a size"),
         ("--memory", "", "size"),
         ("--memory", "é", "not a size"),
-        ("--memory", "-1", "-1"),
+        ("--memory", "-1", "'-1' is not a size"),
+        ("--memory", "-512", "'-512' is not a size"),
+        ("--memory", "1K", "not a size"),
+        ("--memory", "9223372036854775808", "more than any host has"),
         ("--memory", "1.5G", "not a size"),
         ("--memory", "18446744073709551616", "not a size"),
         ("--memory", "18446744073709551615", "more than any host has"),
@@ -125,6 +133,8 @@ fn files_that_are_no_kernel_are_refused_with_a_hint() {
     big_endian[24] |= 1;
     let mut far = whole.clone();
     far[8..16].copy_from_slice(&0x20_0000_u64.to_le_bytes());
+    let mut odd = whole.clone();
+    odd[8] = 2;
     let mut no_magic = whole.clone();
     no_magic[56] ^= 1;
     let mut short_header = whole.clone();
@@ -147,6 +157,7 @@ fn files_that_are_no_kernel_are_refused_with_a_hint() {
         ("magic spoiled", &no_magic, "not an arm64 Image"),
         ("big-endian", &big_endian, "big-endian"),
         ("text offset of 2 MiB", &far, "text offset"),
+        ("text offset of 2", &odd, "text offset of 0x2, where no instruction can lie"),
         ("longer than it says", &short_header, "longer than its header says"),
         ("needs all of the address space", &huge, "more than the guest's memory"),
     ] {
