@@ -108,8 +108,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 }
 
 /// Goes past an instruction as if it had been executed: BTYPE and SS are cleared. The last that is written is the program
-/// counter, so that it can be done again where something fails.
-#[inline]
+/// counter, so that it can be done again where something fails. Two places have it, and one is in every loop.
+#[inline(always)]
 fn increment<R: Registers>(registers: &mut R) -> Result<(), RegisterError> {
     let pc = registers.read(RegId::PC)?;
     let status = PState::from_bits(registers.read(RegId::STATUS)?);
