@@ -2,8 +2,6 @@
 
 use crate::c::callbacks::size;
 use crate::c::*;
-#[cfg(feature = "next")]
-use crate::objects::BackendObject;
 use crate::status::Status;
 use xarch_abi::{
     AccessCause, AccessSize, Bank, DeviceAccess, DeviceAnswer, DeviceOperation, Direction, Exit, GuestPa,
@@ -98,46 +96,15 @@ pub(crate) const fn answer(status: i32, value: u64, operation: DeviceOperation) 
     }
 }
 
-/// What a back end of the embedder reported.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reported {
-    Exit(Exit),
-    #[cfg(feature = "next")]
-    Preempted,
-}
-
 /// Marks the code of an exit whose kind is not known.
 const UNKNOWN_KIND: u32 = 0x8000_0000;
 
-#[cfg(feature = "next")]
-pub(crate) fn exit(exit: &xarch_exit, backend: &BackendObject) -> Reported {
-    if exit.kind == XARCH_EXIT_PREEMPTED && backend.has_agreed(XARCH_FEATURE_PREEMPTED) {
-        return Reported::Preempted;
-    }
-    Reported::Exit(known_exit(exit))
-}
-
-#[cfg(not(feature = "next"))]
-pub(crate) fn exit<B>(exit: &xarch_exit, _: &B) -> Reported {
-    Reported::Exit(known_exit(exit))
-}
-
-fn known_exit(exit: &xarch_exit) -> Exit {
-    let trap = Trap { syndrome: exit.syndrome, fault_address: exit.fault_address };
+/// What a back end of the embedder reported, in the contract's terms.
+pub(crate) fn exit(exit: &xarch_exit) -> Exit {
     match exit.kind {
         XARCH_EXIT_SPURIOUS => Exit::Spurious,
-        XARCH_EXIT_TRAP => Exit::Trap(trap),
-        XARCH_EXIT_ACCESS => match cause(exit.cause) {
-            Some(cause) => Exit::Access(MemoryAccess {
-                address: GuestPa::new(exit.address),
-                size: AccessSize::from_log2(exit.size_log2),
-                direction: direction(exit.direction),
-                cause,
-                trap,
-                walk_level: Some(exit.walk_level).filter(|level| *level != XARCH_WALK_LEVEL_UNKNOWN),
-            }),
-            None => Exit::Unknown(UNKNOWN_KIND | exit.kind),
-        },
+        XARCH_EXIT_TRAP => Exit::Trap(trap(exit)),
+        XARCH_EXIT_ACCESS => memory_access(exit).map_or(unknown(exit), Exit::Access),
         XARCH_EXIT_TIMER => Exit::Timer(TimerSet(exit.code)),
         XARCH_EXIT_MAINTENANCE => Exit::Maintenance,
         XARCH_EXIT_STOP => Exit::Stop,
@@ -146,8 +113,30 @@ fn known_exit(exit: &xarch_exit) -> Exit {
             text: "the embedder's back end refused the state",
         }),
         XARCH_EXIT_UNKNOWN => Exit::Unknown(exit.code),
-        kind => Exit::Unknown(UNKNOWN_KIND | kind),
+        _ => unknown(exit),
     }
+}
+
+/// An exit that says something that this version does not know.
+pub(crate) const fn unknown(exit: &xarch_exit) -> Exit {
+    Exit::Unknown(UNKNOWN_KIND | exit.kind)
+}
+
+/// What XARCH_EXIT_ACCESS says; `None` if its cause is not known.
+#[inline(always)]
+pub(crate) fn memory_access(exit: &xarch_exit) -> Option<MemoryAccess> {
+    Some(MemoryAccess {
+        address: GuestPa::new(exit.address),
+        size: AccessSize::from_log2(exit.size_log2),
+        direction: direction(exit.direction),
+        cause: cause(exit.cause)?,
+        trap: trap(exit),
+        walk_level: Some(exit.walk_level).filter(|level| *level != XARCH_WALK_LEVEL_UNKNOWN),
+    })
+}
+
+pub(crate) const fn trap(exit: &xarch_exit) -> Trap {
+    Trap { syndrome: exit.syndrome, fault_address: exit.fault_address }
 }
 
 const fn direction(direction: u8) -> Direction {
@@ -283,7 +272,7 @@ pub(crate) fn trace(event: &TraceEvent) -> xarch_trace {
 
 #[cfg(test)]
 mod tests {
-    use super::{id, known_exit, register, register_error, slot};
+    use super::{exit, id, register, register_error, slot};
     use crate::c::*;
     use xarch_abi::{AccessCause, AccessSize, Direction, Exit, RegId, RegisterError};
 
@@ -302,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_access_is_carried_over_whole() {
-        let Exit::Access(access) = known_exit(&EXIT) else { panic!("an access") };
+        let Exit::Access(access) = exit(&EXIT) else { panic!("an access") };
         assert_eq!((access.trap.syndrome, access.trap.fault_address, access.address.value()), (1, 2, 3));
         assert_eq!((access.size, access.direction), (Some(AccessSize::Word), Direction::Write));
         assert_eq!((access.cause, access.walk_level), (AccessCause::ReadOnlySlot, Some(1)));
@@ -310,7 +299,7 @@ mod tests {
 
     #[test]
     fn numbers_of_a_later_version_stay_numbers() {
-        let unknown = |exit| known_exit(&exit);
+        let unknown = |reported| exit(&reported);
         assert_eq!(unknown(xarch_exit { kind: 99, ..EXIT }), Exit::Unknown(0x8000_0063));
         assert_eq!(unknown(xarch_exit { cause: 9, ..EXIT }), Exit::Unknown(0x8000_0002));
         let vague = xarch_exit { direction: 77, size_log2: 4, walk_level: XARCH_WALK_LEVEL_UNKNOWN, ..EXIT };

@@ -2,12 +2,12 @@
 
 use crate::c::callbacks::{Context, Frame, Ops, size};
 use crate::c::*;
-use crate::convert::{self, Reported};
+use crate::convert;
 use crate::objects::{BackendObject, CoreVcpu, VCPUS};
 use crate::status::Status;
 use core::sync::atomic::{AtomicBool, Ordering};
 use xarch_abi::{
-    Guest as _, Next, Outcome, Platform as _, RegId, RegisterError, Registers, StopReason, TraceEvent,
+    Exit, Guest as _, Next, Outcome, Platform as _, RegId, RegisterError, Registers, StopReason, TraceEvent,
     VcpuIndex,
 };
 
@@ -33,11 +33,6 @@ impl OpsHost {
             self.table.request_exit(u32::from(vcpu.0));
         }
     }
-
-    fn take_exit_request(&self, vcpu: VcpuIndex) -> bool {
-        let flag = self.requests.get(usize::from(vcpu.0));
-        flag.is_some_and(|flag| flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::AcqRel))
-    }
 }
 
 /// One of them.
@@ -46,6 +41,8 @@ pub(crate) struct OpsVcpu {
     host: &'static OpsHost,
     context: Context,
     index: VcpuIndex,
+    /// Its own one of the host's.
+    request: &'static AtomicBool,
     /// Registers that need no call.
     frame: Option<Frame>,
     #[cfg(feature = "next")]
@@ -91,10 +88,12 @@ impl Registers for OpsVcpu {
 
 impl OpsVcpu {
     pub(crate) fn new(host: &'static OpsHost, context: Context, index: VcpuIndex) -> Result<Self, Status> {
+        let request = host.requests.get(usize::from(index.0)).ok_or(Status(XARCH_E_NOENT))?;
         Ok(Self {
             host,
             context,
             index,
+            request,
             frame: host.table.frame(context)?,
             #[cfg(feature = "next")]
             preempted: 0,
@@ -127,26 +126,33 @@ impl OpsVcpu {
         backend: &'static BackendObject,
     ) -> Result<Outcome, i32> {
         loop {
-            if self.host.take_exit_request(self.index) {
+            if self.request.load(Ordering::Relaxed) && self.request.swap(false, Ordering::AcqRel) {
                 return Ok(Outcome::Interrupted);
             }
             let mut next = guest.before_entry(self, backend);
             if matches!(next, Next::Resume) {
-                next = match self.enter(backend)? {
-                    Reported::Exit(exit) => {
-                        let next = guest.on_exit(self, backend, exit);
-                        // Asked first: the event is a copy of both.
-                        if backend.embedder.traces() {
-                            backend.trace(self.index, TraceEvent::Exit(exit, next));
-                        }
-                        next
-                    }
-                    #[cfg(feature = "next")]
-                    Reported::Preempted => match self.note_preempted(backend) {
-                        Some(outcome) => return Ok(outcome),
-                        None => Next::Resume,
+                let exit = self.enter()?;
+                // What is frequent goes to the guest side without a detour: of a kind that is named here its decision
+                // keeps no more than that kind needs.
+                next = match exit.kind {
+                    XARCH_EXIT_SPURIOUS => self.ask(guest, backend, Exit::Spurious),
+                    XARCH_EXIT_TRAP => self.ask(guest, backend, Exit::Trap(convert::trap(&exit))),
+                    XARCH_EXIT_ACCESS => match convert::memory_access(&exit) {
+                        Some(access) => self.ask(guest, backend, Exit::Access(access)),
+                        None => self.ask(guest, backend, convert::unknown(&exit)),
                     },
+                    #[cfg(feature = "next")]
+                    XARCH_EXIT_PREEMPTED if backend.has_agreed(XARCH_FEATURE_PREEMPTED) => {
+                        match self.note_preempted(backend) {
+                            Some(outcome) => return Ok(outcome),
+                            None => Next::Resume,
+                        }
+                    }
+                    _ => self.ask(guest, backend, convert::exit(&exit)),
                 };
+            }
+            if matches!(next, Next::Resume) {
+                continue;
             }
             if let Some(outcome) = self.obey(guest, backend, next) {
                 return Ok(outcome);
@@ -154,7 +160,25 @@ impl OpsVcpu {
         }
     }
 
-    fn enter(&self, backend: &BackendObject) -> Result<Reported, i32> {
+    /// Has the guest side decide.
+    #[inline(always)]
+    fn ask(&mut self, guest: &mut CoreVcpu, backend: &BackendObject, exit: Exit) -> Next {
+        let next = guest.on_exit(self, backend, exit);
+        // Asked first: the event is a copy of both.
+        if backend.embedder.traces() {
+            self.trace(backend, exit, next);
+        }
+        next
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trace(&self, backend: &BackendObject, exit: Exit, next: Next) {
+        backend.trace(self.index, TraceEvent::Exit(exit, next));
+    }
+
+    #[inline(always)]
+    fn enter(&self) -> Result<xarch_exit, i32> {
         let mut exit = xarch_exit {
             size: size::<xarch_exit>(),
             kind: XARCH_EXIT_SPURIOUS,
@@ -168,7 +192,7 @@ impl OpsVcpu {
             walk_level: XARCH_WALK_LEVEL_UNKNOWN,
         };
         match self.host.table.enter(self.context, &mut exit) {
-            XARCH_OK => Ok(convert::exit(&exit, backend)),
+            XARCH_OK => Ok(exit),
             error => Err(error),
         }
     }

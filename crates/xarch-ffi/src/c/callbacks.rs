@@ -140,11 +140,14 @@ impl SpinHooks {
     }
 }
 
-/// A back end of the embedder.
+/// A back end of the embedder. What it cannot do without was looked for once, when it was made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ops {
-    pub(super) table: xarch_backend_ops,
-    pub(super) context: Context,
+    enter: unsafe extern "C" fn(*mut c_void, *mut xarch_exit) -> i32,
+    read: unsafe extern "C" fn(*mut c_void, u64, *mut u64) -> i32,
+    write: unsafe extern "C" fn(*mut c_void, u64, *const u64) -> i32,
+    table: xarch_backend_ops,
+    context: Context,
 }
 
 /// Registers of one vCPU in memory of the embedder.
@@ -203,28 +206,34 @@ const PHYSICAL_TIMER: u32 = arm_arch::sysreg::names::CNTP_CTL_EL0.into_bits() as
 type Ranged = Option<unsafe extern "C" fn(*mut c_void, u64, u64) -> i32>;
 
 impl Ops {
-    pub(crate) const fn is_complete(&self) -> bool {
-        self.table.enter.is_some() && self.table.read.is_some() && self.table.write.is_some()
+    /// Takes a table; `None` if a function is missing for which there is no fallback.
+    pub(super) const fn new(table: xarch_backend_ops, context: Context) -> Option<Self> {
+        match (table.enter, table.read, table.write) {
+            (Some(enter), Some(read), Some(write)) => Some(Self { enter, read, write, table, context }),
+            _ => None,
+        }
     }
 
+    #[inline(always)]
     pub(crate) fn enter(&self, vcpu: Context, exit: &mut xarch_exit) -> i32 {
         // SAFETY: see the module; `vcpu` is what came with `vcpu_create`, for which the same was promised.
-        self.table.enter.map_or(XARCH_E_NOTSUP, |enter| unsafe { enter(vcpu.0, exit) })
+        unsafe { (self.enter)(vcpu.0, exit) }
     }
 
+    #[inline]
     pub(crate) fn read(&self, vcpu: Context, id: u64) -> Result<[u64; 2], i32> {
-        let Some(read) = self.table.read else { return Err(XARCH_E_NOTSUP) };
         let mut value = [0; 2];
         // SAFETY: as `enter`.
-        match unsafe { read(vcpu.0, id, value.as_mut_ptr()) } {
+        match unsafe { (self.read)(vcpu.0, id, value.as_mut_ptr()) } {
             XARCH_OK => Ok(value),
             error => Err(error),
         }
     }
 
+    #[inline]
     pub(crate) fn write(&self, vcpu: Context, id: u64, value: [u64; 2]) -> i32 {
         // SAFETY: as `enter`.
-        self.table.write.map_or(XARCH_E_NOTSUP, |write| unsafe { write(vcpu.0, id, value.as_ptr()) })
+        unsafe { (self.write)(vcpu.0, id, value.as_ptr()) }
     }
 
     /// Asks where the vCPU's frame is; the error is for one that is no frame.

@@ -153,8 +153,8 @@ pub(super) unsafe fn backend_parts(config: *const xarch_backend_config) -> Resul
         XARCH_BACKEND_OPS => {
             // SAFETY: as above.
             let table = unsafe { read(config.ops) }?;
-            let ops = Ops { table, context };
-            if !ops.is_complete() || !same_major(table.abi) || !config.storage.is_null() {
+            let ops = Ops::new(table, context).ok_or(INVALID)?;
+            if !same_major(table.abi) || !config.storage.is_null() {
                 return Err(INVALID);
             }
             Some(ops)
