@@ -82,6 +82,8 @@ fn build() -> Result<PathBuf, String> {
     shell::run(
         shell::cargo()
             .args(["build", "--quiet", "--release", "--manifest-path", "bench/decode/Cargo.toml"])
+            // Incremental builds are cut into many units, which cannot inline into each other.
+            .env("CARGO_INCREMENTAL", "0")
             .env("CARGO_TARGET_DIR", &target),
     )?;
     Ok(target.join("release/bench-decode"))

@@ -48,6 +48,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
             &Table::read(&root, "data/fgt_fields.tsv")?,
             &Table::read(&root, "data/fgt_registers.tsv")?,
             &Table::read(&root, "data/sysreg_trap_conditions_v85.tsv")?,
+            &Table::read(&root, "data/trap_pairs.tsv")?,
         ],
         &features,
     )?);

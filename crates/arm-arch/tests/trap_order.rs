@@ -462,6 +462,62 @@ fn el2_and_el3_reach_what_e2h_says() {
     assert_eq!(machine.ask(TRCCONFIGR, Read, EL2), To::El2(0x18), "EL2 is subject to its own TTA");
 }
 
+/// PMBSR_EL1 and TRBSR_EL1 name other registers once management events may be exceptions. Arm ARM, PMBSR_EL1, TRBSR_EL1:
+/// HCR_EL2.E2H and NV1 are ignored while EE says that they may not.
+#[test]
+fn syndromes_of_buffers_are_redirected_where_their_events_may_be_exceptions() {
+    const NV: u64 = 1 << 42;
+    const NV1: u64 = 1 << 43;
+    const NV2: u64 = 1 << 45;
+    const E2H: u64 = 1 << 34;
+    // EE of EL2, EE of EL1, level, HCR_EL2; PMBSR_EL1, TRBSR_EL1.
+    const CASES: &[(u8, u8, u64, u64, [To; 2])] = &[
+        (0, 0, EL2, E2H, [To::Own, To::Own]),
+        (1, 0, EL2, E2H, [To::Other(PMBSR_EL2), To::Other(TRBSR_EL2)]),
+        (1, 0, EL2, 0, [To::Own, To::Own]),
+        (3, 0, EL3, E2H, [To::Own, To::Own]),
+        (0, 3, EL1, NV | NV1 | NV2, [To::Memory(0x820), To::Own]),
+        (3, 0, EL1, NV | NV1 | NV2, [To::Memory(0x820), To::Own]),
+        (3, 3, EL1, NV | NV1 | NV2, [To::Memory(0x820), To::Memory(0x860)]),
+        (3, 3, EL1, NV | NV2, [To::Own, To::Own]),
+        (0, 3, EL1, NV | NV2, [To::Memory(0x820), To::Own]),
+        (3, 0, EL1, NV | NV2, [To::Memory(0x820), To::Own]),
+        (0, 0, EL1, NV, [To::Own, To::Own]),
+        (0, 0, EL1, 0, [To::Own, To::Own]),
+    ];
+    let machine = |el2, el1, hcr: u64| {
+        let mut machine = Machine::new();
+        machine.el3().mdcr |= 1 << 51 | 1 << 53; // PMSEE and TRBEE delegate
+        machine.ext.pmscr_el2.set_ee(el2);
+        machine.ext.trfcr_el2.set_ee(el2);
+        machine.ext.pmscr_el1.set_ee(el1);
+        machine.ext.trfcr_el1.set_ee(el1);
+        machine.controls.hcr = HcrEl2::from_bits(machine.controls.hcr.into_bits() | hcr);
+        machine
+    };
+    for (el2, el1, mode, hcr, want) in CASES {
+        let machine = machine(*el2, *el1, *hcr);
+        let found = [PMBSR_EL1, TRBSR_EL1].map(|id| machine.ask(id, Read, *mode));
+        assert_eq!(found, *want, "EE {el2} and {el1}, mode {mode}, HCR {hcr:#x}");
+    }
+    let mut without = machine(3, 3, E2H);
+    without.el3().mdcr &= !(3 << 51 | 3 << 53);
+    assert_eq!(without.ask(PMBSR_EL1, Read, EL2), To::Own, "MDCR_EL3.PMSEE is 0");
+    assert_eq!(without.ask(TRBSR_EL1, Read, EL2), To::Own, "MDCR_EL3.TRBEE is 0");
+    let names = [(PMBSR_EL12, PMBSR_EL1, Feature::SPE), (TRBSR_EL12, TRBSR_EL1, Feature::TRBE)];
+    for (alias, plain, feature) in names {
+        let mut host = machine(3, 3, E2H);
+        assert_eq!(host.ask(alias, Read, EL2), To::Other(plain));
+        host.features = Features::NONE.with(feature);
+        assert_eq!(host.ask(alias, Read, EL2), To::Undefined, "{feature} alone has no _EL12 name");
+        assert_eq!(host.ask(plain, Read, EL2), To::Own, "nor a register of EL2");
+    }
+    let mut older = machine(3, 3, NV | NV2);
+    older.features = Features::NONE.with(Feature::SPE).with(Feature::NV).with(Feature::NV2);
+    assert_eq!(older.ask(PMBSR_EL1, Write, EL1), To::Memory(0x820), "before FEAT_SPE_EXC");
+    assert_eq!(older.ask(PMBSR_EL2, Read, EL3), To::Undefined);
+}
+
 #[test]
 fn an_outcome_reads_as_a_sentence() {
     let mut machine = Machine::new();

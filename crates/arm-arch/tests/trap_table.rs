@@ -9,7 +9,9 @@
 use arm_arch::feature::{Feature, Features, IdRegisters};
 use arm_arch::iss::{Direction, SystemAccess};
 use arm_arch::sysreg::HcrxEl2;
-use arm_arch::sysreg::{CntkctlEl1, CpacrEl1, HcrEl2, IchHcr, MdcrEl2, MdscrEl1, SctlrEl1, names};
+use arm_arch::sysreg::{
+    CntkctlEl1, CpacrEl1, HcrEl2, IchHcr, MdcrEl2, MdscrEl1, Pmscr, Sctlr2, SctlrEl1, Trfcr, names,
+};
 use arm_arch::trap::{
     Control, Controls, El3, Extensions, FineGrained, Nested, Outcome, Sources, access, hosted, nested,
     rule_of, table_bytes, trap_rows, vncr_offset, without_alias,
@@ -503,6 +505,7 @@ const LATER_OFFSETS: &[(&str, u16)] = &[
     ("SPMACCESSR_EL1", 0x8e8),
     ("TCR2MASK_EL1", 0x338),
     ("TCRMASK_EL1", 0x330),
+    ("TRBSR_EL1", 0x860),
     ("TRCITECR_EL1", 0x888),
     ("VSESR_EL2", 0x508),
 ];
@@ -707,6 +710,12 @@ fn every_encoding_at_every_level_gets_an_answer_with_nothing_and_with_everything
         spm_access: 3,
         icc_sre_el1: ones,
         sctlr_el2: SctlrEl1::from_bits(ones),
+        sctlr2_el1: Sctlr2::from_bits(ones),
+        sctlr2_el2: Sctlr2::from_bits(ones),
+        pmscr_el1: Pmscr::from_bits(ones),
+        pmscr_el2: Pmscr::from_bits(ones),
+        trfcr_el1: Trfcr::from_bits(ones),
+        trfcr_el2: Trfcr::from_bits(ones),
         counters: 31,
         preemption_bits: 7,
         el3: Some(El3 { scr: ones, mdcr: ones, cptr: ones, mpam3: ones, icc_sre: ones }),
@@ -721,6 +730,8 @@ fn every_encoding_at_every_level_gets_an_answer_with_nothing_and_with_everything
         spm_access: 0,
         icc_sre_el1: 0,
         sctlr_el2: SctlrEl1::new(),
+        sctlr2_el1: Sctlr2::new(),
+        sctlr2_el2: Sctlr2::new(),
         counters: 0,
         el3: Some(El3 { scr: 0, mdcr: 0, cptr: 0, mpam3: 0, icc_sre: 0 }),
         ..Extensions::NEUTRAL

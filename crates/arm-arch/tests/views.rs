@@ -97,6 +97,11 @@ const VIEWS: &[View] = views! {
     DbgbcrEl1 DBGBCR0_EL1;
     DbgwcrEl1 DBGWCR0_EL1;
     PmecrEl1 PMECR_EL1;
+    Pmscr PMSCR_EL2;
+    Trfcr TRFCR_EL2;
+    Pmbsr PMBSR_EL1;
+    Trbsr TRBSR_EL1;
+    Sctlr2 SCTLR2_EL2;
     Disr DISR_EL1 "IDS=0";
     VsesrEl2 VSESR_EL2 "A64" "IDS=0";
     EsrEl ESR_EL1;
@@ -117,6 +122,13 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("Tcr2", "fngna0", "of TCR2_EL1"),
     ("Tcr2", "fngna1", "of TCR2_EL1"),
     ("GpccrEl3", "later", "carried whole"),
+    ("Sctlr2", "later", "carried whole"),
+    ("Pmscr", "e0spe", "E0HSPE of EL2"),
+    ("Pmscr", "e1spe", "E2SPE of EL2"),
+    ("Trfcr", "e0tre", "E0HTRE of EL2"),
+    ("Trfcr", "e1tre", "E2TRE of EL2"),
+    ("Pmbsr", "mss2", "its fields"),
+    ("Trbsr", "mss2", "its fields"),
     ("Disr", "iss", "a syndrome, which `iss::SError` decodes"),
     ("PState", "nrw", "M[4], which the data has in M"),
 ];

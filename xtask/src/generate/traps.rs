@@ -318,9 +318,45 @@ fn fine_rows(fields: &Table, list: &Table, names: &[Name]) -> Result<BTreeMap<u1
     Ok(all)
 }
 
+/// What the 128-bit forms have, as the source of a `PairRule`, and the encodings that have such a form. The first
+/// line that matches a name counts.
+fn pair_rules(
+    pairs: &Table,
+    names: &[Name],
+    known: &BTreeSet<String>,
+) -> Result<(Vec<String>, Vec<(u16, usize)>), String> {
+    let columns = ["registers", "feature", "el2", "el3", "source"].map(|c| pairs.column(c));
+    let [c_names, c_feature, c_el2, c_el3, c_source] = columns;
+    let (c_names, c_feature, c_el2, c_el3, c_source) = (c_names?, c_feature?, c_el2?, c_el3?, c_source?);
+    let one = |kind: &str, cell: &str| match cell {
+        "-" => format!("{kind}::empty()"),
+        name => format!("{kind}::{name}"),
+    };
+    let mut rules = Vec::new();
+    for line in &pairs.rows {
+        rules.push(format!(
+            "pair_rule({}, {}, {}, {})",
+            needs(&line[c_feature], known).map_err(|e| format!("{}: {e}", pairs.path))?,
+            one("T", &line[c_el2]),
+            one("E", &line[c_el3]),
+            line[c_source] == "manual+sheet"
+        ));
+    }
+    let mut all = Vec::new();
+    for name in names {
+        let line =
+            pairs.rows.iter().position(|l| patterns(&l[c_names]).iter().any(|p| matches(p, &name.name)));
+        all.extend(line.map(|line| (name.id, line)));
+    }
+    if let Some(unused) = (0..rules.len()).find(|at| !all.iter().any(|(_, line)| line == at)) {
+        return Err(format!("{}: {:?} matches nothing", pairs.path, pairs.rows[unused]));
+    }
+    Ok((rules, all))
+}
+
 /// Makes `trap/table.rs`.
-pub fn output(tables: [&Table; 6], features: &str) -> Result<Output, String> {
-    let [registers, instructions, lines, fields, list, conditions] = tables;
+pub fn output(tables: [&Table; 7], features: &str) -> Result<Output, String> {
+    let [registers, instructions, lines, fields, list, conditions, pairs] = tables;
     let known = announced(features);
     let names = names(registers, instructions)?;
     let second = second_source(conditions)?;
@@ -380,7 +416,23 @@ pub fn output(tables: [&Table; 6], features: &str) -> Result<Output, String> {
     if let Some(unused) = (0..lines.rows.len()).find(|at| !used.contains(at)) {
         return Err(format!("{}: {:?} matches nothing", lines.path, lines.rows[unused]));
     }
-    Ok(("crates/arm-arch/src/trap/table.rs".into(), text(&rules, &fine, &second)))
+    let mut text = text(&rules, &fine, &second);
+    let (pair_rules, pairs) = pair_rules(pairs, &names, &known)?;
+    text.push_str("\n/// What 128-bit forms have in place of, and beside, what the 64-bit form has.\n#[rustfmt::skip]\n");
+    text.push_str("pub(super) static PAIR_RULES: &[PairRule] = &[\n");
+    for rule in pair_rules {
+        let _ = writeln!(text, "    {rule},");
+    }
+    text.push_str(
+        "];\n\n/// Encodings that have a 128-bit form (MRRS, MSRR, SYSP), and its rule.\n#[rustfmt::skip]\n",
+    );
+    text.push_str("pub(super) static PAIRS: &[(u16, u8)] = &[");
+    for (number, (id, rule)) in pairs.into_iter().enumerate() {
+        text.push_str(if number % 8 == 0 { "\n    " } else { " " });
+        let _ = write!(text, "({id:#06x}, {rule}),");
+    }
+    text.push_str("\n];\n");
+    Ok(("crates/arm-arch/src/trap/table.rs".into(), text))
 }
 
 /// The table as source.
@@ -399,7 +451,7 @@ fn text(
         "//! Which rule and which fine-grained bit each register and system instruction has.\n{BANNER}\n\
          use super::rules::Allowed::{{Both as B, Nothing as N, Read as O, Write as W}};\n\
          use super::rules::Needs::{{Always, Both, Either, One, Unannounced}};\n\
-         use super::rules::{{Gate as G, Row, Rule, Source as S, row, rule}};\n\
+         use super::rules::{{Gate as G, PairRule, Row, Rule, Source as S, pair_rule, row, rule}};\n\
          use super::{{Trap as T, TrapEl3 as E}};\nuse crate::feature::Feature as F;\n\n\
          /// The rules, each with the first register that has it.\n#[rustfmt::skip]\n\
          pub(super) static RULES: &[Rule] = &[\n"

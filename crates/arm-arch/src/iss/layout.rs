@@ -148,7 +148,7 @@ fn spans(esr: EsrEl) -> [&'static [Span]; 4] {
             &[("GCS", 40, 40)],
         ],
         ExceptionClass::BKPT32 | ExceptionClass::BRK64 => [COMMENT, NONE, NONE, NONE],
-        ExceptionClass::PMU => [&[("SYNC", 0, 0)], NONE, NONE, NONE],
+        ExceptionClass::PMU => [&[("FSC", 5, 1), ("SYNC", 0, 0)], NONE, NONE, NONE],
         _ => [NONE, NONE, NONE, NONE],
     }
 }

@@ -20,7 +20,7 @@ pub use layout::{Field, describe, fields, reserved};
 pub use mmio::{ByteOrder, MmioAccess, faulting_ipa};
 pub use other::{
     BranchTarget, Coprocessor, CoprocessorAccess, CoprocessorMemory, CoprocessorPair, Gcs, Gpc, Ls64, Mops,
-    Other, PacFail, Pmu, Smc32, SmeAccess, SystemAccess128, Tstart,
+    Other, PacFail, Pmu, ProfilingUnit, Smc32, SmeAccess, SystemAccess128, Tstart,
 };
 pub use par::Par;
 pub use serror::{Disr, VsesrEl2};

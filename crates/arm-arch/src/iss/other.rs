@@ -1,6 +1,6 @@
 //! The classes that an Armv8.0-A guest in AArch64 does not raise, and those whose ISS is 0. Arm ARM, ESR_EL1.ISS.
 
-use super::Immediate;
+use super::{Direction, Immediate};
 use crate::bits;
 use crate::esr::{EsrEl, ExceptionClass};
 use crate::sysreg::SysRegId;
@@ -343,6 +343,21 @@ pub struct SystemAccess128 {
 const _: () = assert!(SystemAccess128::OP0_OFFSET == 20);
 
 impl SystemAccess128 {
+    /// Makes the ISS of an access whose first general register is `first`, an even one; an odd number is rounded down.
+    /// Arm ARM, MRRS.
+    #[must_use]
+    pub const fn of(id: SysRegId, first: u8, direction: Direction) -> Self {
+        Self::from_bits(id.into_iss())
+            .with_rt((first >> 1) & 0xf)
+            .with_read(matches!(direction, Direction::Read))
+    }
+
+    /// Returns which way it goes.
+    #[must_use]
+    pub const fn direction(self) -> Direction {
+        if self.read() { Direction::Read } else { Direction::Write }
+    }
+
     /// Returns the register's encoding.
     #[must_use]
     pub const fn id(self) -> SysRegId {
@@ -478,16 +493,45 @@ pub struct Gcs {
 }
 const _: () = assert!(Gcs::EX_TYPE_OFFSET == 20);
 
-/// ISS of a profiling exception (EC 0x3d). FEAT_EBEP. Arm ARM, ESR_EL1, "ISS encoding for a Profiling exception".
+/// ISS of a profiling exception (EC 0x3d). FEAT_EBEP, FEAT_SPE_EXC, FEAT_TRBE_EXC. Arm ARM, ESR_EL1, "ISS encoding for a
+/// Profiling exception"; TakeProfilingException.
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Pmu {
     /// SYNC, \[0\]: the exception is synchronous.
     pub sync: bool,
-    #[bits(31)]
+    /// FSC, \[5:1\]: which unit it is of.
+    #[bits(5)]
+    pub fsc: ProfilingUnit,
+    #[bits(26)]
     __: u32,
 }
-const _: () = assert!(Pmu::SYNC_OFFSET == 0);
+const _: () = assert!(Pmu::SYNC_OFFSET == 0 && Pmu::FSC_OFFSET == 1);
+
+/// The unit that a profiling exception is of: FSC of the ISS. Arm ARM, CheckForPMUException, CheckForSPEException.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ProfilingUnit(u8);
+
+impl ProfilingUnit {
+    /// 00000: performance monitors. FEAT_EBEP.
+    pub const PMU: Self = Self(0);
+    /// 00001: statistical profiling. FEAT_SPE_EXC.
+    pub const SPE: Self = Self(1);
+    /// 00010: the trace buffer. FEAT_TRBE_EXC. Inferred: the pseudocode of it was not seen; it is the next number.
+    pub const TRBE: Self = Self(2);
+
+    /// Makes a unit of its five bits; higher ones are dropped.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & 0x1f)
+    }
+
+    /// Returns the five bits.
+    #[must_use]
+    pub const fn into_bits(self) -> u8 {
+        self.0
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -523,6 +567,15 @@ mod tests {
         assert_eq!((gcs.ex_type(), gcs.it()), (1, 0));
         assert_eq!((SmeAccess::from_bits(4).smtc(), Tstart::from_bits(0x3e0).rd()), (4, 31));
         assert!(Smc32::from_bits(1 << 19).cc_known_pass() && Pmu::from_bits(1).sync());
+        assert_eq!(
+            (Pmu::from_bits(1).fsc(), Pmu::from_bits(2).fsc()),
+            (ProfilingUnit::PMU, ProfilingUnit::SPE)
+        );
+        assert!(!Pmu::from_bits(0x3e).sync() && Pmu::from_bits(0x3e).fsc().into_bits() == 0x1f);
+        // tlbip vae1, x8, x9: Op0 1, CRn 8, CRm 7, Op2 1.
+        let sysp = SystemAccess128::of(crate::sysreg::instructions::TLBI_VAE1, 8, Direction::Write);
+        assert_eq!((sysp.into_bits(), sysp.direction()), (0x12_210e, Direction::Write));
+        assert_eq!(SystemAccess128::of(names::TTBR0_EL1, 4, Direction::Read), mrrs);
         assert_eq!(BranchTarget::from_bits(3).btype(), 3);
     }
 

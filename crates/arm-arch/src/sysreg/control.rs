@@ -129,6 +129,44 @@ pub struct SctlrEl1 {
 }
 const _: () = assert!(SctlrEl1::TIDCP_OFFSET == 63);
 
+/// `SCTLR2_EL1` and `SCTLR2_EL2`, System Control Registers, extended. FEAT_SCTLR2. Arm ARM, SCTLR2_EL1, SCTLR2_EL2.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct Sctlr2 {
+    __: bool,
+    /// EMEC, \[1\]: of EL2 only: memory encryption contexts. FEAT_MEC.
+    pub emec: bool,
+    /// NMEA, \[2\]: an SError interrupt is not masked by PSTATE.A. FEAT_DoubleFault2.
+    pub nmea: bool,
+    /// EnADERR, \[3\]: errors of device reads are reported. FEAT_ADERR.
+    pub enaderr: bool,
+    /// EnANERR, \[4\]: errors of normal reads are reported. FEAT_ANERR.
+    pub enanerr: bool,
+    /// EASE, \[5\]: synchronous external aborts take the vector of SError. FEAT_DoubleFault2.
+    pub ease: bool,
+    /// EnIDCP128, \[6\]: EL0 may make 128-bit accesses to IMPLEMENTATION DEFINED registers. FEAT_SYSREG128.
+    pub enidcp128: bool,
+    /// EnPACM, \[7\]: PACM takes effect at this level. FEAT_PAuth_LR.
+    pub enpacm: bool,
+    /// EnPACM0, \[8\]: PACM takes effect at EL0. FEAT_PAuth_LR.
+    pub enpacm0: bool,
+    /// CPTA, \[9\]: checked pointer arithmetic for additions. FEAT_CPA2.
+    pub cpta: bool,
+    /// CPTA0, \[10\]: the same at EL0.
+    pub cpta0: bool,
+    /// CPTM, \[11\]: checked pointer arithmetic for multiplications. FEAT_CPA2.
+    pub cptm: bool,
+    /// CPTM0, \[12\]: the same at EL0.
+    pub cptm0: bool,
+    __: bool,
+    /// What came after, \[28:14\], carried whole.
+    #[bits(15)]
+    pub later: u16,
+    #[bits(35)]
+    __: u64,
+}
+const _: () = assert!(Sctlr2::ENIDCP128_OFFSET == 6);
+
 /// `CPACR_EL1`, Architectural Feature Access Control Register. Arm ARM, CPACR_EL1.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
@@ -479,6 +517,15 @@ mod tests {
         );
 
         assert!(HcrxEl2::from_bits(0x800).mscen());
+        let sctlr2 = Sctlr2::from_bits(0x0000_0aa0);
+        assert!(sctlr2.ease() && sctlr2.enpacm() && sctlr2.cpta() && sctlr2.cptm());
+        assert!(!sctlr2.enidcp128() && !sctlr2.enpacm0() && !sctlr2.cpta0() && !sctlr2.cptm0());
+        let sctlr2 = Sctlr2::from_bits(0x1000_1540);
+        assert!(sctlr2.enidcp128() && sctlr2.enpacm0() && sctlr2.cpta0() && sctlr2.cptm0() && !sctlr2.ease());
+        let sctlr2 = Sctlr2::from_bits(0x1e);
+        assert!(
+            sctlr2.emec() && sctlr2.nmea() && sctlr2.enaderr() && sctlr2.enanerr() && sctlr2.later() == 0
+        );
         let cptr = CptrEl2::from_bits(0x33_0000);
         assert_eq!((cptr.fpen(), cptr.zen()), (FpEnable::All, 3));
         assert_eq!(CpacrEl1::from_bits(0x10_0000).fpen(), FpEnable::NotEl0);

@@ -13,6 +13,7 @@ pub mod identification;
 pub mod instructions;
 pub mod mpam;
 pub mod names;
+pub mod profiling;
 pub mod regime;
 #[cfg(feature = "tables")]
 pub mod register;
@@ -22,7 +23,7 @@ pub mod timer;
 pub mod translation;
 pub mod user;
 
-pub use control::{CpacrEl1, CptrEl2, CptrEl2Classic, FpEnable, HcrEl2, HcrxEl2, SctlrEl1};
+pub use control::{CpacrEl1, CptrEl2, CptrEl2Classic, FpEnable, HcrEl2, HcrxEl2, Sctlr2, SctlrEl1};
 pub use debug::{MdcrEl2, MdscrEl1, OslarEl1, OslsrEl1};
 pub use el3::{CptrEl3, MdcrEl3, ScrEl3};
 pub use exception::IsrEl1;
@@ -36,6 +37,7 @@ pub use id_aa64::{
 };
 pub use identification::{ClidrEl1, CsselrEl1, CtrEl0, DczidEl0, MidrEl1, MpidrEl1};
 pub use mpam::{Mpam2El2, Mpam3El3, MpamhcrEl2, MpamidrEl1};
+pub use profiling::{Event, EventClass, Mss2, Pmbsr, Pmscr, Trbsr, Trfcr};
 pub use regime::{GpccrEl3, Tcr2, TcrEl2, TcrEl3, VstcrEl2, VtcrEl2};
 #[cfg(feature = "tables")]
 pub use register::Register;

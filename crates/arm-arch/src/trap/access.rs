@@ -1,12 +1,12 @@
 //! The evaluator: reads the rule of an access in the manual's order. Arm ARM D1.3.6, "Accessing" of each register.
 
 use super::{
-    Controls, Decision, Extensions, Gate, Nested, Outcome, Trap, TrapEl3, Unit, active_traps, hosted, nested,
-    rule_of, without_alias,
+    Controls, Decision, Extensions, Gate, Nested, Outcome, Rule, Trap, TrapEl3, Unit, active_traps, hosted,
+    nested, rule_of, rule_of_pair, vncr_offset, without_alias,
 };
 use crate::el::{ExceptionLevel, StackPointer};
 use crate::feature::{Feature, Features};
-use crate::iss::{Direction, Syndrome, SystemAccess};
+use crate::iss::{Direction, Other, Syndrome, SystemAccess, SystemAccess128};
 use crate::pstate::PState;
 use crate::sysreg::{CnthctlEl2, HcrEl2, IccSre, SysRegId, names};
 
@@ -14,6 +14,8 @@ use crate::sysreg::{CnthctlEl2, HcrEl2, IccSre, SysRegId, names};
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     access: SystemAccess,
+    /// It is MRRS, MSRR or SYSP.
+    is_pair: bool,
     el: ExceptionLevel,
     stack_pointer: StackPointer,
     controls: &'a Controls,
@@ -33,7 +35,8 @@ pub fn system_access(
 ) -> Decision {
     let ext = &Extensions::NEUTRAL;
     let (el, stack_pointer) = (pstate.el(), pstate.stack_pointer());
-    match (Asked { access, el, stack_pointer, controls, ext, features }).refusal(access.id) {
+    let asked = Asked { access, is_pair: false, el, stack_pointer, controls, ext, features };
+    match asked.refusal(access.id) {
         Some(outcome) => outcome.into(),
         None => Decision::Allowed,
     }
@@ -53,22 +56,50 @@ pub fn access(
     features: &Features,
 ) -> Outcome {
     let (el, stack_pointer) = (pstate.el(), pstate.stack_pointer());
-    let asked = Asked { access, el, stack_pointer, controls, ext, features };
-    match el {
-        ExceptionLevel::El0 | ExceptionLevel::El1 => asked.as_guest(),
-        ExceptionLevel::El2 | ExceptionLevel::El3 => asked.as_host(),
-    }
+    Asked { access, is_pair: false, el, stack_pointer, controls, ext, features }.outcome()
+}
+
+/// Decides about MRRS, MSRR or SYSP (TLBIP) at any level, as [`access`] does about the 64-bit forms: the same controls
+/// in the same order, with HCRX_EL2.D128En and SCR_EL3.D128En for registers, and EC 0x14. FEAT_D128; of IMPLEMENTATION
+/// DEFINED registers FEAT_SYSREG128 and FEAT_SYSINSTR128. Arm ARM, "Accessing" of TTBR0_EL1, PAR_EL1, RCWMASK_EL1 and
+/// the others; TLBIP; S3_<op1>_<Cn>_<Cm>_<op2>.
+pub fn access_128(
+    access: SystemAccess128,
+    pstate: PState,
+    controls: &Controls,
+    ext: &Extensions,
+    features: &Features,
+) -> Outcome {
+    let access = SystemAccess { id: access.id(), rt: access.first_register(), direction: access.direction() };
+    let (el, stack_pointer) = (pstate.el(), pstate.stack_pointer());
+    Asked { access, is_pair: true, el, stack_pointer, controls, ext, features }.outcome()
 }
 
 impl Asked<'_> {
+    fn outcome(&self) -> Outcome {
+        match self.el {
+            ExceptionLevel::El0 | ExceptionLevel::El1 => self.as_guest(),
+            ExceptionLevel::El2 | ExceptionLevel::El3 => self.as_host(),
+        }
+    }
+
     const fn trapped(&self) -> Syndrome {
-        Syndrome::SystemAccess(self.access)
+        let SystemAccess { id, rt, direction } = self.access;
+        if self.is_pair {
+            Syndrome::Other(Other::SystemAccess128(SystemAccess128::of(id, rt, direction)))
+        } else {
+            Syndrome::SystemAccess(self.access)
+        }
+    }
+
+    fn rule_of(&self, id: SysRegId) -> Option<Rule> {
+        if self.is_pair { rule_of_pair(id) } else { rule_of(id, self.features) }
     }
 
     /// EL1 and EL0: what nested virtualization says, then the rule.
     fn as_guest(&self) -> Outcome {
         let id = self.access.id;
-        let how = if self.el == ExceptionLevel::El1 { nested(id, self.nested_hcr()) } else { Nested::Direct };
+        let how = if self.el == ExceptionLevel::El1 { self.nested(id) } else { Nested::Direct };
         match how {
             Nested::Direct => self.refusal(id).unwrap_or(Outcome::Register(id)),
             // A name of EL1, whose traps come first.
@@ -95,6 +126,31 @@ impl Asked<'_> {
         self.controls.hcr.with_nv(nv).with_nv2(nv2)
     }
 
+    /// What nested virtualization makes of an access. Where no management event of a buffer can be an exception for EL1,
+    /// PMBSR_EL1 is kept in memory whatever NV1 is, and TRBSR_EL1 never. Arm ARM, PMBSR_EL1, TRBSR_EL1.
+    fn nested(&self, id: SysRegId) -> Nested {
+        let hcr = self.nested_hcr();
+        let memory = || vncr_offset(id).map_or(Nested::Direct, Nested::Memory);
+        match id {
+            names::PMBSR_EL1 if hcr.nv2() && !self.ext.buffer_exceptions(self.features).spe_of_el1 => {
+                memory()
+            }
+            names::TRBSR_EL1 if !self.ext.buffer_exceptions(self.features).trbe_of_el1 => Nested::Direct,
+            _ => nested(id, hcr),
+        }
+    }
+
+    /// The register that a name of EL1 reaches at an EL2 with E2H. Those of PMBSR_EL1 and TRBSR_EL1 depend on whether
+    /// management events may be exceptions. Arm ARM, PMBSR_EL1, TRBSR_EL1.
+    fn hosted(&self, id: SysRegId) -> SysRegId {
+        let own = match id {
+            names::PMBSR_EL1 => !self.ext.buffer_exceptions(self.features).spe,
+            names::TRBSR_EL1 => !self.ext.buffer_exceptions(self.features).trbe,
+            _ => false,
+        };
+        if own { id } else { hosted(id) }
+    }
+
     /// CNTHCTL_EL2.EL1NVPCT and EL1NVVCT keep the guest's timers out of memory. FEAT_ECV.
     fn is_trapped_timer(&self, id: SysRegId) -> bool {
         let cnthctl = CnthctlEl2::from_bits(self.controls.cnthctl);
@@ -108,8 +164,9 @@ impl Asked<'_> {
     /// A name that a guest hypervisor uses: UNDEFINED if EL2 does not have it, and EL3 may be asked before EL2.
     fn absence_at_el2(&self, id: SysRegId) -> Option<Outcome> {
         let plain = without_alias(id).unwrap_or(id);
-        let Some(rule) = rule_of(plain, self.features) else { return Some(Outcome::Undefined) };
+        let Some(rule) = self.rule_of(plain) else { return Some(Outcome::Undefined) };
         let there = rule.needs.are_met(self.features)
+            && self.has_alias(id)
             && rule.permits(self.access.direction, ExceptionLevel::El2)
             && !matches!(id, names::VSTTBR_EL2 | names::VSTCR_EL2);
         if !there {
@@ -119,15 +176,25 @@ impl Asked<'_> {
         self.el3_trap(first)
     }
 
+    /// Whether the features of an `_EL12` or `_EL02` name are there, which may be more than those of what it stands for:
+    /// PMBSR_EL12 came with FEAT_SPE_EXC. True of other names.
+    fn has_alias(&self, id: SysRegId) -> bool {
+        match id {
+            names::PMBSR_EL12 => self.features.has(Feature::SPE_EXC),
+            names::TRBSR_EL12 => self.features.has(Feature::TRBE_EXC),
+            _ => true,
+        }
+    }
+
     /// EL2 and EL3: what is there, what EL3 says, and the units.
     fn as_host(&self) -> Outcome {
         let id = self.access.id;
         let e2h = self.controls.hcr.e2h();
         let plain = without_alias(id);
-        if plain.is_some() && !e2h {
+        if plain.is_some() && !(e2h && self.has_alias(id)) {
             return Outcome::Undefined;
         }
-        let Some(rule) = rule_of(plain.unwrap_or(id), self.features) else { return Outcome::Undefined };
+        let Some(rule) = self.rule_of(plain.unwrap_or(id)) else { return self.unallocated() };
         let read_only = self.access.direction == Direction::Write && self.is_for_higher_level(id);
         if !rule.needs.are_met(self.features)
             || !rule.permits(self.access.direction, self.el)
@@ -144,7 +211,7 @@ impl Asked<'_> {
         }
         let reached = match plain {
             Some(plain) => plain,
-            None if at_el2 && e2h => hosted(id),
+            None if at_el2 && e2h => self.hosted(id),
             None => id,
         };
         // EL3 is subject to CPTR_EL3 itself.
@@ -163,7 +230,7 @@ impl Asked<'_> {
     /// Returns why EL1 or EL0 does not get what `id` names, in the order of the manual; `None` if it does.
     fn refusal(&self, id: SysRegId) -> Option<Outcome> {
         let direction = self.access.direction;
-        let Some(rule) = rule_of(id, self.features) else { return Some(self.unallocated()) };
+        let Some(rule) = self.rule_of(id) else { return Some(self.unallocated()) };
         if !rule.needs.are_met(self.features) {
             return Some(Outcome::Undefined);
         }
@@ -260,22 +327,40 @@ impl Asked<'_> {
     }
 
     /// An encoding without a rule: IMPLEMENTATION DEFINED ones may be trapped by HCR_EL2.TIDCP, and from EL0 by
-    /// SCTLR_EL1.TIDCP (FEAT_TIDCP1); the rest is UNDEFINED. CHOICE: there are no IMPLEMENTATION DEFINED registers.
+    /// SCTLR_EL1.TIDCP (FEAT_TIDCP1), 128-bit accesses to them also by EnIDCP128 of each level; the rest is UNDEFINED.
+    /// CHOICE: there are no IMPLEMENTATION DEFINED registers.
     fn unallocated(&self) -> Outcome {
-        if !is_implementation_defined(self.access.id) {
+        if !is_implementation_defined(self.access.id) || self.is_pair && !self.has_pairs() {
             return Outcome::Undefined;
         }
         let controls = self.controls;
-        let sctlr = if controls.is_host() { self.ext.sctlr_el2 } else { controls.sctlr };
-        match self.el {
-            ExceptionLevel::El0 if self.features.has(Feature::TIDCP1) && sctlr.tidcp() => {
-                controls.el1_trap(self.trapped())
-            }
-            ExceptionLevel::El1 if controls.hcr.tidcp() => Outcome::TrapEl2(self.trapped()),
-            ExceptionLevel::El0 | ExceptionLevel::El1 | ExceptionLevel::El2 | ExceptionLevel::El3 => {
-                Outcome::Undefined
-            }
+        let at_el0 = self.el == ExceptionLevel::El0;
+        let host = at_el0 && controls.is_host();
+        let sctlr = if host { self.ext.sctlr_el2 } else { controls.sctlr };
+        let by_el1 = at_el0
+            && (self.features.has(Feature::TIDCP1) && sctlr.tidcp()
+                || self.is_pair && !self.ext.opens_implementation_defined(self.features, host));
+        let by_el2 = self.el <= ExceptionLevel::El1
+            && !host
+            && (!at_el0 && controls.hcr.tidcp() || self.is_pair && !self.ext.hcrx().enidcp128());
+        let by_el3 = self.el <= ExceptionLevel::El2
+            && self.is_pair
+            && self.ext.el3.is_some_and(|el3| !el3.scr().enidcp128());
+        if by_el1 {
+            controls.el1_trap(self.trapped())
+        } else if by_el2 {
+            Outcome::TrapEl2(self.trapped())
+        } else if by_el3 {
+            Outcome::TrapEl3(self.trapped())
+        } else {
+            Outcome::Undefined
         }
+    }
+
+    /// Whether 128-bit forms are implemented: of registers, of instructions.
+    fn has_pairs(&self) -> bool {
+        let feature = if self.access.id.op0() == 1 { Feature::SYSINSTR128 } else { Feature::SYSREG128 };
+        self.features.has(Feature::D128) || self.features.has(feature)
     }
 
     /// An access that the register does not have at this level. With FEAT_IDST a read of the ID space at EL0 is told

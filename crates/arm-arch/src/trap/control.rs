@@ -158,6 +158,8 @@ bitflags! {
         const ENMPAMSM = 1 << 57;
         /// `MPAMHCR_EL2.TRAP_MPAMIDR_EL1`, or `MPAM2_EL2.TIDR` where there is that instead.
         const MPAMIDR = 1 << 58;
+        /// `HCRX_EL2.D128En`, which traps 128-bit accesses while 0.
+        const D128EN = 1 << 59;
     }
 }
 
@@ -240,6 +242,7 @@ pub fn active_traps(controls: &Controls, ext: &Extensions, direction: Direction)
         (Trap::TRAPMPAM1, mpam2.trapmpam1el1()),
         (Trap::ENMPAMSM, !mpam2.enmpamsm()),
         (Trap::MPAMIDR, ext.traps_mpamidr()),
+        (Trap::D128EN, !hcrx.d128en()),
     ];
     table.into_iter().filter(|(_, on)| *on).map(|(trap, _)| trap).fold(Trap::empty(), Trap::union)
 }

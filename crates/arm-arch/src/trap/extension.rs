@@ -4,7 +4,8 @@ use super::{Controls, FineGrained};
 use crate::el::ExceptionLevel;
 use crate::feature::{Feature, Features};
 use crate::sysreg::{
-    CptrEl3, HcrxEl2, IccSre, MdcrEl3, Mpam2El2, Mpam3El3, MpamhcrEl2, MpamidrEl1, ScrEl3, SctlrEl1,
+    CptrEl3, HcrxEl2, IccSre, MdcrEl3, Mpam2El2, Mpam3El3, MpamhcrEl2, MpamidrEl1, Pmscr, ScrEl3, Sctlr2,
+    SctlrEl1, Trfcr,
 };
 use bitflags::bitflags;
 
@@ -34,6 +35,18 @@ pub struct Extensions {
     pub icc_sre_el1: u64,
     /// `SCTLR_EL2`, which has the fields of SCTLR_EL1 for EL0 while EL2 hosts it.
     pub sctlr_el2: SctlrEl1,
+    /// `SCTLR2_EL1`; 0 counts where FEAT_SCTLR2 or what enables it is absent.
+    pub sctlr2_el1: Sctlr2,
+    /// `SCTLR2_EL2`, for the EL0 that EL2 hosts.
+    pub sctlr2_el2: Sctlr2,
+    /// `PMSCR_EL1`: EE says which register PMBSR_EL1 names.
+    pub pmscr_el1: Pmscr,
+    /// `PMSCR_EL2`.
+    pub pmscr_el2: Pmscr,
+    /// `TRFCR_EL1`: EE says which register TRBSR_EL1 names.
+    pub trfcr_el1: Trfcr,
+    /// `TRFCR_EL2`.
+    pub trfcr_el2: Trfcr,
     /// Event counters that are implemented, PMCR_EL0.N as the highest level reads it.
     pub counters: u8,
     /// Bits of preemption that the interrupt controller has: 5 to 7 (ICH_VTR_EL2.PREbits + 1).
@@ -55,6 +68,19 @@ pub struct El3 {
     pub mpam3: u64,
     /// `ICC_SRE_EL3`.
     pub icc_sre: u64,
+}
+
+/// Whose management events of the profiling and trace buffers may be exceptions: what PMBSR_EL1 and TRBSR_EL1 name
+/// depends on it. FEAT_SPE_EXC, FEAT_TRBE_EXC.
+pub(super) struct BufferExceptions {
+    /// The effective PMSCR_EL2.EE is not 0.
+    pub(super) spe: bool,
+    /// Nor is PMSCR_EL1.EE.
+    pub(super) spe_of_el1: bool,
+    /// The effective TRFCR_EL2.EE is not 0.
+    pub(super) trbe: bool,
+    /// Nor is TRFCR_EL1.EE.
+    pub(super) trbe_of_el1: bool,
 }
 
 bitflags! {
@@ -167,6 +193,8 @@ bitflags! {
         const TRAPLOWER = 1 << 51;
         /// `ICC_SRE_EL3.Enable`, which traps while 0.
         const SRE = 1 << 52;
+        /// `SCR_EL3.D128En`, which traps 128-bit accesses while 0.
+        const D128EN = 1 << 53;
     }
 }
 
@@ -257,6 +285,7 @@ impl El3 {
             (TrapEl3::ESM, !cptr.esm()),
             (TrapEl3::TRAPLOWER, Mpam3El3::from_bits(self.mpam3).traplower()),
             (TrapEl3::SRE, !IccSre::from_bits(self.icc_sre).enable()),
+            (TrapEl3::D128EN, !scr.d128en()),
         ];
         table.into_iter().filter(|(_, on)| *on).fold(TrapEl3::empty(), |all, (trap, _)| all.union(trap))
     }
@@ -279,6 +308,12 @@ impl Extensions {
         icc_sre_el1: 7,
         // nTWE, nTWI, UCI, UCT, DZE, UMA, EnRCTX, EnTP2, EnFPM, EnALS, EnAS0, EnASR.
         sctlr_el2: SctlrEl1::from_bits(0x11c0_0004_0405_c600),
+        sctlr2_el1: Sctlr2::new().with_enidcp128(true),
+        sctlr2_el2: Sctlr2::new().with_enidcp128(true),
+        pmscr_el1: Pmscr::new(),
+        pmscr_el2: Pmscr::new(),
+        trfcr_el1: Trfcr::new(),
+        trfcr_el2: Trfcr::new(),
         counters: 31,
         preemption_bits: 5,
         el3: None,
@@ -308,6 +343,31 @@ impl Extensions {
             (false, _) => first.with_second_of(&FineGrained::OPEN),
             (true, false) => first.with_second_of(&FineGrained::ZERO),
             (true, true) => first,
+        }
+    }
+
+    /// Whether EL0 may make 128-bit accesses to IMPLEMENTATION DEFINED registers, by the level that it belongs to. Arm
+    /// ARM, S3_<op1>_<Cn>_<Cm>_<op2>; IsSCTLR2EL1Enabled, IsSCTLR2EL2Enabled.
+    pub(super) fn opens_implementation_defined(&self, features: &Features, host: bool) -> bool {
+        let by_el3 = self.el3.is_none_or(|el3| el3.scr().sctlr2en());
+        let by_el2 = host || self.hcrx().sctlr2en();
+        let sctlr2 = if host { self.sctlr2_el2 } else { self.sctlr2_el1 };
+        features.has(Feature::SCTLR2) && by_el3 && by_el2 && sctlr2.enidcp128()
+    }
+
+    /// PMSCR_EL2.EE and TRFCR_EL2.EE as they count: 0 without the feature or with MDCR_EL3.PMSEE or TRBEE = 0; the PE
+    /// is in Non-secure state and has an EL2. Arm ARM, EffectivePMSCR_EL2_EE, EffectiveTRFCR_EL2_EE.
+    pub(super) fn buffer_exceptions(&self, features: &Features) -> BufferExceptions {
+        let mdcr = self.el3.map(|el3| MdcrEl3::from_bits(el3.mdcr));
+        let spe = features.has(Feature::SPE_EXC) && mdcr.is_none_or(|mdcr| mdcr.pmsee() != 0);
+        let trbe = features.has(Feature::TRBE_EXC) && mdcr.is_none_or(|mdcr| mdcr.trbee() != 0);
+        let el2_spe = spe && self.pmscr_el2.ee() != 0;
+        let el2_trbe = trbe && self.trfcr_el2.ee() != 0;
+        BufferExceptions {
+            spe: el2_spe,
+            spe_of_el1: el2_spe && self.pmscr_el1.ee() != 0,
+            trbe: el2_trbe,
+            trbe_of_el1: el2_trbe && self.trfcr_el1.ee() != 0,
         }
     }
 

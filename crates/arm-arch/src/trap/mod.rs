@@ -6,9 +6,9 @@
 //! EL1, EL2 and EL3 that it is subject to; [`access`] reads it in the manual's order (Arm ARM, "Accessing" of each
 //! register). Rows name controls ([`Trap`], [`TrapEl3`]) and numbers of fine-grained bits ([`FineBit`]); the registers
 //! that hold the controls are read by the fields of their views. [`system_access`] is the part
-//! for a guest at EL1 and EL0 under a hypervisor that uses nothing newer than Armv8.0-A's controls and no EL3. For a
-//! PE in Non-secure state (CHOICE); 128-bit accesses (MRRS, MSRR, SYSP) are not modelled, and HSTR_EL2 is not asked:
-//! its fields are about AArch32.
+//! for a guest at EL1 and EL0 under a hypervisor that uses nothing newer than Armv8.0-A's controls and no EL3; [`access_128`]
+//! is about MRRS, MSRR and SYSP, whose rows are `data/trap_pairs.tsv` on top of those of the 64-bit forms. For a
+//! PE in Non-secure state (CHOICE); HSTR_EL2 is not asked: its fields are about AArch32.
 //!
 //! Not in the table, because they depend on more than registers: EDSCR.TDA and the other controls of an external
 //! debugger; EL3SDDUndef, which makes traps to EL3 UNDEFINED while one holds the PE.
@@ -38,7 +38,7 @@ mod report;
 mod rules;
 mod table;
 
-pub use access::{access, is_implementation_defined, system_access};
+pub use access::{access, access_128, is_implementation_defined, system_access};
 pub use control::{Controls, Trap, active_traps};
 pub use extension::{El3, Extensions, TrapEl3};
 pub use fine::{FineBit, FineGrained, FineGroup, eret, svc};
@@ -47,8 +47,8 @@ pub use other::{
     wait, wait_access,
 };
 pub use redirect::{Nested, hosted, nested, vncr_offset, without_alias};
-pub use report::{Control, Sources, TrapRow, table_bytes, trap_rows};
-pub use rules::{Allowed, Gate, Needs, Rule, Source, rule_of};
+pub use report::{Control, Sources, TrapRow, table_bytes, trap_rows, trap_rows_128};
+pub use rules::{Allowed, Gate, Needs, Rule, Source, rule_of, rule_of_pair};
 
 use crate::el::ExceptionLevel;
 use crate::exception::Cause;
@@ -91,7 +91,7 @@ impl Decision {
 pub enum Outcome {
     /// It reaches this register, which may be another than it names, or executes.
     Register(SysRegId),
-    /// It reaches the 64 bits at this offset from VNCR_EL2.BADDR. FEAT_NV2.
+    /// It reaches the 64 bits at this offset from VNCR_EL2.BADDR; a 128-bit access the 128 bits. FEAT_NV2.
     Memory(u16),
     /// It is UNDEFINED: an exception with EC 0, to EL1 (unless HCR_EL2.TGE says EL2) or to the level itself.
     Undefined,

@@ -13,7 +13,7 @@ use crate::sysreg::{HcrEl2, SysRegId, names};
 pub enum Nested {
     /// FEAT_NV and FEAT_NV2 do not concern it.
     Direct,
-    /// To the 64 bits at this offset from VNCR_EL2.BADDR.
+    /// To the 64 bits at this offset from VNCR_EL2.BADDR; a 128-bit access to the 128 bits.
     Memory(u16),
     /// To this register of EL1.
     Register(SysRegId),
@@ -22,7 +22,8 @@ pub enum Nested {
 }
 
 /// Returns what HCR_EL2.{NV, NV1, NV2} make of an access by EL1, with EL2 enabled. Arm ARM D8.11, "Nested
-/// virtualization"; HCR_EL2.NV, NV1 and NV2.
+/// virtualization"; HCR_EL2.NV, NV1 and NV2. PMBSR_EL1 and TRBSR_EL1 as if exceptions of their buffers were enabled;
+/// [`super::access`] looks.
 ///
 /// What NV makes accessible is UNDEFINED to EL1 otherwise: [`Nested::Direct`] says nothing about that. CHOICE: NV1 and
 /// NV2 without NV do nothing.
@@ -85,7 +86,7 @@ fn has_alias(id: SysRegId) -> bool {
 }
 
 /// Returns the register that a name of EL1 or EL0 reaches at EL2 with HCR_EL2.E2H = 1: that of EL2, where there is
-/// one, else itself. Arm ARM D24.1, "E2H".
+/// one, else itself. Arm ARM D24.1, "E2H". PMBSR_EL1 and TRBSR_EL1 as in [`nested`].
 #[must_use]
 pub fn hosted(id: SysRegId) -> SysRegId {
     match id {
@@ -154,7 +155,7 @@ const VNCR: &[(u16, u16)] = &[
     (0xc103, 0x270), (0xc128, 0x8d0), (0xc129, 0x8c0), (0xc13a, 0x330), (0xc13b, 0x338), (0xc200, 0x160),
     (0xc201, 0x230), (0xc288, 0x128), (0xc289, 0x130), (0xc290, 0x138), (0xc2b0, 0x190), (0xc300, 0x220),
     (0xc305, 0x2d0), (0xc4c8, 0x828), (0xc4ca, 0x838), (0xc4cb, 0x840), (0xc4cd, 0x830), (0xc4ce, 0x848),
-    (0xc4d0, 0x800), (0xc4d1, 0x810), (0xc4d3, 0x820), (0xc510, 0x140), (0xc511, 0x280), (0xc512, 0x290),
+    (0xc4d0, 0x800), (0xc4d1, 0x810), (0xc4d3, 0x820), (0xc4db, 0x860), (0xc510, 0x140), (0xc511, 0x280), (0xc512, 0x290),
     (0xc513, 0x2a0), (0xc514, 0x2a8), (0xc515, 0x2b8), (0xc518, 0x148), (0xc519, 0x288), (0xc528, 0x900),
     (0xc600, 0x250), (0xc681, 0x108), (0xc687, 0x188), (0xdf11, 0x180), (0xdf12, 0x178), (0xdf19, 0x170),
     (0xdf1a, 0x168), (0xe000, 0x088), (0xe005, 0x050), (0xe088, 0x078), (0xe08b, 0x080), (0xe08c, 0x1b8),

@@ -3,8 +3,8 @@
 
 use super::fine::FineBit;
 use super::redirect::{Nested, nested};
-use super::rules::{Gate, Row, Rule, Source};
-use super::table::{ROWS, RULES};
+use super::rules::{Gate, PairRule, Row, Rule, Source, rule_of_pair};
+use super::table::{PAIR_RULES, PAIRS, ROWS, RULES};
 use super::{Trap, TrapEl3};
 use crate::sysreg::{HcrEl2, SysRegId};
 use bitflags::bitflags;
@@ -87,6 +87,29 @@ fn rows_of(row: &'static Row, rule: &'static Rule) -> impl Iterator<Item = TrapR
     gate.into_iter().chain(traps).chain(nested).chain(fine).chain(el3)
 }
 
+/// Returns every pair of a 128-bit form (MRRS, MSRR, SYSP) and a control that it is subject to, by encoding. That it is
+/// subject to a control of the 64-bit form says its own pseudocode; the description of D128En says which registers it is
+/// about.
+pub fn trap_rows_128() -> impl Iterator<Item = TrapRow> {
+    PAIRS.iter().flat_map(|(id, _)| {
+        let id = SysRegId::from_bits(*id);
+        let own = PairRule::of(id);
+        let of_both = move |trap| own.is_some_and(|own| own.seconded && own.traps.contains(trap));
+        let of_both_el3 = move |trap| own.is_some_and(|own| own.seconded && own.el3_traps.contains(trap));
+        let sources = |both| if both { Sources::MANUAL.union(Sources::SHEET) } else { Sources::MANUAL };
+        let make = move |control, sources| TrapRow { id, control, sources };
+        let rule = rule_of_pair(id);
+        let traps = rule.map_or(Trap::empty(), |rule| rule.traps);
+        let el3 = rule.map_or(TrapEl3::empty(), |rule| rule.el3_traps);
+        let coarse = traps.iter().map(move |trap| make(Control::El2(trap), sources(of_both(trap))));
+        let el3 = el3.iter().map(move |trap| make(Control::El3(trap), sources(of_both_el3(trap))));
+        let is_nested = nested(id, HcrEl2::new().with_nv(true)) == Nested::Trap;
+        let nested = is_nested.then(|| make(Control::Nested, Sources::MANUAL));
+        let fine = FineBit::of(id).map(|bit| make(Control::Fine(bit), Sources::MANUAL));
+        coarse.chain(nested).chain(fine).chain(el3)
+    })
+}
+
 /// Bit 11 of a row: the v8.5 model names HCR_EL2.NV.
 const fn nested_sources(row: &Row) -> Sources {
     if row.fine >> 11 & 1 == 1 { Sources::MANUAL.union(Sources::MODEL_V85) } else { Sources::MANUAL }
@@ -102,5 +125,6 @@ const fn fine_sources(row: &Row) -> Sources {
 /// Returns how many bytes of constant data the rules and the rows take.
 #[must_use]
 pub fn table_bytes() -> (usize, usize) {
-    (size_of_val(RULES), size_of_val(ROWS))
+    let rules = size_of_val(RULES).saturating_add(size_of_val(PAIR_RULES));
+    (rules, size_of_val(ROWS).saturating_add(size_of_val(PAIRS)))
 }

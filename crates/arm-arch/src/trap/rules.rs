@@ -1,7 +1,7 @@
 //! What a rule is, and the lookup of the rule of a register or system instruction.
 //! Arm ARM, "Accessing" of each register.
 
-use super::table::{ROWS, RULES};
+use super::table::{PAIR_RULES, PAIRS, ROWS, RULES};
 use super::{Trap, TrapEl3};
 use crate::el::ExceptionLevel;
 use crate::feature::{Feature, Features, is_id_space};
@@ -225,6 +225,46 @@ impl Row {
     pub(super) fn rule(&self) -> Option<&'static Rule> {
         RULES.get(usize::from(self.rule))
     }
+}
+
+/// What the 128-bit form of a register or instruction has in place of the features, and beside the traps, of the
+/// 64-bit form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PairRule {
+    needs: Needs,
+    pub(super) traps: Trap,
+    pub(super) el3_traps: TrapEl3,
+    /// Whether the description of the controlling field says the same as the pseudocode.
+    pub(super) seconded: bool,
+}
+
+/// Makes a rule of a 128-bit form, for the table.
+pub(super) const fn pair_rule(needs: Needs, traps: Trap, el3_traps: TrapEl3, seconded: bool) -> PairRule {
+    PairRule { needs, traps, el3_traps, seconded }
+}
+
+impl PairRule {
+    /// Finds what the 128-bit form of an encoding has.
+    pub(super) fn of(id: SysRegId) -> Option<&'static Self> {
+        let at = PAIRS.binary_search_by_key(&id.into_bits(), |(id, _)| *id).ok()?;
+        PAIRS.get(at).and_then(|(_, rule)| PAIR_RULES.get(usize::from(*rule)))
+    }
+}
+
+/// Returns the rule of the 128-bit form of a register or instruction (MRRS, MSRR, SYSP); `None` if it has none. Whether
+/// its features are there is for the caller. Arm ARM, "Accessing" of each register; TLBIP.
+#[must_use]
+pub fn rule_of_pair(id: SysRegId) -> Option<Rule> {
+    let pair = PairRule::of(id)?;
+    let rule = Row::of(id).and_then(Row::rule)?;
+    Some(Rule {
+        needs: pair.needs,
+        traps: rule.traps.union(pair.traps),
+        el3_traps: rule.el3_traps.union(pair.el3_traps),
+        seconded: if pair.seconded { pair.traps } else { Trap::empty() },
+        gate_seconded: false,
+        ..*rule
+    })
 }
 
 const NONE: Allowed = Allowed::Nothing;

@@ -118,6 +118,7 @@ pub const SEBEP: Needs = Needs::One(F::SEBEP);
 pub const SEL2: Needs = Needs::One(F::SEL2);
 pub const SME: Needs = Needs::One(F::SME);
 pub const SPE: Needs = Needs::One(F::SPE);
+pub const SPE_EXC: Needs = Needs::One(F::SPE_EXC);
 /// `PMSIDR_EL1` says.
 pub const SPE_FDS: Needs = Needs::Open(F::SPE);
 pub const SPE_V1P2: Needs = Needs::One(F::SPEv1p2);
@@ -132,6 +133,7 @@ pub const THE: Needs = Needs::One(F::THE);
 /// System register access to the trace unit, whichever it is.
 pub const TRACE: Needs = Needs::One(F::TRC_SR);
 pub const TRBE: Needs = Needs::One(F::TRBE);
+pub const TRBE_EXC: Needs = Needs::One(F::TRBE_EXC);
 /// `TRBIDR_EL1` says.
 pub const TRBE_MPAM: Needs = Needs::Open(F::TRBE);
 pub const TRF: Needs = Needs::One(F::TRF);

@@ -18,7 +18,7 @@ pub(super) static ROWS: &[Register] = &[
     row(id::RGSR_EL1, "RGSR_EL1", RW, EL1, needs::MTE2, "TAG[3:0] SEED[23:8]"),
     row(id::GCR_EL1, "GCR_EL1", RW, EL1, needs::MTE2, "Exclude[15:0] RRND[16]"),
     row(id::ZCR_EL1, "ZCR_EL1", RW, EL1, needs::SVE, "LEN[3:0]"),
-    row(id::TRFCR_EL1, "TRFCR_EL1", RW, EL1, needs::TRF, "E0TRE[0] E1TRE[1] TS[6:5]"),
+    row(id::TRFCR_EL1, "TRFCR_EL1", RW, EL1, needs::TRF, "E0TRE[0] E1TRE[1] CX[3] TS[6:5] EE[9:8] KE[10] DnVM[11]"),
     row(id::SMPRI_EL1, "SMPRI_EL1", RW, EL1, needs::SME, "Priority[3:0]"),
     row(id::SMCR_EL1, "SMCR_EL1", RW, EL1, needs::SME, "LEN[3:0] EZT0[30] FA64[31]"),
     row(id::SCTLRMASK_EL1, "SCTLRMASK_EL1", RW, EL1, needs::SRMASK, "MASK[63:0]"),
