@@ -7,9 +7,9 @@
 //! Modelled: AArch64 at EL1 and EL0 with EL2 above, as Armv8.0-A has it, and what of FEAT_PAN, FEAT_UAO, FEAT_DIT,
 //! FEAT_SSBS2, FEAT_FlagM, FEAT_LSE, FEAT_VHE (forms of control registers) and GICv3 touches PSTATE, registers or
 //! traps; layouts and ID fields also of what is newer, traps of every named register to EL1, EL2 and EL3, the
-//! redirections of FEAT_NV2 and E2H, breakpoints and watchpoints, PMU Profiling exceptions (FEAT_EBEP, FEAT_SEBEP). Not
-//! modelled: AArch32; of Secure state more than routing and debug; the profiling exceptions of FEAT_SPE_EXC and
-//! FEAT_TRBE_EXC, of which there are names and enables (MDCR_EL3.PMSEE, TRBEE).
+//! redirections of FEAT_NV2 and E2H, 128-bit accesses (FEAT_D128), breakpoints and watchpoints, profiling exceptions of
+//! the PMU (FEAT_EBEP, FEAT_SEBEP) and of the profiling and trace buffers (FEAT_SPE_EXC, FEAT_TRBE_EXC: routing and
+//! syndromes, not what fills a buffer). Not modelled: AArch32; of Secure state more than routing and debug.
 //!
 //! Beside the rules: [`a64`], instruction words (features `a64`, `a64-text`); [`feature`] with `CpuModel`, what a guest
 //! may rely on; feature `tables`, every register's fields by encoding and by name.

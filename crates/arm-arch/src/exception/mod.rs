@@ -23,6 +23,7 @@
 //! assert_eq!(taken.esr.unwrap().into_bits(), 0x5600_0000);
 //! ```
 
+mod buffer;
 mod cause;
 mod entry;
 mod interrupt;
@@ -31,6 +32,7 @@ mod ret;
 mod route;
 
 pub use crate::sysreg::ScrEl3;
+pub use buffer::{BufferControls, Recorded};
 pub use cause::{Cause, Kind};
 pub use entry::{Entered, EntryState, ExceptionLock, enter, vector_offset};
 pub use interrupt::{
