@@ -26,8 +26,8 @@
 
 /* Pages pinned in one go, between looks at signals. */
 #define XARCH_PIN_BATCH		4096UL
-/* 1 TiB of guest memory is far more than any machine that runs this pins. */
-#define XARCH_MOST_PAGES	(1UL << 28)
+/* 512 GiB: a list of more pages is more than the kernel allocates without complaint. */
+#define XARCH_MOST_PAGES	(1UL << 27)
 
 static void xarch_unpin(struct xarch_vm_file *vm, struct xarch_area *area, unsigned long pages)
 {
@@ -76,9 +76,13 @@ static int xarch_pin(struct xarch_vm_file *vm, struct xarch_area *area)
 /* Pins user memory as an area of its own. With vm->lock held. */
 static struct xarch_area *xarch_new_area(struct xarch_vm_file *vm, u64 user, u64 bytes)
 {
-	struct xarch_area *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	struct xarch_area *area;
 	int error;
 
+	/* Not even a list of these is made. */
+	if (bytes >> PAGE_SHIFT > totalram_pages())
+		return ERR_PTR(-ENOMEM);
+	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area)
 		return ERR_PTR(-ENOMEM);
 	area->user = user;
@@ -358,7 +362,7 @@ int xarch_freeze(struct xarch_vm_file *vm)
 	list_for_each_entry(area, &vm->areas, list)
 		pages += area->pages;
 	vm->table_pages = xarch_table_pages(pages);
-	if (vm->table_pages + pages > INT_MAX)
+	if (vm->table_pages + pages > XARCH_MOST_PAGES)
 		return -E2BIG;
 	vm->window_page = kvcalloc(vm->table_pages + pages, sizeof(*vm->window_page), GFP_KERNEL_ACCOUNT);
 	if (!vm->window_page)

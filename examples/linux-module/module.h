@@ -9,6 +9,8 @@
  *   vm->running  semaphore; held for reading around each slice of a guest, for writing while regions change. So no
  *                guest of the VM runs while its memory changes, and the platform's slot callback needs no lock.
  *
+ * The kernel's mmap_lock comes inside the first two (pinning, copying); the page's mmap takes none of ours.
+ *
  * The library's own locks spin. Whoever is inside the library has preemption disabled, so that a holder is never waited
  * for by somebody who keeps it from running; an entry into a guest is bounded by a timer (vcpu.c).
  */

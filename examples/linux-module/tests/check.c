@@ -314,6 +314,13 @@ static void regions(void)
 	FAILS(ioctl(vm, XARCH_SET_REGION, &wish), EFAULT);
 	wish.user_address = 0x10000;
 	FAILS(ioctl(vm, XARCH_SET_REGION, &wish), EFAULT);
+	/* More than the machine has, of which the kernel is not to make lists; more than anything has. */
+	wish.guest_address = UINT64_C(1) << 32;
+	wish.bytes = UINT64_C(1) << 39;
+	FAILS(ioctl(vm, XARCH_SET_REGION, &wish), ENOMEM);
+	wish.guest_address = 0;
+	wish.bytes = UINT64_C(1) << 40;
+	FAILS(ioctl(vm, XARCH_SET_REGION, &wish), EINVAL);
 	wish.bytes = 0;
 	FAILS(ioctl(vm, XARCH_SET_REGION, &wish), ENOENT);
 	FAILS(ioctl(vm, XARCH_IRQ_LINE, &(struct xarch_irq_line){ 1 << 24 | 33, 1 }), ENXIO);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * fuzz SECONDS [SEED]: calls on /dev/xarch and its descriptors with arguments that are wrong, right, and almost right,
- * from several threads at once on the same VMs. What is asked for is that each returns, and that the kernel survives:
- * whoever runs this looks at its log. Prints how many calls there were and how many of them succeeded: a
- * run in which one kind of call never does tests less than it seems to, and fails.
+ * from several threads at once on the same VMs. What is asked for is that each returns within seconds, which is looked at
+ * while it runs, and that the kernel survives: whoever runs this looks at its log. Prints how many calls there were and
+ * how many of them succeeded: a run in which one kind of call never does tests less than it seems to, and fails.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,6 +24,9 @@
 #define THREADS		4
 #define VMS		3
 #define VCPUS		2
+#define MOST_VCPUS	8
+/* Seconds that a call may take, on an emulated machine that is busy with others. */
+#define PATIENCE	15
 
 struct machine {
 	int vm, vcpu[VCPUS];
@@ -44,8 +48,17 @@ static uint64_t ids[4096], id_count;
 static unsigned long calls[CALLS], good[CALLS];
 static uint8_t *ram;
 static int device;
+static uint64_t first_seed;
 static time_t end;
 static volatile int done;
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
 
 /* xorshift64*: the same seed, the same arguments in each thread. */
 static __thread uint64_t state;
@@ -97,13 +110,36 @@ static void *somewhere(void *right)
 	}
 }
 
-static long note(enum call call, long result)
+/* What a thread is doing: which call, since when. */
+struct place {
+	pid_t task;
+	const char *volatile call;
+	volatile time_t since;
+};
+
+static struct place places[THREADS + 1];
+static __thread struct place *place;
+
+static void begin(enum call call)
 {
+	if (!place)
+		return;
+	place->since = seconds();
+	__atomic_store_n(&place->call, names[call], __ATOMIC_RELEASE);
+}
+
+static long end_of(enum call call, long result)
+{
+	if (place)
+		place->call = NULL;
 	__atomic_fetch_add(&calls[call], 1, __ATOMIC_RELAXED);
 	if (result >= 0)
 		__atomic_fetch_add(&good[call], 1, __ATOMIC_RELAXED);
 	return result;
 }
+
+/* The call's arguments are evaluated in between. */
+#define note(call, what) (begin(call), end_of(call, (what)))
 
 static void set_region(struct machine *machine)
 {
@@ -198,10 +234,11 @@ static void run(struct machine *machine, int vcpu)
 		note(SET_REG, ioctl(machine->vcpu[vcpu], XARCH_SET_ONE_REG, &reg));
 	}
 	/* What was interrupted has run. */
+	begin(RUN);
 	if (ioctl(machine->vcpu[vcpu], XARCH_RUN, mostly(0)) < 0 && errno != EINTR)
-		note(RUN, -1);
+		end_of(RUN, -1);
 	else
-		note(RUN, 0);
+		end_of(RUN, 0);
 	note(INTERRUPT, ioctl(machine->vm, XARCH_INTERRUPT_VCPU, mostly(vcpu)));
 }
 
@@ -218,11 +255,12 @@ static void create_vcpu(struct machine *machine, int vcpu)
 
 static void map(struct machine *machine, int vcpu)
 {
-	void *page = mmap(NULL, mostly(getpagesize()) & 0xffffff, PROT_READ | PROT_WRITE,
-			  below(8) ? MAP_SHARED : MAP_PRIVATE, machine->vcpu[vcpu],
-			  below(8) ? 0 : (off_t)(odd() & ~0xfffUL));
+	void *page;
 
-	note(MAP, page == MAP_FAILED ? -1 : 0);
+	begin(MAP);
+	page = mmap(NULL, mostly(getpagesize()) & 0xffffff, PROT_READ | PROT_WRITE, below(8) ? MAP_SHARED : MAP_PRIVATE,
+		    machine->vcpu[vcpu], below(8) ? 0 : (off_t)(odd() & ~0xfffUL));
+	end_of(MAP, page == MAP_FAILED ? -1 : 0);
 	if (page != MAP_FAILED && !__sync_bool_compare_and_swap(&machine->run[vcpu], NULL, page))
 		munmap(page, getpagesize());
 }
@@ -297,8 +335,12 @@ static void step(struct machine *machine)
 
 static void *thread(void *argument)
 {
-	state = (uintptr_t)argument;
-	while (time(NULL) < end) {
+	uintptr_t number = (uintptr_t)argument;
+
+	place = &places[number];
+	place->task = gettid();
+	state = first_seed * THREADS + number + 1;
+	while (seconds() < end) {
 		struct machine *machine = &machines[below(VMS)];
 
 		if (below(400)) {
@@ -319,43 +361,90 @@ static void *thread(void *argument)
 /* Whoever waits in a guest is called back, so that the end comes. */
 static void *caller(void *argument)
 {
-	(void)argument;
+	place = &places[THREADS];
+	place->task = gettid();
 	while (!done) {
 		for (int vm = 0; vm < VMS; vm++)
-			for (int vcpu = 0; vcpu < VCPUS; vcpu++)
+			for (int vcpu = 0; vcpu < MOST_VCPUS; vcpu++) {
+				place->since = seconds();
+				place->call = "INTERRUPT_VCPU of all";
 				ioctl(machines[vm].vm, XARCH_INTERRUPT_VCPU, vcpu);
+				place->call = NULL;
+			}
 		usleep(2000);
 	}
-	return NULL;
+	return argument;
+}
+
+static void show(const struct place *what, const char *file)
+{
+	char name[64], text[4096];
+	ssize_t bytes;
+	int from;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/%s", (int)what->task, file);
+	from = open(name, O_RDONLY);
+	bytes = from < 0 ? -1 : read(from, text, sizeof(text) - 1);
+	printf("fuzz: %s: %.*s\n", file, bytes < 0 ? 0 : (int)bytes, text);
+	close(from);
+}
+
+/* Fails if a call goes on for longer than anything here may take, and says what the kernel knows of it. */
+static void watch(void)
+{
+	for (int n = 0; n <= THREADS; n++) {
+		const char *call = __atomic_load_n(&places[n].call, __ATOMIC_ACQUIRE);
+		long time = seconds() - places[n].since;
+
+		if (!call || time <= PATIENCE || call != places[n].call)
+			continue;
+		printf("fuzz: %s has not returned for %ld s\n", call, time);
+		show(&places[n], "syscall");
+		show(&places[n], "stat");
+		show(&places[n], "stack");
+		fflush(stdout);
+		n = open("/proc/sysrq-trigger", O_WRONLY);
+		if (write(n, "l", 1) == 1 && write(n, "w", 1) == 1)
+			sleep(2);
+		_exit(1);
+	}
+}
+
+static void join(pthread_t thread)
+{
+	while (pthread_tryjoin_np(thread, NULL)) {
+		watch();
+		usleep(100000);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	pthread_t threads[THREADS + 1];
 	unsigned long all = 0;
 	int status = 0;
 
+	first_seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	device = open("/dev/xarch", O_RDWR | O_CLOEXEC);
 	ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (device < 0 || ram == MAP_FAILED) {
 		perror("fuzz");
 		return 1;
 	}
-	state = seed;
-	end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 10);
+	state = first_seed;
+	end = seconds() + (argc > 1 ? atoi(argv[1]) : 10);
 	for (int n = 0; n < VMS; n++)
 		make(&machines[n]);
 	for (int n = 0; n < THREADS; n++)
-		pthread_create(&threads[n], NULL, thread, (void *)(uintptr_t)(seed * THREADS + n + 1));
+		pthread_create(&threads[n], NULL, thread, (void *)(uintptr_t)n);
 	pthread_create(&threads[THREADS], NULL, caller, NULL);
 	for (int n = 0; n < THREADS; n++)
-		pthread_join(threads[n], NULL);
+		join(threads[n]);
 	done = 1;
-	pthread_join(threads[THREADS], NULL);
+	join(threads[THREADS]);
 	for (int n = 0; n < VMS; n++)
 		drop(&machines[n]);
-	printf("fuzz: seed %llu:", (unsigned long long)seed);
+	printf("fuzz: seed %llu:", (unsigned long long)first_seed);
 	for (int n = 0; n < CALLS; n++) {
 		printf(" %s %lu/%lu", names[n], good[n], calls[n]);
 		all += calls[n];

@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The kernels that the module is for.
 const RELEASE: &str = "6.1.";
 const ENTRY: &str = "xarch_get_api";
+/// What a frame of the library's may take of a kernel's stack, which has 16 KiB.
+const MOST_STACK: u64 = 4096;
 
 /// A machine whose kernel takes the module.
 struct Machine {
@@ -286,6 +288,8 @@ impl Machine {
         cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", &directory);
         cargo.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
         cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "0").env("RUSTFLAGS", self.flags);
+        // What is built in pieces goes over the stack where it would be made in place.
+        cargo.env("CARGO_INCREMENTAL", "0");
         cargo.args(["rustc", "-p", "xarch-ffi", "--release", "--lib", "--crate-type", "staticlib"]);
         cargo.args(["--target", self.target, "-Zbuild-std=core,compiler_builtins"]);
         shell::run(cargo.args(["--", "--cfg", "xarch_static_library"]))?;
@@ -304,15 +308,31 @@ impl Machine {
         // What the compiler's own library defines is not for the kernel's code.
         objcopy.arg(format!("--keep-global-symbol={ENTRY}"));
         shell::run(objcopy.arg(&linked).arg(&object))?;
-        self.check_registers(&object)?;
+        let text = shell::output(self.tool("objdump").arg("-d").arg(&object))?;
+        self.check_registers(&object, &text)?;
+        self.check_frames(&object, &text)?;
         Ok(object)
     }
 
+    /// Fails if a function takes more than a kernel's stack may lend to all of them; `check panic-free` adds them up.
+    fn check_frames(&self, object: &Path, text: &str) -> Result<(), String> {
+        let mut function = "";
+        for line in text.lines() {
+            if let Some((_, name)) = line.strip_suffix(">:").and_then(|line| line.split_once('<')) {
+                function = name;
+            }
+            let code = line.split('\t').nth(2).unwrap_or("");
+            if let Some(bytes) = frame(code).filter(|&bytes| bytes > MOST_STACK) {
+                return Err(format!("{}: {function} takes {bytes} bytes of stack: {code}", object.display()));
+            }
+        }
+        Ok(())
+    }
+
     /// Fails if the object uses registers that belong to whoever was interrupted: the kernel does not save them.
-    fn check_registers(&self, object: &Path) -> Result<(), String> {
-        let text = shell::output(self.tool("objdump").arg("-d").arg(object))?;
+    fn check_registers(&self, object: &Path, text: &str) -> Result<(), String> {
         let found = match self.kernel {
-            "s390" => code(&text).into_iter().find_map(|(name, bytes)| {
+            "s390" => code(text).into_iter().find_map(|(name, bytes)| {
                 let at = uses_float_s390(&bytes)?;
                 Some(format!("{name} {at:#x}: {:02x?}", bytes.get(at..at + 6).unwrap_or_default()))
             }),
@@ -353,6 +373,9 @@ impl Machine {
 
     /// Debian's kernel under the VMM in the kernel of this machine, checked as the demo's smoke boot is.
     fn linux(&self) -> Result<(), String> {
+        // How long building takes is nobody's patience.
+        self.module(&self.packages()?)?;
+        self.vmm()?;
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         let line = format!("{} run-host linux-module {} vmm", own.display(), self.name);
         let options = demo::Options {
@@ -551,6 +574,24 @@ printf '\\001' | dd of=/dev/port bs=1 seek=244 2>/dev/null
 echo c >/proc/sysrq-trigger
 ";
 
+/// The stack that an instruction takes, of x86-64 or s390x. `%r11` is where a frame of several pages is to end.
+fn frame(code: &str) -> Option<u64> {
+    let (mnemonic, operands) = code.trim().split_once(char::is_whitespace)?;
+    let operands = operands.trim();
+    let hexadecimal = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+    match mnemonic {
+        "sub" => {
+            let (amount, register) = operands.strip_prefix('$')?.split_once(',')?;
+            hexadecimal(amount).filter(|_| ["%rsp", "%r11"].contains(&register))
+        }
+        "lea" => hexadecimal(operands.strip_prefix('-')?.strip_suffix("(%rsp),%r11")?),
+        "aghi" | "agfi" => operands.strip_prefix("%r15,-")?.parse().ok(),
+        "slgfi" => operands.strip_prefix("%r15,")?.parse().ok(),
+        "lay" => operands.strip_prefix("%r15,-")?.strip_suffix("(%r15)")?.parse().ok(),
+        _ => None,
+    }
+}
+
 /// Whether a line of a disassembly for x86-64 uses a register of floating point or vectors.
 fn uses_float(line: &str) -> bool {
     // Address, bytes, instruction.
@@ -678,7 +719,26 @@ fn write_bytes(file: &Path, bytes: &[u8]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Archive, code, uses_float, uses_float_s390};
+    use super::{Archive, code, frame, uses_float, uses_float_s390};
+
+    #[test]
+    fn stack_is_taken_by_these_instructions() {
+        for (code, bytes) in [
+            ("sub    $0x80,%rsp", Some(0x80)),
+            // Where a frame that is made page by page ends, in both forms that the compiler has.
+            ("sub    $0x8000,%r11", Some(0x8000)),
+            ("lea    -0x2000(%rsp),%r11", Some(0x2000)),
+            ("lea    -0x2000(%rsp),%rax", None),
+            ("sub    $0x8000,%rax", None),
+            ("aghi\t%r15,-416", Some(416)),
+            ("lay\t%r15,-8192(%r15)", Some(8192)),
+            ("slgfi\t%r15,40960", Some(40960)),
+            ("aghi\t%r15,160", None),
+            ("ret", None),
+        ] {
+            assert_eq!(frame(code), bytes, "{code}");
+        }
+    }
 
     #[test]
     fn registers_of_floating_point_are_found_and_names_like_them_are_not() {
