@@ -521,9 +521,13 @@ mod cache {
 
     /// ASIDs of 16 bits (AS) in `TTBR0_EL1`.
     fn of_tree(vmid: u128, asid: u128, tree: u128) -> Translator {
+        of_tree_with(0x12_8019_0019, vmid, asid, tree)
+    }
+
+    fn of_tree_with(tcr: u64, vmid: u128, asid: u128, tree: u128) -> Translator {
         let el1 = Stage1Registers {
             sctlr: 0x1005,
-            tcr: 0x12_8019_0019,
+            tcr,
             ttbr0: asid << 48 | tree,
             ttbr1: 0x99 << 48,
             mair: 0xff,
@@ -588,6 +592,30 @@ mod cache {
             let tlbi = Tlbi::decode(*id, *operand, context).expect("a TLBI");
             cache.remove(&tlbi, context);
             assert_eq!(page(&translator, &memory, &mut cache), if *gone { NEW } else { OLD }, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_last_table_belongs_to_the_asid_that_a1_and_as_choose() {
+        // TTBR0_EL1.ASID 0x142, TTBR1_EL1.ASID 0x99; AS is bit 36 of TCR_EL1, A1 bit 22.
+        let cases = [
+            ("AS, A1 0: TTBR0's", 1u64 << 36, [(0x142u64, true), (0x99, false)]),
+            ("AS, A1: TTBR1's", 1 << 36 | 1 << 22, [(0x99, true), (0x142, false)]),
+            ("8 bits of TTBR0's", 0, [(0x42, true), (0x99, false)]),
+        ];
+        for (name, bits, asids) in cases {
+            for (asid, gone) in asids {
+                let memory = Tree { moved: Cell::new(false) };
+                let translator = of_tree_with(0x2_8019_0019 | bits, 7, 0x142, TREE);
+                let mut cache = TableCache::<8>::new();
+                assert_eq!(page(&translator, &memory, &mut cache), OLD, "{name}");
+                memory.moved.set(true);
+                let context = TlbiContext { asid_16: bits & 1 << 36 != 0, ..GUEST };
+                let tlbi = Tlbi::decode(ins::TLBI_ASIDE1, asid << 48, &context).expect("a TLBI");
+                cache.remove(&tlbi, &context);
+                let want = if gone { NEW } else { OLD };
+                assert_eq!(page(&translator, &memory, &mut cache), want, "{name}, ASID {asid:#x}");
+            }
         }
     }
 
