@@ -14,10 +14,11 @@ use riscv::{Toy, started};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
+use std::thread::ThreadId;
 use xarch_abi::{
-    Age, Backend, BackendVcpu, Bank, CompletionError, DeviceAccess, DeviceAnswer, Exit, Guest, GuestPa,
-    GuestRange, HostPa, Next, Outcome, Platform, RegId, RegisterError, Registers, Slot, Token, TraceEvent,
-    Unreadable, VcpuIndex, Writable,
+    Age, Backend, BackendVcpu, Bank, CompletionError, Deadline, DeviceAccess, DeviceAnswer, Exit, Guest,
+    GuestPa, GuestRange, HostPa, Next, Outcome, Platform, RegId, RegisterError, Registers, Slot, Token,
+    TraceEvent, Unreadable, VcpuIndex, Writable,
 };
 use xarch_conformance::{
     Cannot, Code, Cpu, Facts, Host, MEMORY_BYTES, Pair, Report, Step, Threads, Vm, check,
@@ -76,6 +77,22 @@ enum Fault {
     ForgetsWhatCallbacksWrite,
     /// Misaligned ranges are rounded.
     RoundsRanges,
+    /// A write of what the host offers is taken, and lost.
+    TakesReadOnlyWrites,
+    /// A request that a callback makes is forgotten.
+    LosesAKickFromInside,
+    /// The pages beside the range of `age` become old with it.
+    AgesTheNeighbours,
+    /// The pages beside the range of `collect_dirty` leave the log with it.
+    CollectsTheNeighbours,
+    /// `collect_dirty` names once more what it named the last time.
+    NamesDirtyPagesTwice,
+    /// A wait without a timer gets a deadline.
+    InventsADeadline,
+    /// A trap is reported a second time.
+    ReportsTrapsTwice,
+    /// After a wait the next run waits again, without asking the guest side.
+    WaitsAgain,
 }
 
 /// A fault, the clause that says so, and clauses that may say so too, as they ask for the same on their way.
@@ -136,6 +153,18 @@ const CASES: &[(Fault, &str, &[&str])] = &[
     (Fault::TracesSomethingElse, "decision-is-traced", &[]),
     (Fault::ForgetsWhatCallbacksWrite, "register-is-the-same-inside", &[]),
     (Fault::RoundsRanges, "range-is-checked", &[]),
+    (Fault::TakesReadOnlyWrites, "register-read-only", &["register-error-changes-nothing"]),
+    (Fault::LosesAKickFromInside, "kick-from-a-callback", &[]),
+    (Fault::AgesTheNeighbours, "age-stays-outside-the-range", &[]),
+    (Fault::CollectsTheNeighbours, "dirty-stays-outside-the-range", &["dirty-outlives-unmap"]),
+    (
+        Fault::NamesDirtyPagesTwice,
+        "dirty-is-named-once",
+        &["dirty-names-nothing-else", "dirty-stays-outside-the-range"],
+    ),
+    (Fault::InventsADeadline, "wait-without-a-timer", &["enters-only-on-resume", "decision-is-the-outcome"]),
+    (Fault::ReportsTrapsTwice, "trap-is-reported-once", &["before-entry-before-every-entry"]),
+    (Fault::WaitsAgain, "wait-ends", &["enters-only-on-resume", "observe-applies-once"]),
 ];
 
 struct BrokenHost {
@@ -152,6 +181,10 @@ struct BrokenVm {
     /// A request that was obeyed and is still there.
     kick_remains: AtomicU64,
     aged: AtomicBool,
+    /// What `collect_dirty` named last.
+    named: Mutex<Vec<GuestPa>>,
+    /// Whose run is under way.
+    runner: Mutex<Option<ThreadId>>,
 }
 
 impl BrokenVm {
@@ -177,6 +210,14 @@ impl BrokenVm {
 fn with_a_page_more(slot: &Slot) -> Slot {
     let guest = GuestRange::new(slot.guest.start(), slot.guest.bytes() + PAGE);
     Slot { guest: guest.unwrap_or(slot.guest), ..*slot }
+}
+
+/// The pages beside a range, where there are some.
+fn neighbours(range: GuestRange) -> impl Iterator<Item = GuestRange> {
+    let page = |at| GuestRange::new(GuestPa::new(at), PAGE);
+    let before = range.start().value().checked_sub(PAGE).and_then(page);
+    let behind = range.last().value().checked_add(1).and_then(page);
+    before.into_iter().chain(behind)
 }
 
 impl Backend for BrokenVm {
@@ -224,18 +265,35 @@ impl Backend for BrokenVm {
     fn collect_dirty<F: FnMut(GuestPa)>(&self, range: GuestRange, mut report: F) -> Result<(), ToyError> {
         drop(self.locked());
         let last = GuestPa::new(range.last().value() & !(PAGE - 1));
+        let mut named = Vec::new();
+        if self.is(Fault::CollectsTheNeighbours) {
+            for range in neighbours(range) {
+                let _ = self.vm.collect_dirty(range, |_| {});
+            }
+        }
         self.vm.collect_dirty(range, |page| {
+            named.push(page);
             let is_forgotten =
                 self.is(Fault::ForgetsTheLastDirtyPage) && page == last && range.bytes() > PAGE;
             if !is_forgotten {
                 report(page);
             }
-        })
+        })?;
+        if self.is(Fault::NamesDirtyPagesTwice) {
+            let again = std::mem::replace(&mut *self.named.lock().unwrap(), named.clone());
+            again.into_iter().filter(|page| !named.contains(page)).for_each(report);
+        }
+        Ok(())
     }
 
     fn age(&self, range: GuestRange) -> Result<Age, ToyError> {
         let _lock = self.locked();
         let age = self.vm.age(range)?;
+        if self.is(Fault::AgesTheNeighbours) {
+            for range in neighbours(range) {
+                let _ = self.vm.age(range);
+            }
+        }
         let was_young = self.aged.swap(age == Age::Young, SeqCst);
         Ok(if self.is(Fault::StaysYoung) && was_young { Age::Young } else { age })
     }
@@ -243,6 +301,8 @@ impl Backend for BrokenVm {
     fn request_exit(&self, vcpu: VcpuIndex) {
         match self.fault {
             Fault::LosesAKick if !self.is_running.load(SeqCst) => {}
+            Fault::LosesAKickFromInside
+                if *self.runner.lock().unwrap() == Some(std::thread::current().id()) => {}
             Fault::KicksTheWrongVcpu => self.vm.request_exit(VcpuIndex(0)),
             _ => self.vm.request_exit(vcpu),
         }
@@ -256,6 +316,8 @@ struct BrokenVcpu<'vm> {
     vm: &'vm BrokenVm,
     inner: ToyVcpu<'vm>,
     loses_writes: bool,
+    /// What the last run ended with, if that was a wait.
+    waited: Option<Outcome>,
 }
 
 impl Registers for BrokenVcpu<'_> {
@@ -271,6 +333,9 @@ impl Registers for BrokenVcpu<'_> {
             return Ok(());
         }
         let written = self.inner.write(id, value);
+        if self.vm.is(Fault::TakesReadOnlyWrites) && matches!(written, Err(RegisterError::ReadOnly(_))) {
+            return Ok(());
+        }
         if written.is_err() && self.vm.is(Fault::GoesOnAfterAnError) {
             let pc = self.inner.read(RegId::PC)?;
             self.inner.write(RegId::PC, pc + 4)?;
@@ -303,12 +368,20 @@ impl BackendVcpu for BrokenVcpu<'_> {
             vm.kick_remains.store(0, SeqCst);
             return Outcome::Interrupted;
         }
+        if vm.is(Fault::WaitsAgain) {
+            if let Some(outcome) = self.waited {
+                return outcome;
+            }
+        }
         vm.is_running.store(true, SeqCst);
+        *vm.runner.lock().unwrap() = Some(std::thread::current().id());
         let before = self.inner.read_wide(RegId::vector(0));
         let mapped = Cell::new(false);
         let mut broken = BrokenGuest { guest, vm, mapped: &mapped };
         let outcome = self.inner.run(&mut broken, &BrokenPlatform { platform, vm, mapped: &mapped });
         vm.is_running.store(false, SeqCst);
+        *vm.runner.lock().unwrap() = None;
+        self.waited = Some(outcome).filter(|outcome| matches!(outcome, Outcome::Wait { .. }));
         if vm.is(Fault::ForgetsWhatCallbacksWrite) {
             let _ = before.map(|before| self.inner.write_wide(RegId::vector(0), before));
         }
@@ -319,6 +392,9 @@ impl BackendVcpu for BrokenVcpu<'_> {
         match outcome {
             Outcome::Wait { deadline: Some(_) } if vm.is(Fault::LosesTheDeadline) => {
                 Outcome::Wait { deadline: None }
+            }
+            Outcome::Wait { deadline: None } if vm.is(Fault::InventsADeadline) => {
+                Outcome::Wait { deadline: Some(Deadline { counter: 1, nanoseconds: 1 }) }
             }
             outcome => outcome,
         }
@@ -352,6 +428,9 @@ impl<G: Guest> Guest for BrokenGuest<'_, G> {
             Exit::Timer(_) if self.vm.is(Fault::SwallowsTimers) => Exit::Spurious,
             exit => exit,
         };
+        if self.vm.is(Fault::ReportsTrapsTwice) && matches!(exit, Exit::Trap(_)) {
+            let _ = self.guest.on_exit(registers, platform, exit);
+        }
         let next = self.guest.on_exit(registers, platform, exit);
         if self.vm.is(Fault::InjectsItself) && matches!(exit, Exit::Trap(_)) {
             let status = registers.read(RegId::STATUS).unwrap();
@@ -443,7 +522,8 @@ impl Vm for BrokenVm {
     }
 
     fn with_vcpu(&self, index: VcpuIndex, entry: GuestPa, then: &mut dyn FnMut(&mut dyn Cpu)) {
-        let mut vcpu = BrokenVcpu { vm: self, inner: ToyVcpu::new(&self.vm, index), loses_writes: false };
+        let mut vcpu =
+            BrokenVcpu { vm: self, inner: ToyVcpu::new(&self.vm, index), loses_writes: false, waited: None };
         let mut hart = started(&mut vcpu, index, entry.value());
         then(&mut Pair::new(&mut vcpu, &mut hart));
     }
@@ -474,6 +554,8 @@ impl Host for BrokenHost {
             is_running: AtomicBool::new(false),
             kick_remains: AtomicU64::new(0),
             aged: AtomicBool::new(false),
+            named: Mutex::default(),
+            runner: Mutex::default(),
         });
     }
 
