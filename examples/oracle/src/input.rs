@@ -66,6 +66,9 @@ fn content(line: &str) -> &str {
     line.split("//").next().unwrap_or_default().trim()
 }
 
+/// More than any register's name has.
+const LONGEST_NAME: usize = 40;
+
 impl Given {
     /// Takes one `NAME=VALUE` or `ADDRESS=VALUE`.
     ///
@@ -94,8 +97,9 @@ impl Given {
             };
         }
         let valid = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        if name.is_empty() || !name.chars().all(valid) {
-            return Err(Error::new(format!("'{name}' is neither a register nor an address")));
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(valid) {
+            let shown: String = name.chars().take(LONGEST_NAME).collect();
+            return Err(Error::new(format!("'{shown}' is neither a register nor an address")));
         }
         let name = name.to_ascii_uppercase();
         if let Some((_, before)) = self.registers.iter().find(|(known, _)| *known == name)

@@ -77,8 +77,15 @@ impl Memory {
             return Err(Error::new(format!("base {base:#x} is not a multiple of 8")));
         }
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if base.checked_add(length).is_none() {
+        let Some(end) = base.checked_add(length) else {
             return Err(Error::new("reaches beyond the last address"));
+        };
+        let overlaps = |(other, bytes): &&(u64, Vec<u8>)| {
+            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            *other < end && base < other.saturating_add(length)
+        };
+        if let Some((other, _)) = self.dumps.iter().find(overlaps) {
+            return Err(Error::new(format!("overlaps the dump at {other:#x}")));
         }
         self.dumps.push((base, bytes));
         Ok(())
@@ -95,7 +102,7 @@ impl Memory {
     }
 
     fn dumped(&self, at: u64) -> Option<[u8; 8]> {
-        self.dumps.iter().rev().find_map(|(base, bytes)| {
+        self.dumps.iter().find_map(|(base, bytes)| {
             let start = usize::try_from(at.checked_sub(*base)?).ok()?;
             bytes.get(start..start.checked_add(8)?)?.try_into().ok()
         })

@@ -229,7 +229,12 @@ pub struct Translate {
     #[arg(long)]
     unaligned: bool,
     /// An AT instruction instead of an access, as S1E1R, executed at --el.
-    #[arg(long, value_name = "OPERATION", value_parser = at_operation)]
+    #[arg(
+        long,
+        value_name = "OPERATION",
+        value_parser = at_operation,
+        conflicts_with_all = ["access", "regime", "unprivileged", "unaligned"]
+    )]
     at: Option<AtOperation>,
     /// The regime, where it is not that of --el: el10, el20, el2, el3.
     #[arg(long, value_parser = regime)]
@@ -317,7 +322,7 @@ pub struct Dat {
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
     /// Bytes of the operand in its page.
-    #[arg(long, default_value = "1")]
+    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..=4096))]
     bytes: u16,
     /// LOAD REAL ADDRESS instead of the access.
     #[arg(long)]

@@ -261,6 +261,10 @@ impl<'v> Asked<'v> {
             Some(2) => ExceptionLevel::El2,
             Some(_) => ExceptionLevel::El3,
         };
+        let operation = self.maybe("at", names::at_operation)?;
+        if operation.is_some() {
+            self.without(&["access", "regime"], "AT has its own")?;
+        }
         let kind = self.maybe("access", names::access_kind)?.unwrap_or(AccessKind::Read);
         let mut implementation =
             self.maybe("implementation", names::implementation)?.unwrap_or(Implementation::ALL);
@@ -285,7 +289,7 @@ impl<'v> Asked<'v> {
                 self.flag("pan")?,
                 self.flag("unaligned")?,
             ),
-            at: self.maybe("at", names::at_operation)?,
+            at: operation,
             implementation,
             security: self.maybe("security", names::security)?.unwrap_or(Space::NonSecure),
             brief: true,
@@ -325,6 +329,9 @@ impl<'v> Asked<'v> {
             self.without(&["access", "bytes"], "TEST PROTECTION asks for both accesses to a byte")?;
         }
         let bytes = self.small("bytes", 4097)?.unwrap_or(1);
+        if bytes == 0 {
+            return Err(Error::new("bytes: an operand has one at least"));
+        }
         Ok(dat::Question {
             address: self.number64("address")?,
             given,

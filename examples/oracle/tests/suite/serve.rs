@@ -23,13 +23,14 @@ fn a_session_translates_what_the_vectors_ask() {
             let access = &query["access"];
             let mut question = json!({
                 "id": expected.len(), "ask": "translate", "va": query["va"], "registers": case["regs"],
-                "memory": case["mem"], "rest": "zero", "regime": case["regime"], "pa_bits": case["pamax"],
+                "memory": case["mem"], "rest": "zero", "pa_bits": case["pamax"],
             });
             let is_at = access["kind"] == "at";
             if is_at {
                 question["at"] = access["op"].clone();
                 question["el"] = 2.into();
             } else {
+                question["regime"] = case["regime"].clone();
                 question["access"] = access["kind"].clone();
                 question["el"] = access["el"].clone();
                 question["unprivileged"] = (access["unpriv"] == 1).into();
@@ -148,7 +149,18 @@ fn a_wrong_line_is_answered_and_the_session_goes_on() {
         ("{\"ask\":\"translate\",\"va\":\"0\",\"features\":[\"flying\"]}", "features: 'flying'"),
         ("{\"ask\":\"translate\",\"va\":\"0\",\"pa_bits\":12}", "pa_bits"),
         ("{\"ask\":\"dat\",\"address\":\"0\",\"registers\":{\"CR16\":\"0\"}}", "CR16"),
+        (
+            "{\"ask\":\"translate\",\"va\":\"0\",\"at\":\"S1E1R\",\"access\":\"read\"}",
+            "access: AT has its own",
+        ),
+        (
+            "{\"ask\":\"translate\",\"va\":\"0\",\"at\":\"S1E1R\",\"regime\":\"EL3\"}",
+            "regime: AT has its own",
+        ),
         ("{\"ask\":\"dat\",\"address\":\"0\",\"key\":16}", "key: is not a number below 16"),
+        ("{\"ask\":\"dat\",\"address\":\"0\",\"bytes\":0}", "bytes: an operand has one at least"),
+        ("{\"ask\":\"dat\",\"address\":\"0\",\"tprot\":true,\"lra\":true}", "lra and tprot"),
+        ("{\"ask\":\"dat\",\"address\":\"0\",\"tprot\":true,\"bytes\":1}", "bytes: TEST PROTECTION"),
         ("{\"ask\":\"pte\",\"value\":\"0\",\"level\":\"4\"}", "level '4'"),
     ];
     let mut input = String::new();
@@ -287,6 +299,7 @@ fn any_state_of_a_machine_gets_an_answer() {
         });
         if random.percent(30) {
             question["at"] = (*random.pick(&["S1E1R", "S12E0W", "S1E2A", "S1E3W"])).into();
+            question["access"] = Value::Null;
         }
         questions.push(question);
         questions.push(json!({

@@ -3,6 +3,27 @@
 use crate::program::{TemporaryFile, run};
 
 #[test]
+fn dumps_that_overlap_and_names_without_end_are_refused() {
+    let dump = TemporaryFile::new(&[0; 32]);
+    let at = |base: &str| format!("{}@{base}", dump.name());
+    let ask = |one: &str, other: &str| {
+        run(&["translate", "0", "--memory", &at(one), "--memory", &at(other), "--rest", "zero"])
+    };
+    ask("0x1000", "0x1020").expect_code(0);
+    ask("0x1020", "0x1000").expect_code(0);
+    for (one, other) in [("0x1000", "0x1018"), ("0x1018", "0x1000"), ("0x1000", "0x1000")] {
+        let finished = ask(one, other);
+        finished.expect_code(2);
+        assert!(finished.err.contains(&format!("@{other}: overlaps the dump at {one}")), "{}", finished.err);
+    }
+    let list = TemporaryFile::new(format!("TCR_EL1=1\n{}=1\n", "A".repeat(1 << 20)).as_bytes());
+    let finished = run(&["translate", "0", "--registers", list.name()]);
+    finished.expect_code(2);
+    assert!(finished.err.contains(&format!("{}:2: 'AAAA", list.name())), "{}", finished.err);
+    assert!(finished.err.len() < 300, "{} bytes", finished.err.len());
+}
+
+#[test]
 fn questions_that_make_no_sense_are_refused() {
     const CASES: &[(&[&str], &str)] = &[
         (&["frobnicate"], "frobnicate"),
@@ -52,6 +73,10 @@ fn questions_that_make_no_sense_are_refused() {
         (&["dat", "0", "--storage-key", "0=0x100"], "ADDRESS=KEY"),
         (&["dat", "0", "--without", "edat3"], "'edat3'"),
         (&["dat", "0", "--tprot", "--lra"], "--lra"),
+        (&["dat", "0", "--bytes", "0"], "0 is not in 1..=4096"),
+        (&["dat", "0", "--bytes", "4097"], "4097 is not in 1..=4096"),
+        (&["translate", "0", "--at", "S1E1R", "--access", "write"], "--access"),
+        (&["translate", "0", "--at", "S1E1R", "--regime", "el3"], "--regime"),
         (&["dat", "0", "--tprot", "--access", "store"], "--access"),
         (&["pte", "0"], "--level"),
         (&["pte", "0", "--level", "4"], "level '4'"),
