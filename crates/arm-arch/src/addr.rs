@@ -138,7 +138,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// All levels in the order of a walk.
+    /// All levels in the order of a walk. Arm ARM, "Translation table walks".
     pub const ALL: [Self; 6] = [Self::Minus2, Self::Minus1, Self::L0, Self::L1, Self::L2, Self::L3];
 
     /// Names a level by its number; `None` outside −2 to 3.

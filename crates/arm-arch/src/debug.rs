@@ -13,7 +13,7 @@ use crate::el::ExceptionLevel;
 use crate::pstate::PState;
 use crate::sysreg::{MdscrEl1, ScrEl3};
 
-/// The Security state below EL3, as far as debug depends on it. Realm state is not modelled.
+/// The Security state below EL3, as far as debug depends on it. Realm state is not modelled. Arm ARM, "Security state".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Security {
     /// Non-secure.
@@ -37,7 +37,7 @@ impl Security {
     }
 }
 
-/// What decides whether a debug exception can be generated.
+/// What decides whether a debug exception can be generated. Arm ARM, "Enabling debug exceptions".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DebugControls {
     /// `MDSCR_EL1`.
@@ -94,7 +94,7 @@ impl DebugControls {
     }
 }
 
-/// The state of software step.
+/// The state of software step. Arm ARM, "Software Step state machine".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StepState {
     /// Instructions execute as usual.

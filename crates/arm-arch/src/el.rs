@@ -1,6 +1,6 @@
 //! Exception levels and the stack pointer in use. Arm ARM D1.1.
 
-/// An exception level; a higher one is more privileged.
+/// An exception level; a higher one is more privileged. Arm ARM, "Exception levels".
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum ExceptionLevel {

@@ -64,7 +64,7 @@ macro_rules! classes {
         impl ExceptionClass {
             $($(#[$doc])* pub const $name: Self = Self($value);)*
 
-            /// Returns the constant's name; `None` for a class that has none.
+            /// Returns the constant's name; `None` for a class that has none. Arm ARM, ESR_EL1.EC.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {

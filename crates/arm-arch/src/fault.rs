@@ -42,10 +42,11 @@ pub enum FaultStatus {
 }
 
 /// The code that debug exceptions report; in an abort it is a granule protection fault at level −2.
+/// Arm ARM, ESR_EL1, IFSC of debug exceptions.
 pub const DEBUG_STATUS: u8 = 0b10_0010;
 
 impl FaultStatus {
-    /// Decodes six bits; `None` where the code is reserved.
+    /// Decodes six bits; `None` where the code is reserved. Arm ARM, ESR_EL1.DFSC.
     #[must_use]
     pub const fn decode(code: u8) -> Option<Self> {
         Some(match code {
@@ -80,7 +81,7 @@ impl FaultStatus {
     }
 
     /// Returns the six bits. An access flag or permission fault below level 0, which no walk can
-    /// produce and the manual gives no code, reads as level 0.
+    /// produce and the manual gives no code, reads as level 0. Arm ARM, ESR_EL1.DFSC, EncodeLDFSC.
     #[must_use]
     pub const fn encode(self) -> u8 {
         match self {
@@ -107,7 +108,7 @@ impl FaultStatus {
         }
     }
 
-    /// Returns the lookup level, for the kinds that have one.
+    /// Returns the lookup level, for the kinds that have one. Arm ARM, ESR_EL1.DFSC.
     #[must_use]
     pub const fn level(self) -> Option<Level> {
         match self {
@@ -130,7 +131,7 @@ impl FaultStatus {
         }
     }
 
-    /// Whether this is a synchronous external abort, on a walk or not.
+    /// Whether this is a synchronous external abort, on a walk or not. Arm ARM, IsExternalAbort.
     #[must_use]
     pub const fn is_external(self) -> bool {
         matches!(self, Self::External | Self::ExternalOnWalk(_) | Self::Parity | Self::ParityOnWalk(_))

@@ -74,15 +74,15 @@ pub struct PState {
 const _: () = assert!(PState::IL_OFFSET == 20 && PState::N_OFFSET == 31 && PState::UINJ_OFFSET == 36);
 
 impl PState {
-    /// D, A, I and F set: every maskable exception is masked.
+    /// D, A, I and F set: every maskable exception is masked. Arm ARM, DAIF.
     pub const DAIF: u64 = 0x3c0;
-    /// N, Z, C and V.
+    /// N, Z, C and V. Arm ARM, NZCV.
     pub const NZCV: u64 = 0xf000_0000;
     /// PSTATE after a reset into EL1: EL1h, everything masked, and 0 where the manual says UNKNOWN
     /// (CHOICE: a guest starts the same way every time). Arm ARM, AArch64.TakeReset.
     pub const RESET_EL1: Self = Self::from_bits(0x3c5);
 
-    /// Returns the AArch64 mode; `None` for AArch32 and reserved encodings.
+    /// Returns the AArch64 mode; `None` for AArch32 and reserved encodings. Arm ARM, SPSR_EL1.M.
     #[must_use]
     pub const fn mode(self) -> Option<Mode> {
         if self.nrw() { None } else { Mode::decode(self.m()) }
@@ -95,7 +95,7 @@ impl PState {
     }
 
     /// Returns the exception level that M names, also in reserved encodings; AArch32 modes other
-    /// than User count as EL1 (CHOICE: no AArch32 above EL0 is modelled).
+    /// than User count as EL1 (CHOICE: no AArch32 above EL0 is modelled). Arm ARM, SPSR_EL1.M.
     #[must_use]
     pub const fn el(self) -> ExceptionLevel {
         if self.nrw() {
@@ -109,19 +109,19 @@ impl PState {
         }
     }
 
-    /// Returns the stack pointer in use, M\[0\].
+    /// Returns the stack pointer in use, M\[0\]. Arm ARM, SPSel.
     #[must_use]
     pub const fn stack_pointer(self) -> StackPointer {
         if self.m() & 1 == 0 { StackPointer::SpEl0 } else { StackPointer::SpElx }
     }
 
-    /// Returns D, A, I and F in the positions of the register `DAIF`.
+    /// Returns D, A, I and F in the positions of the register `DAIF`. Arm ARM, DAIF.
     #[must_use]
     pub const fn daif(self) -> u64 {
         self.into_bits() & Self::DAIF
     }
 
-    /// Returns N, Z, C and V in the positions of the register `NZCV`.
+    /// Returns N, Z, C and V in the positions of the register `NZCV`. Arm ARM, NZCV.
     #[must_use]
     pub const fn nzcv(self) -> u64 {
         self.into_bits() & Self::NZCV
@@ -160,7 +160,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Decodes M\[3:0\]; `None` where the encoding is reserved.
+    /// Decodes M\[3:0\]; `None` where the encoding is reserved. Arm ARM, SPSR_EL1.M.
     #[must_use]
     pub const fn decode(m: u8) -> Option<Self> {
         Some(match m {
@@ -189,7 +189,7 @@ impl Mode {
         }
     }
 
-    /// Returns the mode of `el` on its own stack pointer; `El0t` for EL0.
+    /// Returns the mode of `el` on its own stack pointer; `El0t` for EL0. Arm ARM, "Stack pointer registers".
     #[must_use]
     pub const fn handler(el: ExceptionLevel) -> Self {
         match el {
@@ -200,7 +200,7 @@ impl Mode {
         }
     }
 
-    /// Returns the exception level.
+    /// Returns the exception level. Arm ARM, SPSR_EL1.M.
     #[must_use]
     pub const fn el(self) -> ExceptionLevel {
         match self {
@@ -211,7 +211,7 @@ impl Mode {
         }
     }
 
-    /// Returns the stack pointer in use.
+    /// Returns the stack pointer in use. Arm ARM, SPSel.
     #[must_use]
     pub const fn stack_pointer(self) -> StackPointer {
         match self {
@@ -221,7 +221,7 @@ impl Mode {
     }
 }
 
-/// Which bits of [`PState`] a processing element has: one set bit for each.
+/// Which bits of [`PState`] a processing element has: one set bit for each. Arm ARM, ProcState.
 ///
 /// Exception entry and return leave out what is not there, so that a guest never finds a bit of a feature that is
 /// not announced. `Features::pstate_mask` derives it from the ID registers.
@@ -229,7 +229,7 @@ impl Mode {
 pub struct PStateMask(PState);
 
 impl PStateMask {
-    /// Armv8.0-A, AArch64 only: N, Z, C, V, SS, IL, D, A, I, F and M.
+    /// Armv8.0-A, AArch64 only: N, Z, C, V, SS, IL, D, A, I, F and M. Arm ARM, SPSR_EL1.
     pub const ARMV8_0: Self = Self(PState::from_bits(0xf030_03cf));
 
     /// Returns this mask with the set bits of `more` added.

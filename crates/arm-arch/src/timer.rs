@@ -5,7 +5,7 @@
 use crate::bits;
 use crate::sysreg::CntCtl;
 
-/// A timer: its control and its compare value.
+/// A timer: its control and its compare value. Arm ARM, "The Generic Timer in AArch64 state".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Timer {
     /// `CNTx_CTL`; ISTATUS is not kept here but computed.
@@ -17,42 +17,44 @@ pub struct Timer {
 impl Timer {
     /// Whether the timer's condition is met: it is enabled and the counter has reached CVAL, unsigned. This is
     /// ISTATUS, which reads 0 while the timer is off (CHOICE: the manual says UNKNOWN).
+    /// Arm ARM, CNTP_CTL_EL0.ISTATUS.
     #[must_use]
     pub const fn is_met(self, counter: u64) -> bool {
         self.ctl.enable() && counter >= self.cval
     }
 
-    /// Whether the interrupt line is high: a level.
+    /// Whether the interrupt line is high: a level. Arm ARM, "The Generic Timer in AArch64 state".
     #[must_use]
     pub const fn output(self, counter: u64) -> bool {
         self.is_met(counter) && !self.ctl.imask()
     }
 
-    /// Returns what `CNTx_CTL` reads.
+    /// Returns what `CNTx_CTL` reads. Arm ARM, CNTP_CTL_EL0.
     #[must_use]
     pub const fn read_ctl(self, counter: u64) -> u64 {
         let kept = CntCtl::new().with_enable(self.ctl.enable()).with_imask(self.ctl.imask());
         kept.with_istatus(self.is_met(counter)).into_bits()
     }
 
-    /// Writes `CNTx_CTL`; ISTATUS is read-only.
+    /// Writes `CNTx_CTL`; ISTATUS is read-only. Arm ARM, CNTP_CTL_EL0.
     pub const fn write_ctl(&mut self, value: u64) {
         self.ctl = CntCtl::from_bits(value & 3);
     }
 
-    /// Returns what `CNTx_TVAL` reads: the low 32 bits of CVAL less the counter.
+    /// Returns what `CNTx_TVAL` reads: the low 32 bits of CVAL less the counter. Arm ARM, CNTP_TVAL_EL0.
     #[must_use]
     pub const fn read_tval(self, counter: u64) -> u64 {
         self.cval.wrapping_sub(counter) & 0xffff_ffff
     }
 
     /// Writes `CNTx_TVAL`: CVAL becomes the counter plus the value, a signed number of 32 bits.
+    /// Arm ARM, CNTP_TVAL_EL0.
     pub const fn write_tval(&mut self, counter: u64, value: u64) {
         self.cval = counter.wrapping_add(bits::sign_extend32(bits::trunc32(value)));
     }
 
     /// Returns the count at which the line is high, past or to come; `None` if it stays low until a register is
-    /// written.
+    /// written. Arm ARM, CNTP_CVAL_EL0.
     #[must_use]
     pub const fn deadline(self) -> Option<u64> {
         if self.ctl.enable() && !self.ctl.imask() { Some(self.cval) } else { None }

@@ -29,7 +29,7 @@ pub struct Watched {
     pub value: u64,
 }
 
-/// What of an implementation decides about matches.
+/// What of an implementation decides about matches. Arm ARM, ID_AA64DFR0_EL1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DebugUnit {
     /// How many breakpoints match contexts: the highest-numbered ones. ID_AA64DFR0_EL1.CTX_CMPs, plus one.
@@ -53,7 +53,7 @@ pub struct DebugUnit {
     pub secure_el2: bool,
 }
 
-/// The context that context breakpoints compare with.
+/// The context that context breakpoints compare with. Arm ARM, "Context breakpoints".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Context {
     /// `CONTEXTIDR_EL1`.
@@ -66,7 +66,7 @@ pub struct Context {
     pub hcr: HcrEl2,
 }
 
-/// A data access that watchpoints look at.
+/// A data access that watchpoints look at. Arm ARM, "Watchpoint exceptions".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DataAccess {
     /// Its first byte.
@@ -127,7 +127,7 @@ struct StateControl {
     linked: Option<usize>,
 }
 
-/// Everything a match is judged by.
+/// Everything a match is judged by. Arm ARM, AArch64.BreakpointMatch, AArch64.WatchpointMatch.
 #[derive(Clone, Copy, Debug)]
 pub struct Matcher<'a> {
     /// What is implemented.

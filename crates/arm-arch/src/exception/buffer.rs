@@ -9,6 +9,7 @@ use crate::pstate::PState;
 use crate::sysreg::{Event, MdcrEl3, Pmscr, Trfcr};
 
 /// The controls of one buffer, beside [`Routing`]. Zeros, of registers that are not there, disable exceptions.
+/// Arm ARM, PMSCR_EL1, PMSCR_EL2, TRFCR_EL1, TRFCR_EL2, MDCR_EL3.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BufferControls {
     unit: ProfilingUnit,
@@ -121,7 +122,7 @@ impl BufferControls {
         };
         let check = event == Event::GranuleProtectionCheck;
         let is_fault = stage1 || stage2;
-        let protection = is_fault && matches!(fsc, 0b10_0010..=0b10_0111 | 0b10_1000);
+        let protection = is_fault && matches!(fsc, 0b10_0010..=0b10_1000);
         let external = is_fault && matches!(fsc, 0b01_0000 | 0b01_0010..=0b01_0111 | 0b01_1011);
         let (el3_ee, el2_ee) = (self.el3_ee(routing), self.el2_ee(routing));
         let scr = routing.scr.unwrap_or_default();

@@ -19,7 +19,7 @@ pub enum Kind {
     SError,
 }
 
-/// An exception about to be taken.
+/// An exception about to be taken. Arm ARM, "Exception entry".
 ///
 /// The constructors choose class and return address by the manual's rules; what they take as `pc` is the address of
 /// the instruction, as `next_pc` that of the one after it.
@@ -46,105 +46,105 @@ impl Cause {
         Self { kind: Kind::Sync, syndrome: Some(esr), far, preferred_return }
     }
 
-    /// An UNDEFINED instruction, or any for which EC is 0.
+    /// An UNDEFINED instruction, or any for which EC is 0. Arm ARM, AArch64.Undefined.
     #[must_use]
     pub const fn undefined(pc: u64) -> Self {
         Self::of_class(EsrEl::of(ExceptionClass::UNKNOWN, 0), None, pc)
     }
 
-    /// SVC, which returns behind itself.
+    /// SVC, which returns behind itself. Arm ARM, AArch64.CallSupervisor.
     #[must_use]
     pub const fn svc(imm16: u16, next_pc: u64) -> Self {
         Self::sync(Syndrome::Svc(Immediate::new().with_imm16(imm16)), next_pc)
     }
 
-    /// HVC, which returns behind itself.
+    /// HVC, which returns behind itself. Arm ARM, AArch64.CallHypervisor.
     #[must_use]
     pub const fn hvc(imm16: u16, next_pc: u64) -> Self {
         Self::sync(Syndrome::Hvc(Immediate::new().with_imm16(imm16)), next_pc)
     }
 
-    /// SMC that EL2 traps, which returns to itself.
+    /// SMC that EL2 traps, which returns to itself. Arm ARM, AArch64.CheckForSMCUndefOrTrap.
     #[must_use]
     pub const fn trapped_smc(imm16: u16, pc: u64) -> Self {
         Self::sync(Syndrome::Smc(Immediate::new().with_imm16(imm16)), pc)
     }
 
-    /// BRK, which returns to itself.
+    /// BRK, which returns to itself. Arm ARM, AArch64.SoftwareBreakpoint.
     #[must_use]
     pub const fn brk(imm16: u16, pc: u64) -> Self {
         Self::sync(Syndrome::Brk(Immediate::new().with_imm16(imm16)), pc)
     }
 
-    /// A trapped system register access or system instruction.
+    /// A trapped system register access or system instruction. Arm ARM, AArch64.SystemAccessTrap.
     #[must_use]
     pub const fn system_access(access: SystemAccess, pc: u64) -> Self {
         Self::sync(Syndrome::SystemAccess(access), pc)
     }
 
-    /// A trapped WFI, WFE, WFIT or WFET.
+    /// A trapped WFI, WFE, WFIT or WFET. Arm ARM, AArch64.WFxTrap.
     #[must_use]
     pub const fn wfx(iss: Wfx, pc: u64) -> Self {
         Self::sync(Syndrome::Wfx(iss), pc)
     }
 
-    /// A disabled access to floating point or SIMD.
+    /// A disabled access to floating point or SIMD. Arm ARM, AArch64.AdvSIMDFPAccessTrap.
     #[must_use]
     pub const fn fp_access(pc: u64) -> Self {
         Self::sync(Syndrome::FpAccess(FpAccess::A64), pc)
     }
 
-    /// An instruction executed with PSTATE.IL set.
+    /// An instruction executed with PSTATE.IL set. Arm ARM, CheckForIllegalState.
     #[must_use]
     pub const fn illegal_state(pc: u64) -> Self {
         Self::of_class(EsrEl::of(ExceptionClass::ILLEGAL_STATE, 0), None, pc)
     }
 
-    /// A fetch from an address that is no multiple of 4, which FAR reports.
+    /// A fetch from an address that is no multiple of 4, which FAR reports. Arm ARM, AArch64.PCAlignmentFault.
     #[must_use]
     pub const fn pc_alignment(pc: u64) -> Self {
         Self::of_class(EsrEl::of(ExceptionClass::PC_ALIGNMENT, 0), Some(pc), pc)
     }
 
-    /// A load or store by an SP that is no multiple of 16.
+    /// A load or store by an SP that is no multiple of 16. Arm ARM, AArch64.SPAlignmentFault.
     #[must_use]
     pub const fn sp_alignment(pc: u64) -> Self {
         Self::of_class(EsrEl::of(ExceptionClass::SP_ALIGNMENT, 0), None, pc)
     }
 
-    /// A data abort at address `far`; an ISS with FnV leaves FAR as it is.
+    /// A data abort at address `far`; an ISS with FnV leaves FAR as it is. Arm ARM, AArch64.DataAbort.
     #[must_use]
     pub const fn data_abort(origin: Origin, iss: DataAbort, far: u64, pc: u64) -> Self {
         let far = if iss.fnv() { None } else { Some(far) };
         Self::of_class(Syndrome::DataAbort(origin, iss).encode(), far, pc)
     }
 
-    /// An instruction abort at address `far`; an ISS with FnV leaves FAR as it is.
+    /// An instruction abort at address `far`; an ISS with FnV leaves FAR as it is. Arm ARM, AArch64.InstructionAbort.
     #[must_use]
     pub const fn instruction_abort(origin: Origin, iss: InstructionAbort, far: u64, pc: u64) -> Self {
         let far = if iss.fnv() { None } else { Some(far) };
         Self::of_class(Syndrome::InstructionAbort(origin, iss).encode(), far, pc)
     }
 
-    /// A software step, before the instruction at `pc`.
+    /// A software step, before the instruction at `pc`. Arm ARM, AArch64.SoftwareStepException.
     #[must_use]
     pub const fn step(origin: Origin, iss: Step, pc: u64) -> Self {
         Self::sync(Syndrome::Step(origin, iss), pc)
     }
 
-    /// An IRQ before the instruction at `pc`.
+    /// An IRQ before the instruction at `pc`. Arm ARM, AArch64.TakePhysicalIRQException.
     #[must_use]
     pub const fn irq(pc: u64) -> Self {
         Self { kind: Kind::Irq, syndrome: None, far: None, preferred_return: pc }
     }
 
-    /// An FIQ before the instruction at `pc`.
+    /// An FIQ before the instruction at `pc`. Arm ARM, AArch64.TakePhysicalFIQException.
     #[must_use]
     pub const fn fiq(pc: u64) -> Self {
         Self { kind: Kind::Fiq, syndrome: None, far: None, preferred_return: pc }
     }
 
-    /// An SError before the instruction at `pc`.
+    /// An SError before the instruction at `pc`. Arm ARM, AArch64.TakePhysicalSErrorException.
     #[must_use]
     pub const fn serror(iss: SError, pc: u64) -> Self {
         Self {
@@ -190,20 +190,20 @@ impl Cause {
         Self::sync(Syndrome::Other(crate::iss::Other::Pmu(iss)), pc)
     }
 
-    /// A breakpoint, before the instruction at `pc`.
+    /// A breakpoint, before the instruction at `pc`. Arm ARM, AArch64.BreakpointException.
     #[must_use]
     pub const fn breakpoint(origin: Origin, pc: u64) -> Self {
         Self::sync(Syndrome::Breakpoint(origin, crate::bits::trunc32(crate::bits::zext8(DEBUG_STATUS))), pc)
     }
 
-    /// A watchpoint; `far` is the first byte that it watches of the access.
+    /// A watchpoint; `far` is the first byte that it watches of the access. Arm ARM, AArch64.WatchpointException.
     #[must_use]
     pub const fn watchpoint(origin: Origin, iss: Watchpoint, far: u64, pc: u64) -> Self {
         Self::of_class(Syndrome::Watchpoint(origin, iss.with_dfsc(DEBUG_STATUS)).encode(), Some(far), pc)
     }
 
     /// A synchronous external abort on a data access: what a hypervisor injects for an address where nothing
-    /// answers. `iss` gives WnR and CM of the access; status, ISV and S1PTW are set here.
+    /// answers. `iss` gives WnR and CM of the access; status, ISV and S1PTW are set here. Arm ARM, AArch64.DataAbort.
     #[must_use]
     pub fn external_data_abort(
         from: ExceptionLevel,
@@ -217,7 +217,7 @@ impl Cause {
         Self::data_abort(Origin::of(from, target), iss, far, pc)
     }
 
-    /// A synchronous external abort on an instruction fetch.
+    /// A synchronous external abort on an instruction fetch. Arm ARM, AArch64.InstructionAbort.
     #[must_use]
     pub fn external_instruction_abort(
         from: ExceptionLevel,

@@ -6,7 +6,7 @@ use crate::esr::EsrEl;
 use crate::pstate::{Mode, PState, PStateMask};
 use crate::sysreg::{HcrEl2, SctlrEl1};
 
-/// What exception entry reads.
+/// What exception entry reads. Arm ARM, AArch64.TakeException.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EntryState {
     /// PSTATE before the exception.
@@ -22,6 +22,7 @@ pub struct EntryState {
 }
 
 /// What exception entry writes. Nothing else changes: neither the event register nor a monitor.
+/// Arm ARM, AArch64.TakeException.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entered {

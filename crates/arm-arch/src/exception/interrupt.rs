@@ -6,7 +6,7 @@ use crate::el::{ExceptionLevel, StackPointer};
 use crate::pstate::PState;
 use crate::sysreg::{HcrEl2, HcrxEl2, SctlrEl1};
 
-/// The lines that the virtual CPU interface drives; see [`crate::gic`].
+/// The lines that the virtual CPU interface drives; see [`crate::gic`]. Arm ARM D1.3.6, "Virtual interrupts".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct VirtualLines {
     /// A Group 1 interrupt is signalled.
@@ -34,7 +34,7 @@ fn pending(hcr: HcrEl2, lines: VirtualLines) -> Pending {
 }
 
 /// Returns the virtual interrupt to take to EL1 before the next instruction; `None` if there is none or all are
-/// masked. CHOICE: of several the order is FIQ, IRQ, SError.
+/// masked. CHOICE: of several the order is FIQ, IRQ, SError. Arm ARM D1.3.6, "Virtual interrupts".
 #[must_use]
 pub fn virtual_interrupt(hcr: HcrEl2, lines: VirtualLines, pstate: PState) -> Option<Kind> {
     if pstate.el() > ExceptionLevel::El1 {
@@ -96,7 +96,7 @@ pub fn wakes_from_wfi(hcr: HcrEl2, lines: VirtualLines) -> bool {
     pending.irq || pending.fiq || pending.serror
 }
 
-/// Physical interrupts that are pending.
+/// Physical interrupts that are pending. Arm ARM D1.3.6.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PhysicalLines {
     /// An IRQ.
@@ -139,6 +139,7 @@ pub fn is_masked(
 
 /// Returns the physical interrupt to take before the next instruction, and the level that takes it. CHOICE: of several
 /// the order is FIQ, IRQ, SError. `sctlr` gives SCTLR of a target.
+/// Arm ARM D1.3.6, "Asynchronous exception routing", "masking".
 #[must_use]
 pub fn physical_interrupt(
     routing: &Routing,

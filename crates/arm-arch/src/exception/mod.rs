@@ -27,6 +27,7 @@ mod buffer;
 mod cause;
 mod entry;
 mod interrupt;
+mod priority;
 mod profiling;
 mod ret;
 mod route;
@@ -39,6 +40,7 @@ pub use interrupt::{
     PhysicalLines, VirtualLines, VirtualPriority, is_masked, physical_interrupt, virtual_interrupt,
     virtual_interrupt_by_priority, wakes_from_wfi,
 };
+pub use priority::Priority;
 pub use profiling::{PmecrEl1, Profiling, ProfilingControls, profiling};
 pub use ret::{
     ReturnLimits, ReturnState, Returned, branch_address, branch_address_el2, branch_address_el3, eret,

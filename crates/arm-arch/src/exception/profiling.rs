@@ -24,7 +24,7 @@ pub struct PmecrEl1 {
 }
 const _: () = assert!(PmecrEl1::KPME_OFFSET == 2 && PmecrEl1::SSE_OFFSET == 3);
 
-/// What an overflow of a performance counter does.
+/// What an overflow of a performance counter does. Arm ARM D13.3.2.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Profiling {
@@ -64,7 +64,7 @@ pub fn profiling(routing: &Routing, mdcr: MdcrEl3, pmecr: PmecrEl1, pstate: PSta
     }
 }
 
-/// What decides about PMU Profiling exceptions beside [`Routing`].
+/// What decides about PMU Profiling exceptions beside [`Routing`]. Arm ARM, PMECR_EL1, MDCR_EL3.PMEE.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProfilingControls {
     /// `MDCR_EL3`, which counts where there is an EL3.

@@ -7,7 +7,7 @@ use crate::el::ExceptionLevel;
 use crate::pstate::{PState, PStateMask};
 use crate::sysreg::{HcrEl2, SctlrEl1, TcrEl1, TcrEl2, TcrEl3};
 
-/// What exception return reads.
+/// What exception return reads. Arm ARM, AArch64.ExceptionReturn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReturnState {
     /// PSTATE of the ERET.
@@ -27,6 +27,7 @@ pub struct ReturnState {
 }
 
 /// What exception return writes. It also clears the local exclusive monitor and sets the event register.
+/// Arm ARM, AArch64.ExceptionReturn.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Returned {
@@ -93,6 +94,7 @@ pub fn is_illegal_return(state: &ReturnState) -> bool {
 }
 
 /// What makes a return illegal beyond [`is_illegal_return`]: the levels that exist, and guarded control stacks.
+/// Arm ARM, IllegalExceptionReturn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReturnLimits {
     /// EL2 is implemented and, in Secure state, enabled.
@@ -113,6 +115,7 @@ impl ReturnLimits {
 }
 
 /// Returns from an exception as [`eret`] does, and judges [`ReturnLimits`] too.
+/// Arm ARM, AArch64.ExceptionReturn, IllegalExceptionReturn.
 pub fn eret_within(state: &ReturnState, limits: ReturnLimits) -> Returned {
     if !limits.forbid(state.pstate, state.spsr) {
         return eret(state);

@@ -6,7 +6,7 @@ use crate::el::ExceptionLevel;
 use crate::pstate::PState;
 use crate::sysreg::{HcrEl2, HcrxEl2, MdcrEl2, ScrEl3};
 
-/// What routes exceptions.
+/// What routes exceptions. Arm ARM D1.3.6.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Routing {
     /// `HCR_EL2`.
@@ -21,7 +21,7 @@ pub struct Routing {
     pub has_el2: bool,
 }
 
-/// A synchronous exception, as far as its target depends on what it is.
+/// A synchronous exception, as far as its target depends on what it is. Arm ARM D1.3.6.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Synchronous {
     /// All that have no row of their own: UNDEFINED, SVC, illegal state, alignment, stage 1 faults, disabled
@@ -58,7 +58,7 @@ pub enum Route {
     Undefined,
 }
 
-/// Where a physical interrupt goes.
+/// Where a physical interrupt goes. Arm ARM D1.3.6, "Asynchronous exception routing".
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum InterruptRoute {

@@ -89,6 +89,7 @@ impl CpuModel {
 
     /// Returns the model with reserved bits as they read, and without features that lack one they need: of those, the
     /// field is lowered until it no longer announces them. Nothing is ever raised.
+    /// Arm ARM, "Principles of the ID scheme".
     ///
     /// A need that the absence of another feature would meet stays ([`unmet`](Self::unmet) tells it): lowering could
     /// then not be the greatest model below this one.
@@ -120,6 +121,7 @@ impl CpuModel {
     }
 
     /// Returns the greatest model that is below both: what a guest may rely on that must run on either.
+    /// Arm ARM, "Principles of the ID scheme".
     ///
     /// Associative, commutative, and idempotent on what is sanitised. Where the parts differ, the result is no part;
     /// where the caches differ, it describes none; where DC ZVA differs, it prohibits it.
@@ -160,6 +162,7 @@ impl CpuModel {
     }
 
     /// Checks that a guest which was told this model can run on a host.
+    /// Arm ARM, "Principles of the ID scheme".
     ///
     /// Part numbers and the description of caches are not compared: they can be shown to a guest as one likes.
     ///

@@ -5,6 +5,7 @@ use crate::bits;
 use crate::sysreg::SysRegId;
 
 /// How values of a field compare: which of two a guest may rely on where both may be found.
+/// Arm ARM, "Principles of the ID scheme".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// A number: more includes less, 0 is nothing.

@@ -163,7 +163,7 @@ impl IdRegisters {
     }
 
     /// Returns what both include of the ID space, field by field; the rest is that of `self`. [`CpuModel::meet`] treats
-    /// all alike, and keeps no feature without those it needs.
+    /// all alike, and keeps no feature without those it needs. Arm ARM, "Principles of the ID scheme".
     ///
     /// [`CpuModel::meet`]: super::CpuModel::meet
     #[must_use]

@@ -36,7 +36,7 @@ use rule::Rule;
 /// The words of a set of features.
 const WORDS: usize = Feature::COUNT.div_ceil(64);
 
-/// The features that a set of ID registers announces.
+/// The features that a set of ID registers announces. Arm ARM A2.
 ///
 /// Holding one answers "is it there" for everyone: PSTATE bits, register visibility and traps derive from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,7 +47,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// Nothing but Armv8.0-A without any optional feature, one breakpoint and one watchpoint.
+    /// Nothing but Armv8.0-A without any optional feature, one breakpoint and one watchpoint. Arm ARM A2.2.
     pub const NONE: Self = Self { bits: [0; WORDS], breakpoints: 1, watchpoints: 1 };
 
     /// Returns what the ID registers announce.
@@ -88,19 +88,19 @@ impl Features {
         self
     }
 
-    /// Returns the number of breakpoints.
+    /// Returns the number of breakpoints. Arm ARM, ID_AA64DFR0_EL1.BRPs.
     #[must_use]
     pub const fn breakpoints(&self) -> u8 {
         self.breakpoints
     }
 
-    /// Returns the number of watchpoints.
+    /// Returns the number of watchpoints. Arm ARM, ID_AA64DFR0_EL1.WRPs.
     #[must_use]
     pub const fn watchpoints(&self) -> u8 {
         self.watchpoints
     }
 
-    /// Returns the bits of PSTATE that exist.
+    /// Returns the bits of PSTATE that exist. Arm ARM, ProcState.
     #[must_use]
     pub fn pstate_mask(&self) -> PStateMask {
         let bits = PState::new()

@@ -52,6 +52,7 @@ impl fmt::Display for Term {
 }
 
 /// A feature is there only where one of the terms holds. A feature may have several requirements, and needs all.
+/// Arm ARM A2.2, the paragraphs of each feature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Requirement {
     /// The feature.
@@ -99,7 +100,7 @@ impl fmt::Display for Requirement {
     }
 }
 
-/// A feature is mandatory where all of the terms hold.
+/// A feature is mandatory where all of the terms hold. Arm ARM A2.2, the paragraphs of each feature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Duty {
     /// The feature.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// A version of the A-profile architecture.
+/// A version of the A-profile architecture. Arm ARM A2.2.
 ///
 /// Not ordered as numbers: Armv9.0 includes Armv8.5, and Armv8.9 does not include Armv9.0. See
 /// [`Version::includes`].

@@ -16,6 +16,7 @@ const MIN_BPR0: u8 = 2;
 const _: () = assert!(PREEMPTION_BITS == 5 && PRIORITY_BITS == 5, "MIN_BPR0 is 7 − PREbits");
 
 /// The physical interrupt to deactivate along with a virtual one: pINTID of a list register with HW.
+/// GIC, ICH_LR\<n\>_EL2.pINTID.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Deactivated {
@@ -130,7 +131,7 @@ impl<const N: usize> IchState<N> {
     }
 
     /// Writes the binary point of a group: below the minimum it becomes the minimum; with CBPR that of Group 1 is
-    /// not writable.
+    /// not writable. GIC, ICV_BPR0_EL1, ICV_BPR1_EL1.
     pub fn set_binary_point(&mut self, group: Group, value: u8) {
         let value = value & 7;
         match group {
@@ -146,7 +147,7 @@ impl<const N: usize> IchState<N> {
         self.vmcr.vpmr() & PRIORITY_MASK
     }
 
-    /// Writes the priority mask; bits that are not implemented stay 0.
+    /// Writes the priority mask; bits that are not implemented stay 0. GIC, ICV_PMR_EL1.
     pub fn set_priority_mask(&mut self, value: u8) {
         self.vmcr.set_vpmr(value & PRIORITY_MASK);
     }

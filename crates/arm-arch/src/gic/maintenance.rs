@@ -33,7 +33,7 @@ impl<const N: usize> IchState<N> {
             .with_vgrp1d(hcr.vgrp1die() && !self.vmcr.veng1())
     }
 
-    /// Whether the maintenance interrupt, a level, is asserted.
+    /// Whether the maintenance interrupt, a level, is asserted. GIC, ICH_MISR_EL2, ICH_HCR_EL2.En.
     #[must_use]
     pub fn is_maintenance_due(&self) -> bool {
         self.hcr.en() && self.misr().into_bits() != 0

@@ -34,24 +34,24 @@ pub use sgi::{Affinity, SgiTargets, sgi_targets};
 
 use crate::sysreg::{IchHcr, IchLr, IchVmcr, IchVtr};
 
-/// Bits of priority that are implemented, PRIbits. (CHOICE: as many as common cores have.)
+/// Bits of priority that are implemented, PRIbits. (CHOICE: as many as common cores have.). GIC, ICH_VTR_EL2.PRIbits.
 pub const PRIORITY_BITS: u32 = 5;
-/// Bits of priority that decide about preemption, PREbits.
+/// Bits of priority that decide about preemption, PREbits. GIC, ICH_VTR_EL2.PREbits.
 pub const PREEMPTION_BITS: u32 = 5;
-/// The number that acknowledging nothing gives.
+/// The number that acknowledging nothing gives. GIC, "Special INTIDs".
 pub const SPURIOUS: u32 = 1023;
-/// The lowest number of an LPI.
+/// The lowest number of an LPI. GIC, "INTIDs".
 pub const FIRST_LPI: u32 = 8192;
-/// The running priority when nothing is active.
+/// The running priority when nothing is active. GIC, ICV_RPR_EL1.
 pub const IDLE_PRIORITY: u8 = 0xff;
 
-/// Whether a number stands for no interrupt: 1020 to 1023.
+/// Whether a number stands for no interrupt: 1020 to 1023. GIC, "Special INTIDs".
 #[must_use]
 pub const fn is_special(intid: u32) -> bool {
     matches!(intid, 1020..=1023)
 }
 
-/// An interrupt group, as the virtual CPU interface knows them.
+/// An interrupt group, as the virtual CPU interface knows them. GIC, "Interrupt grouping".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Group {
     /// Group 0, signalled as FIQ.
@@ -60,7 +60,7 @@ pub enum Group {
     One,
 }
 
-/// The hypervisor's registers of one virtual CPU interface with `N` list registers.
+/// The hypervisor's registers of one virtual CPU interface with `N` list registers. GIC, ICH_* registers.
 ///
 /// With five bits of preemption there is one active priorities register for each group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

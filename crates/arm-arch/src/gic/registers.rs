@@ -4,7 +4,7 @@ use super::{Deactivated, Group, IchState};
 use crate::bits;
 use crate::sysreg::{IccCtlr, IccIntid, IccSre, IchHcr, IchLr, IchVmcr, SysRegId, names};
 
-/// What a write to an ICC register asks for beyond the state.
+/// What a write to an ICC register asks for beyond the state. GIC, ICV_EOIR1_EL1, ICV_DIR_EL1, ICC_SGI1R_EL1.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WriteEffect {
@@ -16,7 +16,7 @@ pub enum WriteEffect {
 
 impl<const N: usize> IchState<N> {
     /// Reads an ICC register; `None` if it cannot be read, or is no register of this interface (SGI generation is
-    /// that of the distributor). Reading IAR acknowledges.
+    /// that of the distributor). Reading IAR acknowledges. GIC, ICV_* registers.
     pub fn read(&mut self, id: SysRegId) -> Option<u64> {
         Some(match id {
             names::ICC_IAR0_EL1 => u64::from(self.acknowledge(Group::Zero)),
@@ -39,6 +39,7 @@ impl<const N: usize> IchState<N> {
     }
 
     /// Writes an ICC register; `None` if it cannot be written, or is no register of this interface.
+    /// GIC, ICV_* registers.
     pub fn write(&mut self, id: SysRegId, value: u64) -> Option<WriteEffect> {
         let intid = IccIntid::from_bits(value).intid();
         match id {

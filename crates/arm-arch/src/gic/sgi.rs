@@ -3,7 +3,7 @@
 use crate::bits;
 use crate::sysreg::{IccSgi, MpidrEl1};
 
-/// The affinity that names a processing element, in four levels.
+/// The affinity that names a processing element, in four levels. Arm ARM, MPIDR_EL1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Affinity {
     /// Level 3.
@@ -30,7 +30,7 @@ impl Affinity {
     }
 }
 
-/// Whom an SGI goes to.
+/// Whom an SGI goes to. GIC, ICC_SGI1R_EL1.IRM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SgiTargets {
     /// All elements but the sender.
@@ -45,7 +45,7 @@ pub enum SgiTargets {
 }
 
 impl SgiTargets {
-    /// Whether the element at `candidate` is reached by a write of the element at `sender`.
+    /// Whether the element at `candidate` is reached by a write of the element at `sender`. GIC, ICC_SGI1R_EL1.
     #[must_use]
     pub fn reaches(self, sender: Affinity, candidate: Affinity) -> bool {
         match self {

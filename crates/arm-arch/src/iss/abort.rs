@@ -58,7 +58,7 @@ impl DataAbort {
         self.with_dfsc(status.encode() & 0x3f)
     }
 
-    /// Returns the access that the instruction asked for; `None` when ISV is 0.
+    /// Returns the access that the instruction asked for; `None` when ISV is 0. Arm ARM, ESR_EL2, ISV.
     #[must_use]
     pub const fn transfer(self) -> Option<Transfer> {
         if !self.isv() {
@@ -73,7 +73,7 @@ impl DataAbort {
         })
     }
 
-    /// Returns this syndrome with the access, and ISV set.
+    /// Returns this syndrome with the access, and ISV set. Arm ARM, ESR_EL2, ISV.
     #[must_use]
     pub const fn with_transfer(self, transfer: Transfer) -> Self {
         self.with_isv(true)
@@ -122,7 +122,7 @@ impl AccessSize {
         }
     }
 
-    /// Returns the number of bytes.
+    /// Returns the number of bytes. Arm ARM, ESR_EL2, SAS.
     #[must_use]
     pub const fn bytes(self) -> u64 {
         match self {
@@ -145,7 +145,7 @@ impl AccessSize {
     }
 }
 
-/// A load or store of one general register, as the syndrome describes it.
+/// A load or store of one general register, as the syndrome describes it. Arm ARM, ESR_EL2, ISV to AR.
 ///
 /// Holding one means that the syndrome was valid (ISV); direction and address are elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -164,6 +164,7 @@ pub struct Transfer {
 
 impl Transfer {
     /// Returns what a load puts in the register, given the bytes from memory as a number.
+    /// Arm ARM, ESR_EL2, SSE and SF.
     #[must_use]
     pub const fn loaded(self, memory: u64) -> u64 {
         let value = memory & bits::mask(self.size.bits());
@@ -171,7 +172,7 @@ impl Transfer {
         if self.wide { extended } else { extended & bits::mask(32) }
     }
 
-    /// Returns what a store puts in memory, given the register.
+    /// Returns what a store puts in memory, given the register. Arm ARM, ESR_EL2, SAS.
     #[must_use]
     pub const fn stored(self, register: u64) -> u64 {
         register & bits::mask(self.size.bits())

@@ -22,6 +22,7 @@ const _: () = assert!(Step::ISV_OFFSET == 24);
 
 impl Step {
     /// Makes the syndrome of a step, knowing whether the stepped instruction was a load exclusive.
+    /// Arm ARM, ESR_EL1, EX.
     #[must_use]
     pub const fn of(ex: StepExclusive) -> Self {
         let step = Self::new().with_ifsc(crate::fault::DEBUG_STATUS);
@@ -33,7 +34,7 @@ impl Step {
     }
 }
 
-/// What is known of the stepped instruction.
+/// What is known of the stepped instruction. Arm ARM, ESR_EL1, ISV and EX of a software step.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StepExclusive {
     /// No instruction was stepped, or it is not known which: ISV is 0.

@@ -25,6 +25,7 @@ type Span = (&'static str, u8, u8);
 
 /// Returns the fields of ISS and ISS2, highest first in each: which there are depends on the class, and in some
 /// classes on other fields (ISV, IDS, the fault status). What no field names is reserved.
+/// Arm ARM, ESR_EL1, the "ISS encoding" of each class.
 pub fn fields(esr: EsrEl) -> impl Iterator<Item = Field> {
     let value = esr.into_bits();
     spans(esr).into_iter().flatten().map(move |&(name, high, low)| Field {
@@ -36,6 +37,7 @@ pub fn fields(esr: EsrEl) -> impl Iterator<Item = Field> {
 }
 
 /// Returns the bits of ISS and ISS2 that are set and belong to no field.
+/// Arm ARM, ESR_EL1, the "ISS encoding" of each class.
 #[must_use]
 pub fn reserved(esr: EsrEl) -> u64 {
     let named = spans(esr)
@@ -368,7 +370,7 @@ impl fmt::Display for FaultStatus {
 
 /// The reason of a granule protection check: six bits, the lowest of which is the level of the table. Arm ARM, ESR_EL3, GPCSC.
 impl Gpc {
-    /// Returns what GPCSC says; `None` where it is reserved.
+    /// Returns what GPCSC says; `None` where it is reserved. Arm ARM, ESR_EL3, GPCSC.
     #[must_use]
     pub const fn reason(self) -> Option<&'static str> {
         Some(match self.gpcsc() {

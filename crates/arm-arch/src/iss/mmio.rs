@@ -6,7 +6,7 @@ use crate::bits;
 use crate::esr::{EsrEl, ExceptionClass};
 use crate::fault::FaultStatus;
 
-/// One load or store of a general register that a stage 2 fault reports in full.
+/// One load or store of a general register that a stage 2 fault reports in full. Arm ARM, ESR_EL2, ISV; HPFAR_EL2.
 ///
 /// Holding one means that the hypervisor can finish the instruction without reading it: what the store writes or the
 /// load returns, and which register it concerns. The PC is not yet behind the instruction.

@@ -30,6 +30,7 @@ use crate::el::ExceptionLevel;
 use crate::esr::{EsrEl, ExceptionClass};
 
 /// Where an exception came from, seen from the level that takes it; some classes come in pairs by it.
+/// Arm ARM, ESR_EL1.EC.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Origin {
     /// A lower exception level.
@@ -54,7 +55,7 @@ impl Origin {
     }
 }
 
-/// An exception's class with its ISS decoded.
+/// An exception's class with its ISS decoded. Arm ARM, ESR_EL1.EC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Syndrome {
     /// EC 0x01.
@@ -92,7 +93,7 @@ pub enum Syndrome {
 }
 
 impl Syndrome {
-    /// Decodes class and ISS. IL and ISS2 are read from the register.
+    /// Decodes class and ISS. IL and ISS2 are read from the register. Arm ARM, ESR_EL1.
     #[must_use]
     pub const fn decode(esr: EsrEl) -> Self {
         let iss = esr.iss();
@@ -126,7 +127,7 @@ impl Syndrome {
         }
     }
 
-    /// Returns the register's value, with IL = 1 (an exception from AArch64) and ISS2 = 0.
+    /// Returns the register's value, with IL = 1 (an exception from AArch64) and ISS2 = 0. Arm ARM, ESR_EL1.
     #[must_use]
     pub const fn encode(self) -> EsrEl {
         match self {

@@ -6,7 +6,7 @@ use crate::esr::{EsrEl, ExceptionClass};
 use crate::sysreg::SysRegId;
 use bitfield_struct::bitfield;
 
-/// The syndromes of AArch32, of extensions, and of classes without an ISS.
+/// The syndromes of AArch32, of extensions, and of classes without an ISS. Arm ARM, ESR_EL1.EC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Other {
     /// EC 0x00: an UNDEFINED instruction, or no known reason.
@@ -352,7 +352,7 @@ impl SystemAccess128 {
             .with_read(matches!(direction, Direction::Read))
     }
 
-    /// Returns which way it goes.
+    /// Returns which way it goes. Arm ARM, ESR_EL1, Direction.
     #[must_use]
     pub const fn direction(self) -> Direction {
         if self.read() { Direction::Read } else { Direction::Write }
@@ -364,7 +364,7 @@ impl SystemAccess128 {
         SysRegId::from_iss(self.into_bits())
     }
 
-    /// Returns the number of the first general register of the pair.
+    /// Returns the number of the first general register of the pair. Arm ARM, ESR_EL1, Rt of MRRS.
     #[must_use]
     pub const fn first_register(self) -> u8 {
         bits::low8(bits::zext8(self.rt()) << 1)

@@ -15,7 +15,7 @@ pub enum Par {
 }
 
 impl Par {
-    /// Tells the two forms apart; nothing is lost.
+    /// Tells the two forms apart; nothing is lost. Arm ARM, PAR_EL1.F.
     #[must_use]
     pub const fn decode(value: u64) -> Self {
         if value & 1 == 0 {
@@ -34,7 +34,7 @@ impl Par {
         }
     }
 
-    /// Returns the physical address of a byte at `offset` in its 4 KiB; `None` after a fault.
+    /// Returns the physical address of a byte at `offset` in its 4 KiB; `None` after a fault. Arm ARM, PAR_EL1.PA.
     #[must_use]
     pub const fn address(self, offset: u16) -> Option<Pa> {
         match self {
@@ -43,7 +43,7 @@ impl Par {
         }
     }
 
-    /// Returns kind and level of the fault; `None` on success or where FST is reserved.
+    /// Returns kind and level of the fault; `None` on success or where FST is reserved. Arm ARM, PAR_EL1.FST.
     #[must_use]
     pub const fn status(self) -> Option<FaultStatus> {
         match self {

@@ -33,7 +33,7 @@ impl Disr {
         Self::from_bits(bits::field(bits::zext32(iss.into_bits()), 24, 0) | 1 << 31)
     }
 
-    /// Returns the syndrome of the deferred SError; `None` if there is none.
+    /// Returns the syndrome of the deferred SError; `None` if there is none. Arm ARM, DISR_EL1, VSESR_EL2.
     #[must_use]
     pub const fn error(self) -> Option<SError> {
         if !self.a() {
@@ -65,7 +65,7 @@ impl VsesrEl2 {
         Self::from_bits(bits::field(bits::zext32(error.into_bits()), 24, 0))
     }
 
-    /// Returns the syndrome, IDS and ISS.
+    /// Returns the syndrome, IDS and ISS. Arm ARM, DISR_EL1, VSESR_EL2.
     #[must_use]
     pub const fn error(self) -> SError {
         SError::from_bits(bits::trunc32(bits::field(self.into_bits(), 24, 0)))

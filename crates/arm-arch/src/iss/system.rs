@@ -4,7 +4,7 @@ use crate::bits;
 use crate::sysreg::SysRegId;
 use bitfield_struct::bitfield;
 
-/// Which way a system register access goes.
+/// Which way a system register access goes. Arm ARM, ESR_EL1, Direction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Direction {
     /// MSR or SYS: from the general register.
@@ -71,7 +71,7 @@ pub struct Wfx {
 const _: () = assert!(Wfx::CV_OFFSET == 24);
 
 impl Wfx {
-    /// Makes the syndrome of an A64 instruction without a timeout.
+    /// Makes the syndrome of an A64 instruction without a timeout. Arm ARM, ESR_EL1, COND.
     #[must_use]
     pub const fn a64(kind: WaitKind) -> Self {
         Self::new().with_cv(true).with_cond(0b1110).with_ti(kind)
@@ -133,7 +133,7 @@ pub struct FpAccess {
 const _: () = assert!(FpAccess::CV_OFFSET == 24);
 
 impl FpAccess {
-    /// The syndrome of an A64 instruction.
+    /// The syndrome of an A64 instruction. Arm ARM, ESR_EL1, COND.
     pub const A64: Self = Self::from_bits(0x1e0_0000);
 }
 

@@ -31,6 +31,7 @@ const _: () = assert!(IchLr::STATE_OFFSET == 62);
 
 impl IchLr {
     /// Whether EOI of this interrupt raises the maintenance interrupt: bit 41, where HW is 0.
+    /// GIC, ICH_LR\<n\>_EL2.EOI.
     #[must_use]
     pub const fn eoi(self) -> bool {
         !self.hw() && self.pintid() & 1 << 9 != 0
@@ -81,7 +82,7 @@ impl LrState {
         }
     }
 
-    /// Whether the interrupt is active, pending again or not.
+    /// Whether the interrupt is active, pending again or not. GIC, ICH_LR\<n\>_EL2.State.
     #[must_use]
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Active | Self::PendingActive)

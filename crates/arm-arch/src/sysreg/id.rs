@@ -31,7 +31,7 @@ impl SysRegId {
         self.0
     }
 
-    /// Returns op0: 1 for SYS and SYSL, 2 for debug registers, 3 for the others.
+    /// Returns op0: 1 for SYS and SYSL, 2 for debug registers, 3 for the others. Arm ARM C5.1.2.
     #[must_use]
     pub const fn op0(self) -> u8 {
         self.part(15, 14)
@@ -80,6 +80,7 @@ impl SysRegId {
     }
 
     /// Returns the fields in their places of that ISS, with Rt and Direction 0.
+    /// Arm ARM, ESR_EL1, "ISS encoding for an exception from MSR, MRS, or System instruction execution".
     #[must_use]
     pub const fn into_iss(self) -> u32 {
         let high =

@@ -123,15 +123,15 @@ const _: () = assert!(Trbsr::EC_OFFSET == 26 && Trbsr::IRQ_OFFSET == 22);
 pub struct EventClass(u8);
 
 impl EventClass {
-    /// 000000: what has no class of its own; MSS has a status code ([`Event::Other`]).
+    /// 000000: what has no class of its own; MSS has a status code ([`Event::Other`]). Arm ARM, PMBSR_EL1.EC.
     pub const OTHER: Self = Self(0b00_0000);
     /// 011110: a granule protection check failed, other than a granule protection fault. FEAT_RME.
     pub const GRANULE_PROTECTION_CHECK: Self = Self(0b01_1110);
-    /// 011111: IMPLEMENTATION DEFINED.
+    /// 011111: IMPLEMENTATION DEFINED. Arm ARM, PMBSR_EL1.EC.
     pub const IMPLEMENTATION_DEFINED: Self = Self(0b01_1111);
-    /// 100100: a stage 1 data abort on a write to the buffer.
+    /// 100100: a stage 1 data abort on a write to the buffer. Arm ARM, PMBSR_EL1.EC.
     pub const STAGE_1: Self = Self(0b10_0100);
-    /// 100101: a stage 2 data abort.
+    /// 100101: a stage 2 data abort. Arm ARM, PMBSR_EL1.EC.
     pub const STAGE_2: Self = Self(0b10_0101);
 
     /// Makes a class of its six bits; higher ones are dropped.
@@ -185,6 +185,7 @@ pub enum Event {
 
 impl Event {
     /// Takes an event out of class and MSS; `None` for a class that is reserved, or a bit of MSS that is RES0.
+    /// Arm ARM, PMBSR_EL1.MSS.
     #[must_use]
     pub const fn decode(class: EventClass, mss: u16) -> Option<Self> {
         let [code, high] = mss.to_le_bytes();

@@ -120,6 +120,7 @@ const _: () = assert!(TtbrEl1::ASID_OFFSET == 48);
 
 impl TtbrEl1 {
     /// Returns the table base as an address, bits \[47:1\] in place; the walker aligns it by the table's size.
+    /// Arm ARM, TTBR0_EL1.BADDR.
     #[must_use]
     pub const fn base(self) -> u64 {
         self.into_bits() & 0x0000_ffff_ffff_fffe
@@ -158,7 +159,7 @@ impl MairEl1 {
         self.0
     }
 
-    /// Returns Attr\<n\>, bits \[8n+7:8n\]; `index` is AttrIndx, of which three bits count.
+    /// Returns Attr\<n\>, bits \[8n+7:8n\]; `index` is AttrIndx, of which three bits count. Arm ARM, MAIR_EL1.
     #[must_use]
     pub const fn attr(self, index: u8) -> u8 {
         let [a0, a1, a2, a3, a4, a5, a6, a7] = self.0.to_le_bytes();

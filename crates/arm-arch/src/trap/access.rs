@@ -24,7 +24,7 @@ struct Asked<'a> {
 }
 
 /// Decides about MSR (register), MRS, SYS or SYSL at EL1 or EL0, without nested virtualization and EL3; also about MSR
-/// (immediate), whose `id` has op0 = 0 and CRn = 4 and whose `rt` is 31.
+/// (immediate), whose `id` has op0 = 0 and CRn = 4 and whose `rt` is 31. Arm ARM, "Accessing" of each register.
 ///
 /// The order is the manual's: not there or not at this level, then what EL1 configured, then what EL2 configured.
 pub fn system_access(
@@ -404,6 +404,7 @@ const fn is_secure(id: SysRegId) -> bool {
 }
 
 /// Whether an encoding is reserved for IMPLEMENTATION DEFINED use: `S3_<op1>_C11` and `C15`, `SYS` with CRn 11 or 15.
+/// Arm ARM, S3_\<op1\>_\<Cn\>_\<Cm\>_\<op2\>.
 #[must_use]
 pub const fn is_implementation_defined(id: SysRegId) -> bool {
     matches!(id.op0(), 1 | 3) && matches!(id.crn(), 11 | 15)

@@ -11,7 +11,7 @@ use crate::sysreg::{
 use bitflags::bitflags;
 
 /// The control registers. The default leaves everything off: an EL2 that traps little, and an EL1 that lets EL0 do
-/// little.
+/// little. Arm ARM D24.2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Controls {
     /// `HCR_EL2`.
@@ -38,6 +38,7 @@ pub struct Controls {
 
 bitflags! {
     /// The traps to EL2 that a register can be subject to, each named after the control bit.
+    /// Arm ARM, the field of each name.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
     pub struct Trap: u64 {
         /// `HCR_EL2.TID1`.
@@ -163,7 +164,7 @@ bitflags! {
     }
 }
 
-/// Returns the traps that the control registers switch on, for one direction.
+/// Returns the traps that the control registers switch on, for one direction. Arm ARM, the field of each name.
 ///
 /// They change only when a control register does: an engine may keep the two sets.
 #[must_use]

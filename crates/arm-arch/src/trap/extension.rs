@@ -10,7 +10,7 @@ use crate::sysreg::{
 use bitflags::bitflags;
 
 /// The control registers that decide about later extensions, beside [`Controls`]: those of EL1 and EL2, the
-/// fine-grained traps, and EL3 where there is one. [`Extensions::NEUTRAL`] traps nothing.
+/// fine-grained traps, and EL3 where there is one. [`Extensions::NEUTRAL`] traps nothing. Arm ARM D24.2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extensions {
     /// `HCRX_EL2`.
@@ -55,7 +55,7 @@ pub struct Extensions {
     pub el3: Option<El3>,
 }
 
-/// The control registers of EL3, of a PE in Non-secure state.
+/// The control registers of EL3, of a PE in Non-secure state. Arm ARM, SCR_EL3 and the registers beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct El3 {
     /// `SCR_EL3`.
@@ -85,6 +85,7 @@ pub(super) struct BufferExceptions {
 
 bitflags! {
     /// The traps to EL3 that a register can be subject to, each named after the control bit.
+    /// Arm ARM, the field of each name.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
     pub struct TrapEl3: u64 {
         /// `SCR_EL3.TLOR`.
@@ -223,6 +224,7 @@ impl El3 {
     }
 
     /// Returns the traps that the control registers switch on, for accesses from a level.
+    /// Arm ARM, the field of each name.
     #[must_use]
     pub fn active_traps(&self, controls: &Controls, el: ExceptionLevel) -> TrapEl3 {
         let scr = self.scr();

@@ -9,6 +9,7 @@ use crate::iss::{Direction, Immediate, Syndrome};
 use crate::sysreg::{HcrxEl2, HfgitrEl2, SysRegId};
 
 /// The fine-grained trap registers, all of EL2. Their bits are data, of which [`FineBit`] has the number. Whether they count is for [`super::Extensions::fine`].
+/// Arm ARM, HFGRTR_EL2 and the registers beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FineGrained {
     /// `HFGRTR_EL2`: reads of registers.
@@ -35,7 +36,7 @@ pub struct FineGrained {
     pub hdfgwtr2: u64,
 }
 
-/// The registers that share a layout.
+/// The registers that share a layout. Arm ARM, HFGRTR_EL2 and the registers beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum FineGroup {
     /// HFGRTR and HFGWTR.
@@ -54,7 +55,7 @@ pub enum FineGroup {
     Activity,
 }
 
-/// A bit of the fine-grained trap registers.
+/// A bit of the fine-grained trap registers. Arm ARM, HFGRTR_EL2 and the registers beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FineBit {
     /// The registers it is in.
@@ -96,6 +97,7 @@ impl FineBit {
 
 impl FineGrained {
     /// Nothing traps: 0 where 1 traps, and 1 in the fields whose names begin with "n".
+    /// Arm ARM, HFGRTR_EL2 and the registers beside it.
     pub const OPEN: Self = Self {
         hfgrtr: 0xfff4_0000_0000_0000,
         hfgwtr: 0xfff4_0000_0000_0000,

@@ -56,7 +56,7 @@ use crate::iss::Syndrome;
 use crate::sysreg::SysRegId;
 use core::fmt;
 
-/// What happens to an instruction, where there is no EL3.
+/// What happens to an instruction, where there is no EL3. Arm ARM D1.3.6.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
@@ -85,7 +85,7 @@ impl Decision {
     }
 }
 
-/// What happens to a system register access or a system instruction.
+/// What happens to a system register access or a system instruction. Arm ARM, "Accessing" of each register.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {

@@ -7,7 +7,7 @@
 
 use crate::sysreg::{HcrEl2, SysRegId, names};
 
-/// Where an access at EL1 goes under nested virtualization.
+/// Where an access at EL1 goes under nested virtualization. Arm ARM D8.11.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Nested {

@@ -104,6 +104,7 @@ pub enum Gate {
 
 impl Gate {
     /// Whether it belongs to a unit (FP, SVE, SME) that every level may have switched off.
+    /// Arm ARM, CPACR_EL1, CPTR_EL2, CPTR_EL3.
     #[must_use]
     pub const fn is_unit(self) -> bool {
         matches!(self, Self::Fp | Self::Sve | Self::Sme | Self::EnFpm)
@@ -148,7 +149,7 @@ pub enum Source {
     Sheet,
 }
 
-/// What is true of a register or system instruction.
+/// What is true of a register or system instruction. Arm ARM, "Accessing" of each register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rule {
     /// The accesses at EL0 to EL3, where nothing traps.
@@ -280,6 +281,7 @@ const RESERVED_ID: Rule = Rule {
 
 /// Returns the rule of a register or system instruction; `None` if there is none by this encoding, with the numbers
 /// of breakpoints and watchpoints that are announced. Whether the rule's own feature is there is for the caller.
+/// Arm ARM, "Accessing" of each register.
 #[must_use]
 pub fn rule_of(id: SysRegId, features: &Features) -> Option<Rule> {
     if id.op0() == 0 {

@@ -91,7 +91,7 @@ pub enum Refusal {
     GuardedStack,
 }
 
-/// Between what registers and memory data goes, and how it changes on its way.
+/// Between what registers and memory data goes, and how it changes on its way. Arm ARM, "Loads and stores".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transfer {
     /// General-purpose registers; loads extend with zeroes to 64 bits.
@@ -149,7 +149,7 @@ pub enum Address {
     Target,
 }
 
-/// Which registers are transferred, apart from Rs.
+/// Which registers are transferred, apart from Rs. Arm ARM, "Loads and stores".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Registers {
     /// None.
@@ -168,7 +168,7 @@ pub enum Registers {
     Consecutive4,
 }
 
-/// What is added to the base, and when. [`Access::offset`].
+/// What is added to the base, and when. [`Access::offset`]. Arm ARM, "Load/store addressing modes".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Offset {
     /// Address is base plus this; the base stays.
@@ -206,7 +206,7 @@ pub enum Extend {
 }
 
 impl Extend {
-    /// Returns the register's value extended, and shifted left by `shift` bits.
+    /// Returns the register's value extended, and shifted left by `shift` bits. Arm ARM, ExtendReg.
     #[must_use]
     pub fn apply(self, value: u64, shift: u8) -> u64 {
         let extended = match self {
@@ -241,7 +241,7 @@ const fn form(
     Form { operation, size_log2, transfer, address, attributes, registers }
 }
 
-/// A load, store or atomic.
+/// A load, store or atomic. Arm ARM C4.1, "Loads and Stores".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
     word: u32,
@@ -385,6 +385,7 @@ impl Access {
     }
 
     /// Returns the bytes of the vectors of a SIMD structure, by Q: 8 or 16.
+    /// Arm ARM, LD1 (multiple structures), Q.
     #[must_use]
     pub const fn vector_bytes(self) -> u8 {
         if self.word & (1 << 30) == 0 { 8 } else { 16 }
@@ -398,7 +399,7 @@ impl Access {
         bytes.wrapping_shr(self.form.size_log2.into())
     }
 
-    /// Returns Rt: the first register transferred. 31 is ZR for general-purpose registers.
+    /// Returns Rt: the first register transferred. 31 is ZR for general-purpose registers. Arm ARM, "Register names".
     #[must_use]
     #[inline]
     pub fn rt(self) -> u8 {
@@ -418,6 +419,7 @@ impl Access {
     }
 
     /// Returns Rn: the base. 31 is SP. Literals and system instructions have none; see [`Access::address`].
+    /// Arm ARM, "Register names".
     #[must_use]
     #[inline]
     pub fn rn(self) -> u8 {
@@ -485,7 +487,7 @@ impl Access {
         signed((self.word >> 13 & 0x200) | (self.word >> 12 & 0x1ff), 0, 10).wrapping_mul(8)
     }
 
-    /// Is true if Rn receives a new value.
+    /// Is true if Rn receives a new value. Arm ARM, "Load/store addressing modes".
     #[must_use]
     pub const fn has_writeback(self) -> bool {
         match self.form.address {
@@ -509,6 +511,7 @@ impl Access {
     }
 
     /// Is true if the read is a Load-Acquire, in the RCsc or the RCpc sense.
+    /// Arm ARM, "Load-Acquire, Load-AcquirePC, and Store-Release".
     #[must_use]
     pub const fn is_acquire(self) -> bool {
         self.form.attributes & 3 != 0
@@ -520,7 +523,7 @@ impl Access {
         self.form.attributes & 2 != 0
     }
 
-    /// Is true if the write is a Store-Release.
+    /// Is true if the write is a Store-Release. Arm ARM, "Load-Acquire, Load-AcquirePC, and Store-Release".
     #[must_use]
     pub const fn is_release(self) -> bool {
         self.form.attributes & 4 != 0
@@ -538,7 +541,7 @@ impl Access {
         self.form.attributes & 16 != 0
     }
 
-    /// Is true if the data is not expected to be needed soon.
+    /// Is true if the data is not expected to be needed soon. Arm ARM, "Load/Store non-temporal Pair".
     #[must_use]
     pub const fn is_non_temporal(self) -> bool {
         self.form.attributes & 32 != 0

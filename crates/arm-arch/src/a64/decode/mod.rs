@@ -97,7 +97,7 @@ impl Field {
     }
 }
 
-/// An allocated instruction.
+/// An allocated instruction. Arm ARM C4.1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Instruction {
     word: u32,
@@ -105,7 +105,7 @@ pub struct Instruction {
     entry: NonZeroU16,
 }
 
-/// Returns the instruction a word is, or `None` if it is unallocated.
+/// Returns the instruction a word is, or `None` if it is unallocated. Arm ARM C4.1.
 #[must_use]
 #[inline]
 pub fn decode(word: u32) -> Option<Instruction> {
@@ -214,6 +214,7 @@ impl Instruction {
     }
 
     /// Is false if should-be-zero or should-be-one bits have the other value: CONSTRAINED UNPREDICTABLE.
+    /// Arm ARM, glossary, "should-be".
     #[must_use]
     pub fn is_as_should_be(&self) -> bool {
         let row = self.row();
