@@ -8,7 +8,9 @@ use super::case::{
 };
 use super::geometry::{Geometry, ones};
 use arm_arch::Pa;
-use arm_arch::sysreg::{HcrEl2, HcrxEl2, SctlrEl1, Tcr2, TcrEl3, VtcrEl2};
+use arm_arch::sysreg::{
+    HcrEl2, HcrxEl2, MairEl1, ParFault, ParSuccess, SctlrEl1, Tcr2, TcrEl1, TcrEl3, VtcrEl2,
+};
 use mmu_xlate::TableMemory;
 use mmu_xlate::vmsa::{AtOperation, DescriptorKind, Implementation, Registers, Stage, Stage1Registers, Step};
 use std::collections::HashSet;
@@ -189,9 +191,16 @@ pub struct Explainer {
 #[must_use]
 pub fn same(one: Answer, other: Answer, secure: bool) -> bool {
     match (one, other) {
-        (Answer::Par(a), Answer::Par(b)) if a & 1 == 0 && !secure => (a ^ b) & !(1 << 9) == 0,
+        (Answer::Par(a), Answer::Par(b)) if !ParSuccess::from_bits(a).f() && !secure => {
+            ParSuccess::from_bits(a).with_ns(false) == ParSuccess::from_bits(b).with_ns(false)
+        }
         _ => one == other,
     }
+}
+
+/// Whether a PAR_EL1 is of a translation that succeeded.
+const fn is_mapping(par: u64) -> bool {
+    !ParSuccess::from_bits(par).f()
 }
 
 /// Whether `PAR_EL1.NS` of a mapping has a meaning: in Secure state, in which EL3 is as well.
@@ -223,13 +232,13 @@ impl Explainer {
                 }
             };
             match (answer, theirs) {
-                (Answer::Par(ours), Answer::Par(par)) if (ours | par) & 1 == 0 => {
-                    let space = if tells_space(case, query) { 1 << 9 } else { 0 };
-                    if (ours ^ par) & (0x000f_ffff_ffff_f000 | space) != 0 {
+                (Answer::Par(ours), Answer::Par(par)) if is_mapping(ours) && is_mapping(par) => {
+                    let (ours, par) = (ParSuccess::from_bits(ours), ParSuccess::from_bits(par));
+                    if ours.pa() != par.pa() || tells_space(case, query) && ours.ns() != par.ns() {
                         continue;
                     }
                     let Some(inputs) = view.inputs(&trace, set) else { continue };
-                    let want = ((par >> 56) as u8, (par >> 7 & 3) as u8);
+                    let want = (par.attr(), par.sh());
                     let found = self.attributes.iter().find(|set| attributes(&inputs, **set) == want);
                     if let Some(more) = found {
                         return Explanation::By(set.union(*more));
@@ -366,19 +375,19 @@ impl<'c> View<'c> {
         let own = owner.registers(&registers);
         let high = query.va >> 55 & 1 == 1;
         let double = owner.has_two_ranges(case);
-        let tcr = own.tcr;
-        let granule = match (double && high, if double && high { tcr >> 30 & 3 } else { tcr >> 14 & 3 }) {
+        let (tcr, single) = (TcrEl1::from_bits(own.tcr), TcrEl3::from_bits(own.tcr));
+        let granule = match (double && high, if double && high { tcr.tg1() } else { tcr.tg0() }) {
             (false, 1) | (true, 3) => 16,
             (false, 2) | (true, 1) => 14,
             _ => 12,
         };
-        let (ps, ds) = if double { (tcr >> 32 & 7, tcr >> 59 & 1) } else { (tcr >> 16 & 7, tcr >> 32 & 1) };
-        let shape = |granule: u32, ps: u64, ds: u64| Geometry {
+        let (ps, ds) = if double { (tcr.ips(), tcr.ds()) } else { (single.ps(), single.ds()) };
+        let shape = |granule: u32, ps: u8, ds: bool| Geometry {
             granule,
-            ds: ds == 1 && granule != 16,
+            ds: ds && granule != 16,
             input: 64,
             start: 0,
-            output: [32, 36, 40, 42, 44, 48, 52, 52][ps as usize].min(u32::from(implementation.pa_bits)),
+            output: [32, 36, 40, 42, 44, 48, 52, 52][usize::from(ps)].min(u32::from(implementation.pa_bits)),
         };
         let first = Shape {
             geometry: shape(granule, ps, ds),
@@ -388,13 +397,14 @@ impl<'c> View<'c> {
         let vtcr = registers.vtcr_el2;
         let typed = VtcrEl2::from_bits(vtcr);
         let second = |own: u64| {
-            let granule = match own >> 14 & 3 {
+            // TG0 is where VTCR_EL2 has it in VSTCR_EL2 too.
+            let granule = match VtcrEl2::from_bits(own).tg0() {
                 1 => 16,
                 2 => 14,
                 _ => 12,
             };
             Shape {
-                geometry: shape(granule, typed.ps().into(), typed.ds().into()),
+                geometry: shape(granule, typed.ps(), typed.ds()),
                 big_endian: SctlrEl1::from_bits(registers.el2.sctlr).ee(),
                 pie: typed.s2pie() && implementation.s2pie,
             }
@@ -471,16 +481,27 @@ impl<'c> View<'c> {
         let double = self.owner.has_two_ranges(self.case);
         let own = self.owner.registers_mut(&mut registers);
         if set.has(D::Managed) {
-            own.tcr &= !(1 << if double { 40 } else { 22 });
-            registers.vtcr_el2 &= !(1 << 22);
+            own.tcr = if double {
+                TcrEl1::from_bits(own.tcr).with_hd(false).into_bits()
+            } else {
+                TcrEl3::from_bits(own.tcr).with_hd(false).into_bits()
+            };
+            registers.vtcr_el2 = VtcrEl2::from_bits(registers.vtcr_el2).with_hd(false).into_bits();
         }
         if set.has(D::LargeLeaf) {
             // The descriptor's own field is checked by `seen`.
             let own = self.owner.registers_mut(&mut registers);
-            widen(&mut own.tcr, if double { 32 } else { 16 });
+            own.tcr = if double {
+                let tcr = TcrEl1::from_bits(own.tcr);
+                tcr.with_ips(widened(tcr.ips())).into_bits()
+            } else {
+                let tcr = TcrEl3::from_bits(own.tcr);
+                tcr.with_ps(widened(tcr.ps())).into_bits()
+            };
         }
         if set.has(D::LargeLeaf2) {
-            widen(&mut registers.vtcr_el2, 16);
+            let vtcr = VtcrEl2::from_bits(registers.vtcr_el2);
+            registers.vtcr_el2 = vtcr.with_ps(widened(vtcr.ps())).into_bits();
         }
         if set.has(D::Tge) {
             // TGE of QEMU takes PTW away, and leaves stage 1.
@@ -493,7 +514,7 @@ impl<'c> View<'c> {
         }
         if set.has(D::SecureIndirect) {
             // Those of Non-secure addresses are made direct by `seen`.
-            registers.vtcr_el2 &= !(1 << 36);
+            registers.vtcr_el2 = VtcrEl2::from_bits(registers.vtcr_el2).with_s2pie(false).into_bits();
         }
         let memory = Seen { view: self, set };
         let mut trace = Trace::default();
@@ -516,8 +537,10 @@ impl<'c> View<'c> {
         let leaf = last(trace, Stage::Two)?;
         let fwb = self.case.hcr().fwb();
         let device = if fwb { leaf >> 4 & 1 == 0 } else { leaf >> 4 & 3 == 0 };
-        let permission = par & 1 == 1 && par >> 3 & 0xf == 3 && par >> 8 & 3 == 3;
-        (permission && device).then_some(Answer::Par(par & !(3 << 1)))
+        // A Permission fault is 0b0011 and two bits of level.
+        let fault = ParFault::from_bits(par);
+        let permission = fault.f() && fault.fst() & 0b11_1100 == PERMISSION && fault.ptw() && fault.s();
+        (permission && device).then_some(Answer::Par(fault.with_fst(PERMISSION).into_bits()))
     }
 
     /// Returns what the attributes of a mapping follow from.
@@ -529,23 +552,29 @@ impl<'c> View<'c> {
         let two_stage = self.is_two_stage() && of_el1 && (hcr.vm() || hcr.dc());
         let (byte, sh, cached) = match last(trace, Stage::One) {
             Some(leaf) => {
-                let index = (leaf >> 2 & 7) as u32;
+                let index = (leaf >> 2 & 7) as u8;
                 let second_half = self.owner.extensions(self.case).1 && leaf >> 59 & 1 == 1;
                 let mair = if second_half { own.mair2 } else { own.mair };
                 let high = self.query.va >> 55 & 1 == 1 && self.owner.has_two_ranges(self.case);
-                let sh =
-                    if self.first.geometry.ds { own.tcr >> if high { 28 } else { 12 } } else { leaf >> 8 };
-                ((mair >> (8 * index)) as u8, (sh & 3) as u8, SctlrEl1::from_bits(own.sctlr).c())
+                // SH0 is where TCR_EL1 has it in the registers of one range too.
+                let tcr = TcrEl1::from_bits(own.tcr);
+                let sh = match self.first.geometry.ds {
+                    true if high => tcr.sh1(),
+                    true => tcr.sh0(),
+                    false => (leaf >> 8 & 3) as u8,
+                };
+                (MairEl1::from_bits(mair).attr(index), sh, SctlrEl1::from_bits(own.sctlr).c())
             }
             None if hcr.dc() && of_el1 => (0xff, 0, true),
             None => (0, 2, true),
         };
         let second = if two_stage {
             let (at, leaf) = last_entry(trace, Stage::Two)?;
-            let sh = if self.second_at(at).geometry.ds { self.registers.vtcr_el2 >> 12 } else { leaf >> 8 };
+            let vtcr = VtcrEl2::from_bits(self.registers.vtcr_el2);
+            let sh = if self.second_at(at).geometry.ds { vtcr.sh0() } else { (leaf >> 8 & 3) as u8 };
             Some(Second {
                 memory: (leaf >> 2 & 0xf) as u8,
-                sh: (sh & 3) as u8,
+                sh,
                 no_xs: leaf >> 11 & 1 == 1,
                 fwb: hcr.fwb(),
                 uncached: hcr.cd(),
@@ -558,7 +587,11 @@ impl<'c> View<'c> {
 }
 
 /// A Permission fault of stage 2, level 0, on a table: F, FST, PTW, S and RES1 of PAR_EL1.
-const PTW_PERMISSION: u64 = 1 | 0xc << 1 | 1 << 8 | 1 << 9 | 1 << 11;
+const PTW_PERMISSION: u64 =
+    ParFault::new().with_f(true).with_fst(PERMISSION).with_ptw(true).with_s(true).with_res1(true).into_bits();
+
+/// FST of a Permission fault, level 0.
+const PERMISSION: u8 = 0b00_1100;
 
 /// Returns indirect permissions with no access for those that are reserved.
 fn without_reserved(register: u64) -> u64 {
@@ -567,11 +600,9 @@ fn without_reserved(register: u64) -> u64 {
     (0..16).filter(kept).map(|n| nibble(n) << (4 * n)).sum()
 }
 
-/// Makes an output size of less than 48 bits one of 48.
-fn widen(control: &mut u64, shift: u32) {
-    if *control >> shift & 7 < 5 {
-        *control = *control & !(7 << shift) | 5 << shift;
-    }
+/// Returns an output size (PS, IPS) of at least 48 bits.
+fn widened(size: u8) -> u8 {
+    size.max(0b101)
 }
 
 /// Returns where a walk read descriptors of stage 1: where stage 2 led, if it was asked.
@@ -637,7 +668,8 @@ impl Seen<'_, '_> {
     /// Returns a descriptor of stage 2 with S2AP as its indirect permissions have it; what is executed is not asked.
     fn direct(&self, entry: u64) -> u64 {
         let registers = &self.view.case.registers;
-        let managed = registers[r::VTCR_EL2] >> 21 & 3 == 3;
+        let vtcr = VtcrEl2::from_bits(registers[r::VTCR_EL2]);
+        let managed = vtcr.ha() && vtcr.hd();
         let index = (entry >> 53 & 3) << 2 | (entry >> 51 & 1) << 1 | entry >> 6 & 1;
         let (read, write) = match registers[r::S2PIR_EL2] >> (4 * index) & 0xf {
             0 | 1 | 5 => (false, false),
