@@ -8,6 +8,7 @@
 //!   where NV2 or E2H say so, and it has a row too;
 //! - without nested virtualization, EL3 and extensions the part for a guest says the same;
 //! - fine-grained traps take away only: with all of them open everything is permitted that is permitted with any;
+//! - the 128-bit form is UNDEFINED, trapped with the class of its own, or reaches what has one;
 //! - an exception that is made of it is taken by EL1 or EL2, by EL2 with TGE, and reports what was decided.
 
 use crate::bits::{bit, pick};
@@ -15,11 +16,11 @@ use crate::codec::{Codec, Input, arbitrary_input};
 use crate::id_write::{self, Changes};
 use arbitrary::{Arbitrary, Unstructured};
 use arm_arch::feature::{Feature, Features};
-use arm_arch::iss::{Direction, Other, Syndrome, SystemAccess, WaitKind};
+use arm_arch::iss::{Direction, Other, Syndrome, SystemAccess, SystemAccess128, WaitKind};
 use arm_arch::sysreg::{CntkctlEl1, CpacrEl1, HcrEl2, HcrxEl2, IchHcr, MdcrEl2, MdscrEl1, SctlrEl1};
 use arm_arch::trap::{
-    Controls, Decision, El3, Extensions, FineGrained, Outcome, access, fp_access, hosted, nested, rule_of,
-    smc, system_access, vncr_offset, wait, without_alias,
+    Controls, Decision, El3, Extensions, FineGrained, Outcome, access, access_128, fp_access, hosted, nested,
+    rule_of, rule_of_pair, smc, system_access, vncr_offset, wait, without_alias,
 };
 use arm_arch::{ExceptionLevel, PState, SysRegId};
 
@@ -193,6 +194,7 @@ impl Case {
                 "open fine-grained traps trap"
             );
         }
+        self.pair(asked, pstate, &controls, &ext, &features);
         let _ = nested(id, controls.hcr);
         for decision in [
             fp_access(el, &controls),
@@ -200,6 +202,31 @@ impl Case {
             wait(pick(&[WaitKind::Wfi, WaitKind::Wfe], self.mode >> 4), None, el, &controls),
         ] {
             decided(decision, el, &controls);
+        }
+    }
+
+    /// The 128-bit form: EC 0x14 with the access in the ISS, or what the 64-bit form reaches.
+    fn pair(
+        &self,
+        asked: SystemAccess,
+        pstate: PState,
+        controls: &Controls,
+        ext: &Extensions,
+        features: &Features,
+    ) {
+        let wide = SystemAccess128::of(asked.id, asked.rt, asked.direction);
+        let outcome = access_128(wide, pstate, controls, ext, features);
+        assert!(!outcome.to_string().is_empty());
+        match outcome {
+            Outcome::TrapEl1(syndrome) | Outcome::TrapEl2(syndrome) | Outcome::TrapEl3(syndrome) => {
+                assert_eq!(syndrome, Syndrome::Other(Other::SystemAccess128(wide)));
+                assert!(outcome.level() >= pstate.el().number().max(1));
+            }
+            Outcome::Register(_) | Outcome::Memory(_) => {
+                let plain = without_alias(asked.id).unwrap_or(asked.id);
+                assert!(rule_of_pair(plain).is_some(), "{} has a 128-bit form and no row", asked.id);
+            }
+            Outcome::Undefined => {}
         }
     }
 
