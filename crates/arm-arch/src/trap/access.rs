@@ -62,7 +62,7 @@ pub fn access(
 /// Decides about MRRS, MSRR or SYSP (TLBIP) at any level, as [`access`] does about the 64-bit forms: the same controls
 /// in the same order, with HCRX_EL2.D128En and SCR_EL3.D128En for registers, and EC 0x14. FEAT_D128; of IMPLEMENTATION
 /// DEFINED registers FEAT_SYSREG128 and FEAT_SYSINSTR128. Arm ARM, "Accessing" of TTBR0_EL1, PAR_EL1, RCWMASK_EL1 and
-/// the others; TLBIP; S3_<op1>_<Cn>_<Cm>_<op2>.
+/// the others; TLBIP; S3_\<op1\>_\<Cn\>_\<Cm\>_\<op2\>.
 pub fn access_128(
     access: SystemAccess128,
     pstate: PState,

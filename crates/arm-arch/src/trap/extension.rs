@@ -349,7 +349,7 @@ impl Extensions {
     }
 
     /// Whether EL0 may make 128-bit accesses to IMPLEMENTATION DEFINED registers, by the level that it belongs to. Arm
-    /// ARM, S3_<op1>_<Cn>_<Cm>_<op2>; IsSCTLR2EL1Enabled, IsSCTLR2EL2Enabled.
+    /// ARM, S3_\<op1\>_\<Cn\>_\<Cm\>_\<op2\>; IsSCTLR2EL1Enabled, IsSCTLR2EL2Enabled.
     pub(super) fn opens_implementation_defined(&self, features: &Features, host: bool) -> bool {
         let by_el3 = self.el3.is_none_or(|el3| el3.scr().sctlr2en());
         let by_el2 = host || self.hcrx().sctlr2en();
