@@ -7,7 +7,7 @@ use s390_arch::cr::ControlRegisters;
 use s390_arch::dat::Asce;
 use s390_arch::pgm::AccessException;
 
-/// Number of the access register that a base register selects.
+/// Number of the access register that a base register selects. PoP ch. 5, "Access-Register Translation".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BaseRegister {
     /// Base 0, and access register 0: the primary space, whatever the register holds.
@@ -16,7 +16,7 @@ pub enum BaseRegister {
     Other(u32),
 }
 
-/// What access-register translation ends with.
+/// What access-register translation ends with. PoP ch. 5, "Access-Register Translation".
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessRegisterTranslation {
@@ -32,7 +32,7 @@ enum Stop<E> {
     Exception(AccessException),
 }
 
-/// Translates an access register.
+/// Translates an access register. PoP ch. 5, "Access-Register Translation".
 ///
 /// Tables are at real addresses, to which the prefix applies.
 ///

@@ -10,7 +10,7 @@ use s390_arch::pgm::{AccessException, ProgramCode};
 /// Bit 32 of the register, set with the interruption code in bits 48-63.
 const EXCEPTION: u64 = 0x8000_0000;
 
-/// What LOAD REAL ADDRESS ends with.
+/// What LOAD REAL ADDRESS ends with. PoP ch. 10, "LOAD REAL ADDRESS".
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadRealAddress {

@@ -7,7 +7,7 @@ use s390_arch::pgm::{AddressSpace, FetchStoreIndication, ProtectionCause, Teid};
 use s390_arch::psw::{AddressingMode, PswMask};
 use s390_arch::skey::AccessKey;
 
-/// What an access does.
+/// What an access does. PoP ch. 3, "Protection".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Fetches an operand.
@@ -28,7 +28,7 @@ impl Access {
     }
 }
 
-/// One access to be translated; an operand that crosses a page is two.
+/// One access to be translated; an operand that crosses a page is two. PoP ch. 3, "Address Summary".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The address as computed; the walk truncates it to the addressing mode.
@@ -42,6 +42,7 @@ pub struct Request {
 }
 
 /// Facilities of the machine that change translation or what is reported of it.
+/// PoP ch. 4, "Facility Indications".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facilities {
     /// Facility 8: enhanced DAT 1.
@@ -75,6 +76,7 @@ impl Facilities {
 }
 
 /// Which facilities are effective: installed, and enabled where a control register has a say.
+/// PoP ch. 3, "Dynamic Address Translation".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
     /// EDAT-1 applies: 1 MiB frames, P of region entries.
@@ -94,6 +96,7 @@ impl Features {
     pub const ALL: Self = Self { edat1: true, edat2: true, iep: true, fsi: true, esop2: true };
 
     /// Returns what applies: EDAT-1 and EDAT-2 under CR0.40, instruction-execution protection under CR0.43.
+    /// PoP ch. 4, "Control Registers".
     #[must_use]
     pub const fn effective(cr0: Cr0, facilities: Facilities) -> Self {
         let edat1 = cr0.edat() && facilities.edat1;

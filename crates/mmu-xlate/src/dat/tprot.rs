@@ -5,7 +5,7 @@ use super::walk::{Fault, StorageKeys, Translation, walk};
 use s390_arch::pgm::{AccessException, ProgramCode};
 use s390_arch::skey::AccessKey;
 
-/// What TEST PROTECTION ends with.
+/// What TEST PROTECTION ends with. PoP ch. 10, "TEST PROTECTION".
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TestProtection {
@@ -37,7 +37,7 @@ impl TestProtection {
 
 /// Executes TEST PROTECTION for the location at an address, with an access key: that in bits 56-59 of the second operand. Every
 /// kind of protection has a say; nothing is recorded. In access-register mode the access list was asked before
-/// ([`super::access_register`]): what it refuses is condition code 3, too.
+/// ([`super::access_register`]): what it refuses is condition code 3, too. PoP ch. 10, "TEST PROTECTION".
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@ use s390_arch::dat::{
 use s390_arch::pgm::{AccessException, AddressSpace, ProgramCode, ProtectionCause, Teid};
 use s390_arch::skey::StorageKey;
 
-/// Storage whose blocks have keys: what an access needs beyond the tables.
+/// Storage whose blocks have keys: what an access needs beyond the tables. PoP ch. 3, "Storage Key".
 pub trait StorageKeys: TableMemory<Absolute> {
     /// Returns the key of the 4 KiB block that `block` starts; `None` where no storage is configured.
     ///
@@ -28,7 +28,7 @@ impl<M: StorageKeys + ?Sized> StorageKeys for &M {
     }
 }
 
-/// What the architecture says happens.
+/// What the architecture says happens. PoP ch. 3, "Dynamic Address Translation".
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Translation {
@@ -58,7 +58,7 @@ impl Translation {
     }
 }
 
-/// What mapped an address.
+/// What mapped an address. PoP ch. 3, "Dynamic Address Translation".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Leaf {
     /// Nothing: DAT is off.
@@ -126,6 +126,7 @@ pub struct Entry {
 }
 
 /// Access-control bits and fetch protection that a large frame has in place of its storage keys (AV = 1).
+/// PoP ch. 3, "Storage Key".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessControl {
     /// ACC.
@@ -154,7 +155,7 @@ impl Recording {
     }
 }
 
-/// The answer for an access that goes through.
+/// The answer for an access that goes through. PoP ch. 3, "Dynamic Address Translation".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// What the tables yield, before prefixing.
@@ -224,6 +225,7 @@ pub enum Cause {
 }
 
 /// A program interruption that translation recognises. A correct answer, not an error.
+/// PoP ch. 6, "Program Interruption".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The exception, which gives the code and how the instruction ends.
@@ -306,6 +308,7 @@ impl Finding {
 }
 
 /// Translates one access of a CPU: low-address protection, tables, prefixing, table protection, storage, key.
+/// PoP ch. 3, "Dynamic Address Translation", "Protection".
 ///
 /// # Errors
 ///

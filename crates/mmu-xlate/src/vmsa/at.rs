@@ -98,7 +98,7 @@ impl AtOperation {
         matches!(self, Self::S12E1R | Self::S12E1W | Self::S12E0R | Self::S12E0W)
     }
 
-    /// Returns the access that it checks; PSTATE.PAN counts in the P forms only.
+    /// Returns the access that it checks; PSTATE.PAN counts in the P forms only. Arm ARM C5.4.
     #[must_use]
     pub const fn access(self, pan: bool) -> Access {
         let privilege = match self.level() {
@@ -110,7 +110,7 @@ impl AtOperation {
     }
 }
 
-/// Who executes an AT.
+/// Who executes an AT. Arm ARM C5.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtContext {
     /// The current exception level.

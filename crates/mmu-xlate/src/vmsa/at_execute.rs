@@ -47,6 +47,7 @@ pub enum AtExecution {
 
 impl AtExecution {
     /// Returns the syndrome of the exception, taken from a level; `None` where there is none.
+    /// Arm ARM, ESR_EL1.
     #[must_use]
     pub fn esr(&self, from: ExceptionLevel) -> Option<EsrEl> {
         match self {
@@ -59,13 +60,13 @@ impl AtExecution {
 }
 
 impl AtOperation {
-    /// Reads the encoding of a SYS instruction; `None` where it is no AT.
+    /// Reads the encoding of a SYS instruction; `None` where it is no AT. Arm ARM C5.4.
     #[must_use]
     pub fn decode(id: SysRegId) -> Option<Self> {
         Self::ALL.into_iter().map(|(_, operation)| operation).find(|operation| operation.id() == id)
     }
 
-    /// Returns the encoding.
+    /// Returns the encoding. Arm ARM C5.4.
     #[must_use]
     pub const fn id(self) -> SysRegId {
         match self {

@@ -64,7 +64,7 @@ pub enum DeviceType {
     GRE,
 }
 
-/// Cacheability of Normal memory at one level.
+/// Cacheability of Normal memory at one level. Arm ARM, MAIR_EL1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cacheability {
     /// Not cached.
@@ -153,7 +153,7 @@ impl Attributes {
         self.byte
     }
 
-    /// Returns the effective shareability.
+    /// Returns the effective shareability. Arm ARM D8.6.2.
     #[must_use]
     pub const fn shareability(self) -> Shareability {
         self.shareability
@@ -190,7 +190,7 @@ impl Attributes {
             && matches!(half(self.byte), Cacheability::WriteBack)
     }
 
-    /// Returns the memory type.
+    /// Returns the memory type. Arm ARM, MAIR_EL1.
     #[must_use]
     pub const fn memory_type(self) -> MemoryType {
         if self.is_device() {

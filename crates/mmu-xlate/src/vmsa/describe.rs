@@ -60,7 +60,7 @@ pub struct DescriptorFormat {
     pub big_endian: bool,
 }
 
-/// Where a 64-bit descriptor has the bits of an output address from 48 on.
+/// Where a 64-bit descriptor has the bits of an output address from 48 on. Arm ARM D8.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HighAddress {
     /// Nowhere.

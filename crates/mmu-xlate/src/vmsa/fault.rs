@@ -7,7 +7,7 @@ use arm_arch::bits::{field, trunc32, zext8};
 use arm_arch::sysreg::ParFault;
 use arm_arch::{FaultStatus, Ipa};
 
-/// The stage of translation that found a fault.
+/// The stage of translation that found a fault. Arm ARM D8.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Stage 1: VA to IPA, or to PA where there is no stage 2.
@@ -43,7 +43,7 @@ impl Qualifiers {
     }
 }
 
-/// A fault, complete but for the virtual address, which the caller named.
+/// A fault, complete but for the virtual address, which the caller named. Arm ARM, FaultRecord.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// Kind and level.

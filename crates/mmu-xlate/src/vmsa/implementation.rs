@@ -17,6 +17,7 @@ pub enum HardwareUpdates {
 }
 
 /// What the implementation has of the translation system, as its ID registers announce it.
+/// Arm ARM, ID_AA64MMFR0_EL1 to ID_AA64MMFR4_EL1.
 ///
 /// A control bit of something that is not there is RES0, and reads as 0 here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -84,7 +84,7 @@ pub enum Translation<A> {
     Fault(Fault),
 }
 
-/// Where an access goes, and all that a TLB entry for it holds.
+/// Where an access goes, and all that a TLB entry for it holds. Arm ARM, AddressDescriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping<A> {
     /// Output address of the access itself, offset included.
@@ -118,7 +118,7 @@ pub struct Mapping<A> {
     pub update: Option<Update<A>>,
 }
 
-/// A descriptor that the hardware would write, by compare and swap.
+/// A descriptor that the hardware would write, by compare and swap. Arm ARM D8.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update<A> {
     /// Where the doubleword of the descriptor lies that changes.

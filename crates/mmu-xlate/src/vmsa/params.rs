@@ -11,7 +11,7 @@ use arm_arch::sysreg::{HcrEl2, HcrxEl2, ScrEl3, SctlrEl1, Tcr2, TcrEl1, TcrEl2, 
 use arm_arch::{FaultStatus, Granule, Level};
 
 /// What a stage 1 walk of one translation regime goes by. Holding one means that no register is read
-/// again.
+/// again. Arm ARM, S1TTWParams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     /// Stage 1 translates; otherwise [`Self::flat_data`] and [`Self::flat_fetch`] hold.

@@ -12,7 +12,7 @@ pub enum Privilege {
     Unprivileged,
 }
 
-/// What an access does with the location.
+/// What an access does with the location. Arm ARM, AccessDescriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AccessKind {
     /// A load.
@@ -91,7 +91,7 @@ pub enum Tags {
     Transferred,
 }
 
-/// An access as translation sees it.
+/// An access as translation sees it. Arm ARM, AccessDescriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Access {
     /// What it does.
@@ -240,7 +240,7 @@ impl Access {
     }
 }
 
-/// What a location permits, for both privileges at once, so that one walk fills a TLB entry.
+/// What a location permits, for both privileges at once, so that one walk fills a TLB entry. Arm ARM D8.4.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Permissions(u16);
 

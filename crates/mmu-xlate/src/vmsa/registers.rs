@@ -14,7 +14,7 @@ pub enum Regime {
 }
 
 impl Regime {
-    /// Whether EL0 uses it too, with permissions of its own.
+    /// Whether EL0 uses it too, with permissions of its own. Arm ARM, HasUnprivileged.
     #[inline]
     #[must_use]
     pub const fn has_unprivileged(self) -> bool {

@@ -42,6 +42,7 @@ pub fn walk<A: OutputAddress, M: TableMemory<A>>(
 }
 
 /// Translates one address of stage 1, writes nothing, and tells a recorder each step.
+/// Arm ARM, AArch64.S1Translate.
 ///
 /// # Errors
 ///
@@ -63,6 +64,7 @@ pub fn walk_recorded<A: OutputAddress, M: TableMemory<A>, R: Recorder>(
 }
 
 /// Translates one address of stage 1, and writes what hardware writes: access flag and dirty state.
+/// Arm ARM, AArch64.S1Translate.
 ///
 /// # Errors
 ///

@@ -11,7 +11,7 @@ use arm_arch::Granule;
 use arm_arch::bits::{trunc32, trunc64, zext8};
 use arm_arch::sysreg::{SctlrEl1, VstcrEl2, VtcrEl2, VttbrEl2};
 
-/// What a stage 2 walk goes by. Holding one means that no register is read again.
+/// What a stage 2 walk goes by. Holding one means that no register is read again. Arm ARM, S2TTWParams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage2 {
     /// The tables of the security state's own addresses, and in Secure state those of Non-secure ones.

@@ -6,7 +6,7 @@ use super::registers::{Regime, Space};
 use arm_arch::bits::{field, low16, mask, sign_extend, trunc32, trunc64, zext8};
 use arm_arch::{Granule, Level, SysRegId};
 
-/// Who must act on it: the suffix of the instruction.
+/// Who must act on it: the suffix of the instruction. Arm ARM C5.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shared {
     /// This PE.
@@ -57,7 +57,7 @@ enum Extent {
     Range { start: u64, bytes: u64, granule: Option<Granule> },
 }
 
-/// A TLB maintenance instruction with its operand.
+/// A TLB maintenance instruction with its operand. Arm ARM C5.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tlbi {
     scope: Scope,
@@ -90,7 +90,7 @@ pub struct TlbiContext {
     pub ds: bool,
 }
 
-/// What kind of translation is cached.
+/// What kind of translation is cached. Arm ARM D8.17.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cached {
     /// From virtual addresses to what stage 1 gives, by a leaf.
@@ -107,7 +107,7 @@ pub enum Cached {
     GranuleProtection,
 }
 
-/// A cached translation, as its tags have it.
+/// A cached translation, as its tags have it. Arm ARM D8.17.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachedEntry {
     /// What it is.
@@ -181,7 +181,7 @@ impl Tlbi {
         })
     }
 
-    /// Whether a cached translation must be removed.
+    /// Whether a cached translation must be removed. Arm ARM D8.17, C5.5.
     #[must_use]
     pub fn removes(&self, entry: &CachedEntry, context: &TlbiContext) -> bool {
         self.is_in_scope(entry, context) && self.is_at_level(entry) && self.is_in_extent(entry)

@@ -18,7 +18,7 @@ use crate::memory::{TableMemory, TableUpdate};
 use arm_arch::bits::mask;
 use arm_arch::{Ipa, Level, Va};
 
-/// A translation regime whole: stage 1, and stage 2 where it has one.
+/// A translation regime whole: stage 1, and stage 2 where it has one. Arm ARM D8.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Translator {
     /// Stage 1.
@@ -28,7 +28,7 @@ pub struct Translator {
 }
 
 impl Translator {
-    /// Reads the parameters of a regime.
+    /// Reads the parameters of a regime. Arm ARM D8.1.
     #[must_use]
     pub fn new(regime: Regime, registers: &Registers, implementation: &Implementation) -> Self {
         let stage2 = match regime {
@@ -39,6 +39,7 @@ impl Translator {
     }
 
     /// Translates an access, and writes nothing: what hardware would write goes to the recorder.
+    /// Arm ARM, AArch64.FullTranslate.
     ///
     /// # Errors
     ///
@@ -83,6 +84,7 @@ impl Translator {
     }
 
     /// Translates an access, and writes what hardware writes: access flags and dirty state.
+    /// Arm ARM, AArch64.FullTranslate, D8.5.
     ///
     /// # Errors
     ///
@@ -127,7 +129,7 @@ impl Translator {
     }
 
     /// Translates by stage 1 alone; stage 2 translates only the addresses of descriptors. The output
-    /// address is an intermediate one. This is what AT S1* asks.
+    /// address is an intermediate one. This is what AT S1* asks. Arm ARM C5.4.
     ///
     /// # Errors
     ///
