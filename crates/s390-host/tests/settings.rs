@@ -15,8 +15,11 @@ use common::a64::*;
 use common::*;
 use s390_arch::sae::{QmcBase, ValidityReason};
 use s390_host::{HostError, LimitForm};
-use sae_model::{LimitForm as ModelLimit, PastLimit, TimerForm};
-use xarch_abi::{AccessCause, Backend, BackendVcpu, Exit, GuestPa, Outcome, StopReason, Writable};
+use sae_model::{HostStores, LimitForm as ModelLimit, PastLimit, TimerForm};
+use xarch_abi::{
+    AccessCause, Backend, BackendVcpu, Exit, GuestPa, GuestRange, Outcome, RegId, Registers, StopReason,
+    Writable,
+};
 
 /// Every combination of the settings of the model with those of the driver.
 fn setups() -> impl Iterator<Item = Setup> {
@@ -24,7 +27,7 @@ fn setups() -> impl Iterator<Item = Setup> {
     let limits =
         limits.into_iter().flat_map(move |(driver, _)| limits.map(move |(_, model)| (driver, model)));
     let bases = [QmcBase::FromBlockStart, QmcBase::FromRegs];
-    limits.flat_map(move |(limit, model_limit)| {
+    let all = limits.flat_map(move |(limit, model_limit)| {
         bases.into_iter().flat_map(move |qmc_base| {
             bases.into_iter().flat_map(move |model_base| {
                 [PastLimit::GuestAddressSize, PastLimit::HostAccess].into_iter().flat_map(move |past_limit| {
@@ -34,7 +37,7 @@ fn setups() -> impl Iterator<Item = Setup> {
                             qmc_base: model_base,
                             past_limit,
                             timer,
-                            misbehaviour: None,
+                            ..sae_model::Config::default()
                         },
                         limit,
                         qmc_base,
@@ -43,6 +46,10 @@ fn setups() -> impl Iterator<Item = Setup> {
                 })
             })
         })
+    });
+    all.flat_map(|setup| {
+        [HostStores::AfterInvalidation, HostStores::AtEntry]
+            .map(|host_stores| Setup { model: sae_model::Config { host_stores, ..setup.model }, ..setup })
     })
 }
 
@@ -110,8 +117,28 @@ fn matching_settings_work_and_others_are_told() {
             }
         }
     }
-    // Three forms of the limit, two bases, two reports, two timers, two addresses.
-    assert_eq!(matching, 3 * 2 * 2 * 2 * 2);
+    // Three forms of the limit, two bases, two reports, two timers, two ways of stores, two addresses.
+    assert_eq!(matching, 3 * 2 * 2 * 2 * 2 * 2);
+}
+
+/// A host that stores over instructions takes their mapping away, and needs nothing else, whatever the frame's size.
+#[test]
+fn instructions_that_the_host_stores_are_executed_after_unmap() {
+    for host_stores in [HostStores::AfterInvalidation, HostStores::AtEntry] {
+        let model = sae_model::Config { host_stores, ..sae_model::Config::default() };
+        with_rig(Setup { model, ..Setup::default() }, |rig| {
+            let (vm, parts) = rig.split();
+            let mut vcpu = parts.vcpu(&vm, 0, RAM);
+            // A whole frame of 1 MiB, the page that splits it, the page alone, and all pages of the frame.
+            for (value, bytes) in [(1, 1 << 20), (2, 0x1000), (3, 0x1000), (4, 1 << 20), (5, 4 << 20)] {
+                parts.load(RAM, &[&mov(0, value)[..], &[hvc(0)]].concat());
+                vm.unmap(GuestRange::new(GuestPa::new(RAM), bytes).unwrap()).unwrap();
+                vcpu.write(RegId::PC, RAM).unwrap();
+                assert_eq!(vcpu.run(&mut TestGuest::new(), &parts.platform), POWER_OFF);
+                assert_eq!(vcpu.read(RegId::general(0)), Ok(value), "{host_stores:?}, {bytes:#x} bytes");
+            }
+        });
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! | ending SAE from another CPU | code 0x00 | the driver of the series re-enters on it |
 //! | inner-shareable domain | all CPUs of the machine | invalidating more than asked is allowed |
 //! | VALID of a save area | LASRM takes it away, STIASRM gives it back | an area is loaded at one place; more is refused |
+//! | instructions that the host stores over ones that were executed | executed once IPTE, IDTE or the guest's IC has dropped what was decoded; or from the next SAE on | the former: whoever relies on less works with both |
 //! | page of the TEID | `mso` + the guest's address | the address that the host's tables were given |
 //! | bits of `ic`, `ec`, `irq_ctl` | any set is a validity interception | none is published |
 //! | registers of features that are not there | kept in the save area, without effect | the series accesses them unasked |
@@ -47,6 +48,16 @@ pub enum TimerForm {
     Level,
 }
 
+/// When a guest executes what the host has stored over instructions that it has executed before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostStores {
+    /// Once IPTE for their page, IDTE for an entry that leads to it, or the guest's own IC has dropped what was decoded.
+    #[default]
+    AfterInvalidation,
+    /// From the next SAE on.
+    AtEntry,
+}
+
 /// Something that a machine might do and a driver has to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mischief {
@@ -76,6 +87,8 @@ pub struct Config {
     pub past_limit: PastLimit,
     /// When a timer ends SAE.
     pub timer: TimerForm,
+    /// When instructions that the host stores are executed.
+    pub host_stores: HostStores,
     /// Misbehaviour on demand.
     pub misbehaviour: Option<Misbehaviour>,
 }

@@ -1,7 +1,7 @@
 //! One CPU of the machine: the instructions of the facility.
 
 use crate::block::{Block, doublewords};
-use crate::config::{Config, LimitForm, Mischief, PastLimit, TimerForm};
+use crate::config::{Config, HostStores, LimitForm, Mischief, PastLimit, TimerForm};
 use crate::identification;
 use crate::machine::{Clock, Machine, Reported};
 use crate::registers::{Inert, OSLAR, SAVED, for_each, register, steers_translation};
@@ -263,6 +263,9 @@ impl<'a, K: Clock> Cpu<'a, K> {
     fn run_block(&mut self, at: Absolute, block: Block<'_>) -> Result<Ended, ValidityReason> {
         let (world, formed) = self.admit(at, block)?;
         block.load_state(&mut self.pe.state);
+        if matches!(self.machine.config.host_stores, HostStores::AtEntry) {
+            self.pe.invalidate(Invalidation::Code);
+        }
         if self.formed != Some(formed) {
             self.pe.invalidate(Invalidation::Translations);
             self.formed = Some(formed);

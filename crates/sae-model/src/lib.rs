@@ -45,7 +45,7 @@ mod registers;
 mod stage2;
 mod storage;
 
-pub use config::{Config, LimitForm, Misbehaviour, Mischief, PastLimit, TimerForm};
+pub use config::{Config, HostStores, LimitForm, Misbehaviour, Mischief, PastLimit, TimerForm};
 pub use cpu::{Cpu, Statistics};
 pub use machine::{Clock, Machine};
 pub use storage::Storage;

@@ -200,9 +200,11 @@ impl<K: Clock> HostControl for Machine<'_, K> {
         }
     }
 
-    fn idte(&self, entry: Absolute, _address: u64, asce: u64) {
-        self.set_bits(entry, TABLE_INVALID);
-        self.idte_asce(asce);
+    fn idte(&self, entry: Absolute, _address: u64, _asce: u64) {
+        if self.set_bits(entry, TABLE_INVALID).is_some() {
+            // As for a page: what was decoded from frames behind the entry goes too; the engine drops all of it.
+            self.forget(Invalidation::All);
+        }
     }
 
     fn idte_asce(&self, _asce: u64) {

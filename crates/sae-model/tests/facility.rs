@@ -14,7 +14,7 @@ use s390_arch::sae::{
     Facility, HostControl, M4, QaafFunction, Rejected, SystemRegisterNumber, ValidityReason, save_area,
 };
 use s390_arch::{Absolute, AbsoluteStorage};
-use sae_model::{Clock, Config, Cpu, Machine};
+use sae_model::{Clock, Config, Cpu, HostStores, Machine};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use testkit::caches::{CacheMemory, Capacity};
 
@@ -52,8 +52,12 @@ type Model<'a> = Machine<'a, Still>;
 
 /// Two CPUs of a machine, a block and an area for each of two guests of one page, whose code is at 0.
 fn with_machine(words: &[u32], test: impl FnOnce(&Model<'_>, &mut [Cpu<'_, Still>])) {
+    with_configured(Config::default(), words, test);
+}
+
+fn with_configured(config: Config, words: &[u32], test: impl FnOnce(&Model<'_>, &mut [Cpu<'_, Still>])) {
     let pages: Vec<Page> = (0..PAGES).map(|_| Page::zeroed()).collect();
-    let machine = Machine::new(Ram::new(&pages), Still::default(), Config::default());
+    let machine = Machine::new(Ram::new(&pages), Still::default(), config);
     let mut memory = [Capacity::LEAST; 2].map(CacheMemory::new);
     let mut cpus: Vec<Cpu<'_, Still>> =
         (0..).zip(&mut memory).map(|(number, memory)| machine.cpu(number, memory.lend()).unwrap()).collect();
@@ -289,6 +293,43 @@ fn entries_are_made_invalid_and_what_was_formed_from_them_is_gone() {
         machine.idte_asce(0);
         machine.ptlb();
     });
+}
+
+#[test]
+fn instructions_that_the_host_stores_are_executed_as_the_setting_says() {
+    // ADD X0, X0, #n; HVC #0; back.
+    let add = |n: u32| 0x9100_0000 | n << 10;
+    let words = [add(1), HVC_WORD, 0x17ff_fffe];
+    for host_stores in [HostStores::AfterInvalidation, HostStores::AtEntry] {
+        let config = Config { host_stores, ..Config::default() };
+        with_configured(config, &words, |machine, cpus| {
+            let cpu = &mut cpus[0];
+            let storage = machine.storage();
+            cpu.lasrm(AREA).unwrap();
+            let added = |cpu: &mut Cpu<'_, Still>| {
+                let x0 = field::gpr(0).unwrap();
+                let before = load(machine, BLOCK, x0);
+                assert_eq!(sae(machine, cpu, BLOCK), HVC);
+                load(machine, BLOCK, x0) - before
+            };
+            let put = |n| storage.write_bytes(Absolute::new(GUEST), &add(n).to_le_bytes()).unwrap();
+            assert_eq!(added(cpu), 1);
+            put(2);
+            let seen_at_once = if matches!(host_stores, HostStores::AtEntry) { 2 } else { 1 };
+            assert_eq!(added(cpu), seen_at_once, "{host_stores:?}");
+            // Translations alone are not what was decoded.
+            machine.ptlb();
+            machine.idte_asce(0);
+            assert_eq!(added(cpu), seen_at_once, "{host_stores:?}");
+            machine.ipte(PAGE_TABLE, 0, 0);
+            storage.store_u64(PAGE_TABLE, GUEST).unwrap();
+            assert_eq!(added(cpu), 2, "{host_stores:?}, IPTE");
+            put(3);
+            machine.idte(SEGMENT_TABLE, 0, 0);
+            storage.store_u64(SEGMENT_TABLE, PAGE_TABLE.bits()).unwrap();
+            assert_eq!(added(cpu), 3, "{host_stores:?}, IDTE");
+        });
+    }
 }
 
 #[test]

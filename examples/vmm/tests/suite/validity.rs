@@ -7,7 +7,7 @@ use s390_arch::sae::block::field;
 use s390_arch::sae::{InterceptionCode, QmcBase, ValidityReason, save_area};
 use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::LimitForm;
-use sae_model::{Mischief, PastLimit, Storage, TimerForm};
+use sae_model::{HostStores, Mischief, PastLimit, Storage, TimerForm};
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -319,12 +319,19 @@ fn a_guest_runs_under_every_setting_of_the_model() {
         (sae_model::LimitForm::LastBlock, LimitForm::LastAddress),
         (sae_model::LimitForm::Size, LimitForm::Size),
     ];
-    for (form, limit) in limits {
+    let host_stores = [HostStores::AfterInvalidation, HostStores::AtEntry];
+    for ((form, limit), host_stores) in limits.into_iter().flat_map(|l| host_stores.map(|h| (l, h))) {
         for past_limit in [PastLimit::GuestAddressSize, PastLimit::HostAccess] {
             for timer in [TimerForm::Edge, TimerForm::Level] {
                 for qmc_base in [QmcBase::FromBlockStart, QmcBase::FromRegs] {
-                    let model =
-                        sae_model::Config { limit: form, qmc_base, past_limit, timer, misbehaviour: None };
+                    let model = sae_model::Config {
+                        limit: form,
+                        qmc_base,
+                        past_limit,
+                        timer,
+                        host_stores,
+                        misbehaviour: None,
+                    };
                     let setup = Setup { model, limit, before_run: None };
                     assert_eq!(run(setup, 2, &image), Ok(End::PowerOff), "{setup:?}");
                 }
