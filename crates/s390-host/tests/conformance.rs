@@ -14,9 +14,10 @@ mod programs;
 
 use arm_exec::{Page, Ram};
 use common::{HOST_RAM, HostVm, Model, TestClock, a64};
+use s390_arch::sae::QmcBase;
 use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::{Config, LimitForm};
-use sae_model::{Machine, Mischief, TimerForm};
+use sae_model::{HostStores, LimitForm as ModelLimit, Machine, Mischief, PastLimit, TimerForm};
 use std::time::Instant;
 use testkit::caches::{CacheMemory, Capacity};
 use vcpu_core::Vm as CoreVm;
@@ -79,7 +80,10 @@ impl Host for Model390 {
             address_bits: 40,
             vcpus,
             storage: (Absolute::new(0x1000), HOST_RAM - 0x1000),
-            limit: LimitForm::default(),
+            limit: match self.model.limit {
+                ModelLimit::LastBlock => LimitForm::LastAddress,
+                ModelLimit::Size => LimitForm::Size,
+            },
             qmc_base: self.model.qmc_base,
         };
         let mut memory = CacheMemory::new(Capacity::SMALL);
@@ -154,6 +158,17 @@ fn keeps_every_clause(model: sae_model::Config) {
 #[test]
 fn the_back_end_keeps_every_clause() {
     keeps_every_clause(sae_model::Config::default());
+}
+
+#[test]
+fn it_does_so_on_a_machine_of_the_other_settings() {
+    keeps_every_clause(sae_model::Config {
+        limit: ModelLimit::Size,
+        qmc_base: QmcBase::FromRegs,
+        past_limit: PastLimit::HostAccess,
+        host_stores: HostStores::AtEntry,
+        ..sae_model::Config::default()
+    });
 }
 
 #[test]

@@ -376,7 +376,7 @@ fn a_timer_ends_the_entry_when_its_output_rises() {
 
 #[test]
 fn a_timer_that_is_a_level_ends_every_entry_and_the_guest_goes_on_all_the_same() {
-    let model = sae_model::Config { timer: sae_model::TimerForm::Level, ..sae_model::Config::default() };
+    let model = sae_model::Config { timer: sae_model::TimerForm::Level, ..Setup::default().model };
     let setup = Setup { model, ..Setup::default() };
     let timers = timer_exits(setup, 0xdf11, 0xdf12, 1, 100);
     assert!(timers.len() >= 100 && timers.iter().all(|timers| *timers == TimerSet::PHYSICAL));

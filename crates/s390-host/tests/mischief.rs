@@ -29,7 +29,7 @@ fn program() -> Vec<u32> {
 }
 
 fn setup(misbehaviour: sae_model::Misbehaviour) -> Setup {
-    let model = sae_model::Config { misbehaviour: Some(misbehaviour), ..sae_model::Config::default() };
+    let model = sae_model::Config { misbehaviour: Some(misbehaviour), ..Setup::default().model };
     Setup { model, ..Setup::default() }
 }
 

@@ -53,12 +53,27 @@ pub struct Setup {
     pub still: bool,
 }
 
+/// Whether this is the program that runs the tests under the settings that are not the default.
+const OTHER_SETTINGS: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"other_settings");
+
 impl Default for Setup {
     fn default() -> Self {
+        let (model, limit) = if OTHER_SETTINGS {
+            let model = sae_model::Config {
+                limit: sae_model::LimitForm::Size,
+                qmc_base: QmcBase::FromRegs,
+                past_limit: sae_model::PastLimit::HostAccess,
+                host_stores: sae_model::HostStores::AtEntry,
+                ..sae_model::Config::default()
+            };
+            (model, s390_host::LimitForm::Size)
+        } else {
+            (sae_model::Config::default(), s390_host::LimitForm::default())
+        };
         Self {
-            model: sae_model::Config::default(),
-            limit: s390_host::LimitForm::default(),
-            qmc_base: QmcBase::default(),
+            model,
+            limit,
+            qmc_base: model.qmc_base,
             address_bits: 40,
             vcpus: 1,
             ram: 4 << 20,
