@@ -64,6 +64,7 @@ fn strings(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| String::from(*text)).collect()
 }
 
+/// CHOICE: no seeds, so that a machine starts the same way each time; a kernel says that it cannot place itself at random.
 fn chosen(fdt: &mut FdtWriter, cmdline: &str, placement: &Placement) -> Result<(), Error> {
     let node = fdt.begin_node("chosen")?;
     fdt.property_string("bootargs", cmdline)?;
