@@ -69,7 +69,8 @@ fn build_rust() -> Result<PathBuf, String> {
     shell::run(
         shell::cargo()
             .args(["build", "--quiet", "--release", "--manifest-path", "bench/exit/Cargo.toml"])
-            .env("CARGO_TARGET_DIR", &target),
+            .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO_INCREMENTAL", "0"),
     )?;
     Ok(target.join("release/bench-exit"))
 }

@@ -227,6 +227,8 @@ fn build(target: &Target) -> Result<PathBuf, String> {
     cargo.env("RUSTC_BOOTSTRAP", "1");
     cargo.env("RUSTFLAGS", "-Zunstable-options -Csymbol-mangling-version=legacy");
     cargo.env("CARGO_TARGET_DIR", &directory);
+    // In increments the compiler sees less at a time: other frames, other figures.
+    cargo.env("CARGO_INCREMENTAL", "0");
     cargo.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
     cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     cargo.args(["rustc", "-p", "xarch-ffi", "--release", "--lib", "--crate-type", "staticlib"]);
