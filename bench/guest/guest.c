@@ -71,12 +71,38 @@ static const kernel_t traps[] = {
     { "chase-grown", t_chase_grown, 10000000 },
     { "sysreg-id", t_sysreg, 1000000 }, { "tlbi", t_tlbi, 100000 },
 };
+#ifdef TICKS
+/* The virtual timer interrupts TICKS times in a second, as that of a kernel does. */
+volatile uint64_t ticks, tick_period;
+static void start_ticks(void)
+{
+    volatile uint32_t *const distributor = (volatile uint32_t *)0x08000000;
+    volatile uint32_t *const redistributor = (volatile uint32_t *)0x080a0000;
+    distributor[0] = 0x12;                      /* affinity routing, Group 1 */
+    redistributor[0x14 / 4] = 0;                /* awake */
+    while (redistributor[0x14 / 4] & 4) ;
+    redistributor[(0x10000 + 0x80) / 4] = 1u << 27;
+    redistributor[(0x10000 + 0x100) / 4] = 1u << 27;
+    tick_period = freq() / TICKS;
+    __asm__ volatile("msr S3_0_C12_C12_5, %0; isb" :: "r"(7ull));       /* ICC_SRE_EL1 */
+    __asm__ volatile("msr S3_0_C4_C6_0, %0" :: "r"(0xf0ull));           /* ICC_PMR_EL1 */
+    __asm__ volatile("msr S3_0_C12_C12_7, %0; isb" :: "r"(1ull));       /* ICC_IGRPEN1_EL1 */
+    __asm__ volatile("msr cntv_tval_el0, %0; msr cntv_ctl_el0, %1; isb" :: "r"(tick_period), "r"(1ull));
+}
+#endif
 void guest_main(void)
 {
     put("bench-guest: start\n");
+#ifdef TICKS
+    start_ticks();
+#endif
 #ifndef TRAPS_ONLY
     for (unsigned i = 0; i < kernel_count; i++) run(&kernels[i]);
 #endif
     for (unsigned i = 0; i < sizeof traps / sizeof traps[0]; i++) run(&traps[i]);
+#ifdef TICKS
+    put("bench-guest: ticks "); putdec(ticks); put("\n");
+    if (!ticks) { put("FAULT: none\n"); return; }
+#endif
     put("bench-guest: done\n");
 }

@@ -58,6 +58,11 @@ _start:
     /* device block 0x09000000: L2 index 72, attr index 0, AF, XN */
     ldr  x3, =(UART | (1 << 10) | (3 << 53) | 1)
     str  x3, [x2, #(72 * 8)]
+#ifdef TICKS
+    /* and one for the interrupt controller: 0x08000000 and what follows */
+    ldr  x3, =(0x08000000 | (1 << 10) | (3 << 53) | 1)
+    str  x3, [x2, #(64 * 8)]
+#endif
     /* L2ram[i] -> pt_l3 + i*4096 */
     ldr  x5, =pt_l3
     mov  x6, #0
@@ -100,10 +105,36 @@ _start:
 
     .balign 2048
 vectors:
+#ifdef TICKS
+    .rept 5
+    .balign 128
+    b    fault
+    .endr
+    .balign 128
+    b    tick                   /* IRQ from this level, with SP_EL1 */
+    .rept 10
+    .balign 128
+    b    fault
+    .endr
+tick:
+    stp  x0, x1, [sp, #-16]!
+    mrs  x0, S3_0_C12_C12_0     /* ICC_IAR1_EL1 */
+    ldr  x1, =tick_period
+    ldr  x1, [x1]
+    msr  cntv_tval_el0, x1
+    msr  S3_0_C12_C12_1, x0     /* ICC_EOIR1_EL1 */
+    ldr  x0, =ticks
+    ldr  x1, [x0]
+    add  x1, x1, #1
+    str  x1, [x0]
+    ldp  x0, x1, [sp], #16
+    eret
+#else
     .rept 16
     .balign 128
     b    fault
     .endr
+#endif
 fault:
     mrs  x0, esr_el1
     mrs  x1, elr_el1

@@ -1,6 +1,7 @@
 //! `cargo xtask run-host`: the hosts that are no programs of an operating system, built and run under QEMU.
 
 mod arm64;
+mod kit;
 mod linux_module;
 mod s390x;
 mod transcript;
@@ -12,9 +13,10 @@ struct Host {
     run: fn(&[&str]) -> Result<(), String>,
 }
 
-const HOSTS: [Host; 4] = [
+const HOSTS: [Host; 5] = [
     Host { name: "bare-metal-arm64", missing: arm64::missing, run: arm64::run },
     Host { name: "bare-metal-s390x", missing: s390x::missing, run: s390x::run },
+    Host { name: "kit", missing: || None, run: kit::run },
     Host { name: "linux-module", missing: linux_module::missing, run: linux_module::run },
     Host { name: "transcripts", missing: crate::guest::missing, run: transcript::run },
 ];

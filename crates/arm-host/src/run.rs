@@ -31,6 +31,8 @@ pub struct Statistics {
     pub traps: u64,
     /// Exits by an interrupt of the host.
     pub interrupts: u64,
+    /// Of these, maintenance interrupts of the list registers.
+    pub maintenance: u64,
     /// Memory faults made good by mapping.
     pub faults_resolved: u64,
 }
@@ -445,7 +447,12 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P,
             self.vcpu.cpu.handle(interrupt);
         }
         self.vcpu.cpu.deactivate(interrupt);
-        if interrupt == interrupts.maintenance { Exit::Maintenance } else { Exit::Spurious }
+        if interrupt != interrupts.maintenance {
+            return Exit::Spurious;
+        }
+        let maintenance = &mut self.vcpu.statistics.maintenance;
+        *maintenance = maintenance.wrapping_add(1);
+        Exit::Maintenance
     }
 
     fn synchronous<Q: Platform>(&mut self, platform: &Q) -> Result<Option<Exit>, StopReason> {

@@ -115,6 +115,37 @@ guest_image:
     adr  x0, 96f
     bl   80f
 
+    // Sixteen software-generated interrupts at once, more than there are list registers: each comes, lowest number first.
+    mov  x1, #0x080b0000
+    mov  w2, #0xffff
+    str  w2, [x1, #0x80]          // GICR_IGROUPR0
+    mov  w3, #(1 << 27)
+    orr  w2, w2, w3
+    str  w2, [x1, #0x80]
+    str  w2, [x1, #0x100]         // GICR_ISENABLER0
+    msr  daifset, #2
+    mov  x23, #15
+6:  lsl  x0, x23, #24             // INTID
+    orr  x0, x0, #1               // to this CPU
+    msr  S3_0_C12_C11_5, x0       // ICC_SGI1R_EL1
+    subs x23, x23, #1
+    b.pl 6b
+    isb
+    mov  x23, #0                  // the next one
+    msr  daifclr, #2
+    isb
+    mrs  x24, cntvct_el0
+    mrs  x25, cntfrq_el0
+    add  x24, x24, x25, lsl #2    // four seconds
+7:  cmp  x23, #16
+    b.eq 8f
+    mrs  x25, cntvct_el0
+    cmp  x25, x24
+    b.lo 7b
+    b    70f
+8:  adr  x0, 99f
+    bl   80f
+
     // The count goes on while floating point registers keep their values over exits.
     mov  x0, #(3 << 20)
     msr  cpacr_el1, x0
@@ -164,7 +195,15 @@ guest_image:
     eret
     . = 20b + 0x280
     mrs  x0, S3_0_C12_C12_0       // ICC_IAR1_EL1
-    cmp  x0, #27
+    cmp  x0, #16
+    b.hs 21f
+    cmp  x0, x23
+    b.ne 70b
+    add  x23, x23, #1
+    msr  S3_0_C12_C12_1, x0       // ICC_EOIR1_EL1
+    isb
+    eret
+21: cmp  x0, #27
     b.ne 70b
     add  x26, x26, #1
     msr  cntv_ctl_el0, xzr
@@ -182,6 +221,7 @@ guest_image:
 96: .asciz "guest: ten timer interrupts\n"
 97: .asciz "guest: floating point survives\n"
 98: .asciz "guest: FAILED\n"
+99: .asciz "guest: sixteen interrupts at once\n"
     .balign 4096
     .globl guest_image_end
 guest_image_end:

@@ -277,17 +277,19 @@ fn handle(interrupt: Intid) {
     }
 }
 
-/// Says how the guests ended, and ends the program: 0 if each turned itself off.
+/// Says how the guests ended, and ends the program: 0 if each turned itself off, 4 after a reset, 5 after a suspend to memory,
+/// 1 if the hypervisor gave up.
 fn finish(guests: &[Guest], seats: &[Seat]) -> ! {
     for seat in seats {
         let statistics = seat.host.statistics();
         PORT.lock().line(format_args!(
-            "xarch: guest {} vCPU {}: {} entries, {} traps, {} interrupts, {} pages mapped",
+            "xarch: guest {} vCPU {}: {} entries, {} traps, {} interrupts, {} of them maintenance, {} pages mapped",
             seat.guest.number,
             seat.index.0,
             statistics.entries,
             statistics.traps,
             statistics.interrupts,
+            statistics.maintenance,
             statistics.faults_resolved
         ));
     }
@@ -301,9 +303,12 @@ fn finish(guests: &[Guest], seats: &[Seat]) -> ! {
     let mut status = 0;
     for (number, guest) in guests.iter().enumerate() {
         let end = guest.end();
-        if end != Some(StopReason::PowerOff) {
-            status = 1;
-        }
+        status = match end {
+            Some(StopReason::PowerOff) => status,
+            Some(StopReason::Reset) => 4,
+            Some(StopReason::Suspend) => 5,
+            _ => 1,
+        };
         PORT.lock().line(format_args!("xarch: guest {number} ended: {end:x?}"));
     }
     hw::exit(status)

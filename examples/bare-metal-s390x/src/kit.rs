@@ -2,28 +2,31 @@
 //!
 //! CPU 1 is the kit's other thread.
 
-use crate::guest::{self, ADDRESS_BITS, Control, CoreVm, Guest, HostVm, VCPUS};
-use crate::layout::TABLES;
+use crate::guest::{self, ADDRESS_BITS, Control, CoreVm, Guest, HostVm, Own, Sides, VCPUS};
+use crate::layout::{GUEST_RTC, GUEST_UART, TABLES};
 use crate::model::{self, Cpu as ModelCpu, Machine};
-use crate::{PLACES, PORT, fail, hw};
-use core::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::{PLACES, PORT, after, fail, hw, sleep};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use never::NeverIn;
 use s390_arch::sae::Facility;
 use s390_arch::{Absolute, AbsoluteStorage};
 use s390_host::{Config, LimitForm};
 use sae_model::Storage;
 use spin::Mutex;
 use xarch_abi::{
-    Backend, BackendVcpu, CompletionError, DeviceAnswer, Guest as GuestSideOf, GuestPa, GuestRange, HostPa,
-    Outcome, RegisterError, Registers, Token, VcpuIndex,
+    AccessSize, Backend, BackendVcpu, CompletionError, DeviceAnswer, Guest as GuestSideOf, GuestPa,
+    GuestRange, HostPa, Outcome, Platform, RegisterError, Registers, Token, VcpuIndex,
 };
 use xarch_conformance::{
-    Bench, ByteOrder, Cannot, Code, Cpu, Facts, GuestSide, Host, Pair, RAM_BYTES, Services, Step, Threads,
-    Verdict, Vm, check,
+    Bench, ByteOrder, Cannot, Clause, Code, Cpu, Embedder, Facts, GuestSide, Host, Machine as Place, Pair,
+    RAM_BYTES, Services, Step, Threads, Verdict, Vm, Woken, check, check_platform,
 };
 
 #[path = "../../../crates/s390-host/tests/common/a64.rs"]
 #[allow(dead_code, reason = "an assembler for all tests")]
 mod a64;
+#[path = "../../bare-metal-arm64/src/never.rs"]
+mod never;
 #[path = "../../../crates/s390-host/tests/common/programs.rs"]
 mod programs;
 
@@ -50,14 +53,25 @@ pub fn run(guest: &'static Guest, storage: Storage<'static>, model: Option<&'sta
         (machine, cpus)
     });
     let kit = Kit { guest, storage, model };
-    let summary = check(&kit, |clause, verdict| {
-        PORT.lock().line(format_args!("kit: {}: {verdict}", clause.name));
-        if let Verdict::Broken(_) = verdict {
-            PORT.lock().line(format_args!("kit: {clause}"));
-        }
-    });
-    PORT.lock().line(format_args!("kit: {summary}"));
-    summary.broken == 0
+    let host = check(&kit, say);
+    let own = match &kit.model {
+        Some((machine, [.., builder])) => Own::new(guest, &mut *builder.lock(), Control::Model(machine)),
+        None => Own::new(guest, &mut hw::facility(), guest::machine_control()),
+    };
+    guest.set_sides(Sides::Own(own.unwrap_or_else(|error| fail(format_args!("{error}")))));
+    let platform = check_platform(&Tried::new(&kit), say);
+    for summary in [host, platform] {
+        PORT.lock().line(format_args!("kit: {summary}"));
+    }
+    [host, platform].iter().all(|summary| summary.broken == 0 && summary.kept != 0)
+}
+
+fn say(clause: &Clause, verdict: &Verdict) {
+    let mut port = PORT.lock();
+    port.line(format_args!("kit: {}: {verdict}", clause.name));
+    if let Verdict::Broken(_) = verdict {
+        port.line(format_args!("kit: ({}: {})", clause.owed_by, clause.text));
+    }
 }
 
 /// What the other CPU does: whatever it is given.
@@ -127,16 +141,21 @@ impl Host for Kit {
     }
 
     fn at_once(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) -> Threads {
-        AT_WORK.store(true, Ordering::SeqCst);
-        hw::lend(first, |first| {
-            *JOB.lock() = Some(first);
-            second();
-            while AT_WORK.load(Ordering::SeqCst) {
-                core::hint::spin_loop();
-            }
-        });
-        Threads::Two
+        at_once(first, second)
     }
+}
+
+/// Runs the first one on the other CPU, and the second one here.
+fn at_once(first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) -> Threads {
+    AT_WORK.store(true, Ordering::SeqCst);
+    hw::lend(first, |first| {
+        *JOB.lock() = Some(first);
+        second();
+        while AT_WORK.load(Ordering::SeqCst) {
+            core::hint::spin_loop();
+        }
+    });
+    Threads::Two
 }
 
 /// One VM.
@@ -243,5 +262,91 @@ impl<V: BackendVcpu, G: GuestSideOf> Cpu for OnCpu<'_, V, G> {
 
     fn guest_side(&self) -> GuestSide {
         self.pair.guest_side()
+    }
+}
+
+/// The platform under test: this program's, with a guest whose vCPU 1 belongs to the other CPU.
+struct Tried<'a> {
+    kit: &'a Kit,
+    memory: [GuestRange; 2],
+    holes: [GuestPa; 4],
+    /// Runs that a request ended.
+    requests: AtomicU64,
+}
+
+impl<'a> Tried<'a> {
+    /// Fills the guest's memory with a pattern.
+    fn new(kit: &'a Kit) -> Self {
+        let memory = kit.guest.slots().map(|slot| slot.guest);
+        let [_, ram] = kit.guest.slots();
+        let mut page: [u8; 4096] = core::array::from_fn(|at| (at * 0x9e37 >> 7) as u8);
+        for offset in (0..ram.guest.bytes()).step_by(4096) {
+            page[4088..].copy_from_slice(&offset.to_be_bytes());
+            let written = kit.storage.write_bytes(Absolute::new(ram.host.value() + offset), &page);
+            written.unwrap_or_else(|error| fail(format_args!("{error}")));
+        }
+        let [rom, _] = memory;
+        let start = ram.guest.start().value();
+        let holes = [rom.start().value() + rom.bytes(), start - 1, start + ram.guest.bytes(), GUEST_UART]
+            .map(GuestPa::new);
+        Self { kit, memory, holes, requests: AtomicU64::new(0) }
+    }
+
+    /// Whether a run of a guest side that lets nobody in ends by a request.
+    fn is_asked_to_leave<F: Facility>(&self, facility: F, vcpu: VcpuIndex) -> Option<bool> {
+        let Some(Sides::Own(own)) = self.kit.guest.sides() else { return None };
+        let mut host = s390_host::Vcpu::new(&own.host, facility, vcpu).ok()?;
+        Some(host.run(&mut NeverIn, self.kit.guest) == Outcome::Interrupted)
+    }
+}
+
+impl Embedder for Tried<'_> {
+    fn machine(&self) -> Place<'_> {
+        // The serial port's flags and the clock's identification: to read and write them changes nothing.
+        const DEVICES: [(GuestPa, AccessSize); 3] = [
+            (GuestPa::new(GUEST_UART + 0x18), AccessSize::Word),
+            (GuestPa::new(GUEST_UART + 0x18), AccessSize::Half),
+            (GuestPa::new(GUEST_RTC + 0xfe0), AccessSize::Word),
+        ];
+        Place {
+            page_bytes: 4096,
+            memory: &self.memory,
+            holes: &self.holes,
+            devices: &DEVICES,
+            absent: Some(GuestPa::new(0x1000)),
+            vcpu: VcpuIndex(1),
+            patience: 20_000_000_000,
+        }
+    }
+
+    fn platform(&self) -> &dyn Platform {
+        self.kit.guest
+    }
+
+    fn load(&self, from: HostPa, into: &mut [u8]) -> bool {
+        self.kit.storage.read_bytes(Absolute::new(from.value()), into).is_ok()
+    }
+
+    fn wait(&self, vcpu: VcpuIndex, nanoseconds: u64) -> Option<Woken> {
+        let deadline = after(nanoseconds);
+        sleep(self.kit.guest, vcpu, Some(deadline));
+        Some(if hw::clock() < deadline { Woken::Kicked } else { Woken::TooLate })
+    }
+
+    fn exit_requests(&self, vcpu: VcpuIndex) -> Option<u64> {
+        let is_asked = match &self.kit.model {
+            Some((_, cpus)) => self.is_asked_to_leave(&mut *cpus.get(usize::from(vcpu.0))?.lock(), vcpu)?,
+            None => self.is_asked_to_leave(hw::facility(), vcpu)?,
+        };
+        self.requests.fetch_add(is_asked.into(), Ordering::Relaxed);
+        Some(self.requests.load(Ordering::Relaxed))
+    }
+
+    fn nanoseconds(&self) -> u64 {
+        model::nanoseconds()
+    }
+
+    fn at_once(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) -> Threads {
+        at_once(first, second)
     }
 }

@@ -1,9 +1,11 @@
 //! `run-host bare-metal-arm64`: a hypervisor at EL2, under `qemu-system-aarch64`.
 
+use super::s390x::{self, HOSTILE};
+use super::transcript;
 use crate::bench;
 use crate::console::Console;
 use crate::demo::{self, Machine};
-use crate::{cross, shell};
+use crate::{cross, guest, shell};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,11 +13,12 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask run-host bare-metal-arm64 [linux | bench | kit | vmm OPTIONS]
+usage: cargo xtask run-host bare-metal-arm64 [linux | bench | kit | hostile | vmm OPTIONS]
                    a hypervisor at EL2: runs the guest that it carries, without FEAT_VHE and with it
     linux          Debian's arm64 kernel on two vCPUs to a shell, unattended, and a second guest beside it
     bench          the kernels of bench/guest inside it against the same ones outside, in instructions
     kit            the conformance kit on the real world switch, clause by clause
+    hostile        guests/hostile beside the guest of the transcripts, which has to notice nothing; and how guests end
     vmm OPTIONS    boots a kernel, with options of the VMM: --kernel, --initrd, --cmdline, --cpus, --memory
 ";
 
@@ -47,7 +50,8 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         None => own_guest(),
         Some((&"linux", [])) => linux(),
         Some((&"bench", [])) => bench(),
-        Some((&"kit", [])) => kit(),
+        Some((&"kit", [])) => kit().map(|_| ()),
+        Some((&"hostile", [])) => hostile(),
         Some((&"vmm", rest)) => vmm(rest),
         Some(_) => Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
     }
@@ -92,18 +96,14 @@ impl Hypervisor {
 
     /// Returns the machine with the guest that every host runs, which is told of a CPU that is below these models.
     pub fn transcript(&self, image: &Path, cpu: &str, below: &str) -> Result<Command, String> {
-        let entry = GUEST_RAM + 0x8_0000;
-        let guest = Guest {
-            memory: (HOST_ROOM, 64 * MIB),
-            files: vec![(image.into(), entry)],
-            entry,
-            device_tree: 0,
-            vcpus: 2,
-            first_cpu: 0,
-            models: models(below)?,
-        };
-        machine(&self.0, cpu, &[guest])
+        machine(&self.0, cpu, &[transcript(image, below)?])
     }
+}
+
+/// Returns the guest that every host runs, below these models.
+fn transcript(image: &Path, below: &str) -> Result<Guest, String> {
+    let models = models(below)?;
+    Ok(Guest { vcpus: 2, models, ..Guest::alone(image, GUEST_RAM + 0x8_0000) })
 }
 
 /// Returns the bits of models joined by `+`, as the hypervisor's manifest has them: in the order of the table, then
@@ -134,6 +134,21 @@ struct Guest {
     first_cpu: u64,
     /// Models that what it is told of the CPU is below, a bit for each in the order of `data/cpu_models.tsv`.
     models: u64,
+}
+
+impl Guest {
+    /// Returns a guest of one vCPU on the first CPU, which is no more than a file.
+    fn alone(image: &Path, entry: u64) -> Self {
+        Self {
+            memory: (HOST_ROOM, 64 * MIB),
+            files: vec![(image.into(), entry)],
+            entry,
+            device_tree: 0,
+            vcpus: 1,
+            first_cpu: 0,
+            models: 0,
+        }
+    }
 }
 
 /// Where a guest sees its memory.
@@ -177,7 +192,7 @@ fn loader(qemu: &mut Command, file: &Path, address: u64) {
 }
 
 /// What the guest that the hypervisor carries says when all is well.
-const CLAIMS: [&str; 8] = [
+const CLAIMS: [&str; 9] = [
     "guest: here",
     "guest: firmware is there",
     "guest: there is no EL2",
@@ -185,6 +200,7 @@ const CLAIMS: [&str; 8] = [
     "guest: where nothing is, an abort",
     "guest: 16 MiB of memory",
     "guest: ten timer interrupts",
+    "guest: sixteen interrupts at once",
     "guest: floating point survives",
 ];
 
@@ -197,6 +213,10 @@ fn own_guest() -> Result<(), String> {
             console.expect(claim, |text| text.find(claim).map(|at| at + claim.len()))?;
         }
         ended(&mut console, 1)?;
+        // QEMU has four list registers: the rest came by way of the maintenance interrupt.
+        if console.text().contains(" interrupts, 0 of them maintenance") {
+            return Err(console.failure("no maintenance interrupt"));
+        }
     }
     Ok(())
 }
@@ -204,9 +224,11 @@ fn own_guest() -> Result<(), String> {
 /// What the loader leaves where the manifest is for guests.
 const KIT: &[u8; 8] = b"XARCHKIT";
 
-/// Runs the conformance kit instead of guests; its exit status says whether a clause is broken.
-fn kit() -> Result<(), String> {
+/// Runs the conformance kit instead of guests; its exit status says whether a clause is broken. Returns what was said,
+/// with the host's name.
+pub fn kit() -> Result<Vec<(String, String)>, String> {
     let hypervisor = build()?;
+    let mut said = Vec::new();
     let manifest = directory().join("manifest-kit");
     std::fs::write(&manifest, KIT).map_err(|e| format!("{}: {e}", manifest.display()))?;
     for (cpu, vhe) in CPUS {
@@ -224,9 +246,73 @@ fn kit() -> Result<(), String> {
         }
         let form = if vhe { "with" } else { "without" };
         println!("bare-metal-arm64 {form} FEAT_VHE: {:.1} s", start.elapsed().as_secs_f64());
+        said.push((format!("bare-metal-arm64, {form} FEAT_VHE"), console.text().into()));
+    }
+    Ok(said)
+}
+
+/// Runs the guest of the transcripts on two vCPUs, and then once more with a guest beside it, on the CPU of the first one,
+/// that tries everything. Both have to come to their end, and the first one has to have noticed nothing.
+fn hostile() -> Result<(), String> {
+    let hypervisor = Hypervisor::build()?;
+    let victim = guest::transcript_image()?;
+    let image =
+        s390x::assemble(&shell::root().join("guests/hostile/hostile.S"), &directory().join("hostile"))?;
+    for (cpu, vhe) in CPUS {
+        let mut texts = Vec::new();
+        let start = Instant::now();
+        for beside in [false, true] {
+            let mut guests = vec![transcript(&victim, "armv8.0")?];
+            if beside {
+                let memory = (HOST_ROOM + 64 * MIB, 64 * MIB);
+                guests.push(Guest { memory, ..Guest::alone(&image, GUEST_RAM) });
+            }
+            let mut console = Console::start(&mut machine(&hypervisor.0, cpu, &guests)?, PATIENCE, false)?;
+            // As long as something is said, it is at work.
+            let last = format!("xarch: guest {} ended: ", guests.len() - 1);
+            console.expect(&last, |text| text.find(&last).map(|at| at + last.len()))?;
+            ended(&mut console, guests.len())?;
+            let missing = HOSTILE.iter().find(|claim| !console.text().contains(&format!("[1] {claim}")));
+            if let (true, Some(claim)) = (beside, missing) {
+                return Err(console.failure(&format!("the guest beside did not say: {claim}")));
+            }
+            texts.push(transcript::inner(console.text())?);
+        }
+        // Which of two timers comes first is a matter of time where a CPU has more to do.
+        let is_told = |line: &(usize, &str)| !line.1.starts_with("timer.") || !line.1.contains("-then-");
+        let [alone, beside] = [0, 1].map(|at: usize| {
+            let lines = transcript::lines(&texts[at]);
+            lines.into_iter().filter(is_told).collect::<Vec<_>>()
+        });
+        if let Some((alone, beside)) = alone.iter().zip(&beside).find(|(alone, beside)| alone != beside) {
+            return Err(format!("alone:  {}\nbeside: {}", alone.1, beside.1));
+        }
+        if alone.len() != beside.len() {
+            return Err(format!("{} lines alone, {} beside a hostile guest", alone.len(), beside.len()));
+        }
+        let form = if vhe { "with" } else { "without" };
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "bare-metal-arm64 {form} FEAT_VHE: {} lines, the same beside a hostile guest; {seconds:.1} s",
+            alone.len()
+        );
+    }
+    // The exit status is the guest's.
+    for (function, end, status) in ENDS {
+        let image = s390x::firmware_call(function, &directory().join("end"))?;
+        let guest = Guest::alone(&image, GUEST_RAM);
+        let mut console = Console::start(&mut machine(&hypervisor.0, "max", &[guest])?, PATIENCE, false)?;
+        let code = console.end(PATIENCE)?.code();
+        if code != Some(status) || !console.text().contains(&format!("guest 0 ended: Some({end})")) {
+            return Err(console.failure(&format!("{end} ends with {code:?}, not {status}")));
+        }
+        println!("bare-metal-arm64: {end}: exit status {status}");
     }
     Ok(())
 }
+
+/// Functions of PSCI that end a guest, what the hypervisor says then, and its exit status.
+const ENDS: [(u16, &str, i32); 2] = [(8, "PowerOff", 0), (9, "Reset", 4)];
 
 /// Waits for the machine's end; each guest has to have turned itself off.
 fn ended(console: &mut Console, guests: usize) -> Result<(), String> {
@@ -377,7 +463,8 @@ const COUNTED: [&str; 2] = ["-icount", "shift=0,align=off,sleep=off"];
 
 fn bench() -> Result<(), String> {
     let hypervisor = build()?;
-    let guest = bench::Guest::build("count", &["-DSAMPLES=1"])?;
+    // The same image outside and inside: its tables have pages of 4 KiB, and its timer interrupts 250 times in a second.
+    let guest = bench::Guest::build("ticks", &["-DSAMPLES=1", "-DTICKS=250"])?;
     let entry = GUEST_RAM + 0x8_0000;
     let outside = bench::measure(&mut guest.qemu(&COUNTED))?;
     let mut slow = Vec::new();

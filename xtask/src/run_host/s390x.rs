@@ -10,13 +10,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask run-host bare-metal-s390x [model | hw | library | kit | mistakes | transcript | linux | vmm OPTIONS]
+usage: cargo xtask run-host bare-metal-s390x [model | hw | library | kit | mistakes | hostile | transcript | linux | vmm OPTIONS]
                    a hypervisor on IBM Z, without Start Arm Execution and with it; the first five in turn:
     model          the model runs the guest, as the machine does not announce the facility
     hw             it does, and the facility's instructions run the guest: as program checks, which emulate them
     library        both ways, by the C library alone: the back end is its own
     kit            both ways, the conformance kit
     mistakes       program checks of the hypervisor itself are reported for what they are
+    hostile        both ways, guests/hostile, which tries everything; and how guests end
     transcript     both give the same transcript of guests/transcript
     linux          Debian's arm64 kernel to a shell, unattended, by the facility's instructions
     vmm OPTIONS    boots a kernel, with options of the VMM: --kernel, --initrd, --cmdline, --cpus, --memory; and --model
@@ -37,7 +38,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             return Ok(());
         }
         [] => None,
-        [part @ ("model" | "hw" | "library" | "kit" | "mistakes" | "transcript")] => Some(*part),
+        [part @ ("model" | "hw" | "library" | "kit" | "hostile" | "mistakes" | "transcript")] => Some(*part),
         ["linux"] => return linux(),
         ["vmm", rest @ ..] => return vmm(rest),
         _ => return Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
@@ -55,8 +56,11 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         }
     }
     if asked("kit") {
+        kits(&host)?;
+    }
+    if part == Some("hostile") {
         for facility in [Facility::Absent, Facility::Announced] {
-            kit(&host, facility)?;
+            hostile(&host, facility)?;
         }
     }
     if asked("mistakes") {
@@ -270,8 +274,20 @@ fn own_guest(host: &Hypervisor, facility: Facility, by: By) -> Result<(), String
     Ok(())
 }
 
-/// Runs the conformance kit. Every clause of a host is applicable: there is another CPU.
-fn kit(host: &Hypervisor, facility: Facility) -> Result<(), String> {
+/// Runs the conformance kit both ways. Returns what was said, with the host's name.
+pub fn kit() -> Result<Vec<(String, String)>, String> {
+    kits(&Hypervisor::build()?)
+}
+
+fn kits(host: &Hypervisor) -> Result<Vec<(String, String)>, String> {
+    let ways = [("model", Facility::Absent), ("instructions", Facility::Announced)];
+    ways.into_iter()
+        .map(|(how, facility)| Ok((format!("bare-metal-s390x, {how}"), one_kit(host, facility)?)))
+        .collect()
+}
+
+/// Runs the conformance kit. Every clause is applicable: there is another CPU.
+fn one_kit(host: &Hypervisor, facility: Facility) -> Result<String, String> {
     let order = Order {
         facility,
         mistake: 0,
@@ -286,12 +302,67 @@ fn kit(host: &Hypervisor, facility: Facility) -> Result<(), String> {
     let started = Instant::now();
     let mut console = Console::start(&mut host.machine(&order)?, PATIENCE, true)?;
     let summary = " 0 broken, 0 not applicable";
-    expect_lines(&mut console, [summary])?;
+    // The host's clauses, and the platform's.
+    expect_lines(&mut console, [summary; 2])?;
     let status = console.end(PATIENCE)?;
     if !status.success() {
         return Err(console.failure(&format!("the hypervisor's exit status: {status}")));
     }
     println!("run-host: the kit, {:.1} s", started.elapsed().as_secs_f64());
+    Ok(console.text().into())
+}
+
+/// What guests/hostile says where nothing stops it.
+pub const HOSTILE: [&str; 8] = [
+    "guest: hostile",
+    "guest: every register",
+    "guest: every system instruction",
+    "guest: firmware with nonsense",
+    "guest: the interrupt controller upside down",
+    "guest: addresses that are not its own",
+    "guest: tables that are none",
+    "guest: that was all",
+];
+
+/// Writes a guest that calls a function of its firmware and does nothing else.
+pub fn firmware_call(function: u16, file: &Path) -> Result<PathBuf, String> {
+    // MOVZ W0, #function; MOVK W0, #0x8400, LSL #16; HVC #0; B .
+    let words = [0x5280_0000 | u32::from(function) << 5, 0x72b0_8000, 0xd400_0002, 0x1400_0000];
+    let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    std::fs::write(file, bytes).map_err(|e| format!("{}: {e}", file.display()))?;
+    Ok(file.into())
+}
+
+/// Runs the guest that tries everything, and guests that end in other ways than by turning off.
+fn hostile(host: &Hypervisor, facility: Facility) -> Result<(), String> {
+    let image = assemble(&shell::root().join("guests/hostile/hostile.S"), &directory().join("hostile"))?;
+    let run = |image: PathBuf| {
+        let order = Order {
+            facility,
+            mistake: 0,
+            bytes: 64 * MIB,
+            entry: GUEST_RAM,
+            device_tree: 0,
+            vcpus: 1,
+            services: false,
+            by: By::Crates,
+            files: &[(image, GUEST_RAM)],
+        };
+        Console::start(&mut host.machine(&order)?, PATIENCE, true)
+    };
+    let started = Instant::now();
+    let mut console = run(image)?;
+    expect_lines(&mut console, HOSTILE)?;
+    ended(&mut console)?;
+    println!("run-host: a hostile guest, {:.1} s", started.elapsed().as_secs_f64());
+    // QEMU's exit status is 0 or 1; the report says which end it was.
+    for (function, end, status) in [(8, "PowerOff", 0), (9, "Reset", 1)] {
+        let mut console = run(firmware_call(function, &directory().join("end"))?)?;
+        let code = console.end(PATIENCE)?.code();
+        if code != Some(status) || !console.text().contains(&format!("guest ended: Some({end})")) {
+            return Err(console.failure(&format!("{end} ends with {code:?}, not {status}")));
+        }
+    }
     Ok(())
 }
 

@@ -201,7 +201,7 @@ fn take(host: &str, command: &mut Command) -> Result<Transcript, String> {
 }
 
 /// Returns the guest's part of what a console said.
-fn inner(text: &str) -> Result<String, String> {
+pub fn inner(text: &str) -> Result<String, String> {
     let from = text.find(START).ok_or("no transcript")?;
     let to = text[from..].find(END).ok_or("the transcript has no end")?;
     let inner = &text[from..from + to + END.len()];
@@ -217,7 +217,7 @@ fn label(line: &str) -> &str {
 }
 
 /// The lines of a transcript that are to be compared, with how often their label was there before.
-fn lines(text: &str) -> Vec<(usize, &str)> {
+pub fn lines(text: &str) -> Vec<(usize, &str)> {
     let mut seen = HashMap::new();
     let kept = text.lines().filter(|line| !line.starts_with('~'));
     kept.map(|line| {
