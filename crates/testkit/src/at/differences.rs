@@ -268,6 +268,9 @@ impl Explainer {
     }
 }
 
+/// Levels of stage 1, each of which a difference may lead to where the one above did not.
+const MOST_LEVELS: usize = 5;
+
 /// What became of an explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Explanation {
@@ -477,6 +480,28 @@ impl<'c> View<'c> {
 
     /// Asks with these differences; `None` where they do not apply.
     fn ask(&self, set: Set, implementation: &Implementation) -> Result<Option<(Answer, Trace)>, OutOfBounds> {
+        let mut of_stage_1 = self.of_stage_1.clone();
+        // A walk that goes on with a difference reads descriptors of stage 1 that the one without did not get to.
+        for _ in 0..MOST_LEVELS {
+            let Some((answer, trace)) = self.ask_once(set, implementation, &of_stage_1)? else {
+                return Ok(None);
+            };
+            let met = stage_1_descriptors(&trace);
+            if met.is_subset(&of_stage_1) {
+                return Ok(Some((answer, trace)));
+            }
+            of_stage_1.extend(met);
+        }
+        self.ask_once(set, implementation, &of_stage_1)
+    }
+
+    /// The same, where the descriptors of stage 1 are known.
+    fn ask_once(
+        &self,
+        set: Set,
+        implementation: &Implementation,
+        of_stage_1: &HashSet<u64>,
+    ) -> Result<Option<(Answer, Trace)>, OutOfBounds> {
         let mut registers = self.registers;
         let double = self.owner.has_two_ranges(self.case);
         let own = self.owner.registers_mut(&mut registers);
@@ -516,7 +541,7 @@ impl<'c> View<'c> {
             // Those of Non-secure addresses are made direct by `seen`.
             registers.vtcr_el2 = VtcrEl2::from_bits(registers.vtcr_el2).with_s2pie(false).into_bits();
         }
-        let memory = Seen { view: self, set };
+        let memory = Seen { view: self, set, of_stage_1 };
         let mut trace = Trace::default();
         let machine = (&registers, implementation);
         let pan = self.case.pan() && !set.has(D::NestedPan);
@@ -640,6 +665,8 @@ fn last_entry(trace: &Trace, stage: Stage) -> Option<(u64, u64)> {
 struct Seen<'v, 'c> {
     view: &'v View<'c>,
     set: Set,
+    /// Where descriptors of stage 1 are, wherever that is.
+    of_stage_1: &'v HashSet<u64>,
 }
 
 impl TableMemory<Pa> for Seen<'_, '_> {
@@ -652,7 +679,7 @@ impl TableMemory<Pa> for Seen<'_, '_> {
             MEMORY_END.. => return Ok(None),
             STAGE_1_TABLES..MEMORY_END => {}
         }
-        let of_stage_2 = at >= STAGE_2_TABLES && !self.view.of_stage_1.contains(&at);
+        let of_stage_2 = at >= STAGE_2_TABLES && !self.of_stage_1.contains(&at);
         let shape = if of_stage_2 { self.view.second_at(at) } else { &self.view.first };
         let stored = self.view.case.memory.get(&at).copied().unwrap_or(0);
         let ordered = |value: u64| if shape.big_endian { value.swap_bytes() } else { value };
@@ -704,5 +731,27 @@ impl Seen<'_, '_> {
             entry |= beyond;
         }
         entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::at::ask::ask_case;
+    use crate::at::generate::{World, case};
+
+    /// 64 KiB, output of 48 bits: a table of stage 1 with bits 15:12 set, which QEMU follows to a page with bits 15:12 set, among
+    /// tables of stage 2, that denies the write at level 3 (FST 0b001111).
+    #[test]
+    fn a_table_that_only_a_difference_leads_to_is_one_of_stage_1() {
+        let implementation = Implementation { pa_bits: 52, ..Implementation::ALL };
+        let case = case(World::NonSecure, 0x2026_1123, 160_611);
+        let asked = |query: &&Query| query.operation().0 == "S1E1WP" && query.va == 0x13_ab55_896d;
+        let query = *case.queries.iter().find(asked).expect("it is asked");
+        let (ours, trace) = ask_case(&case, query, &implementation).expect("all it reads is there");
+        // Address size fault, level 2.
+        assert_eq!(ours, Answer::Par(0x805));
+        let found = Explainer::new(implementation).explain(&case, query, Answer::Par(0x81f), &trace);
+        assert_eq!(found, Explanation::By(Set::default().with(D::HighBits)));
     }
 }
