@@ -202,15 +202,17 @@ static long xarch_run_vcpu(struct xarch_vcpu_file *vcpu)
 		return error;
 	for (;;) {
 		might_sleep();
+		/*
+		 * Lowered before anybody looks, at requests here or at the guest's state in the library: what is raised
+		 * later ends the slice or the wait. Read too, so that what was raised with it is seen.
+		 */
+		atomic_xchg(&vcpu->kicked, 0);
 		if (signal_pending(current) || READ_ONCE(vcpu->run->immediate_exit) ||
 		    (atomic_read(&vcpu->interrupted) && atomic_xchg(&vcpu->interrupted, 0))) {
 			vcpu->run->exit_reason = XARCH_EXIT_REASON_INTR;
 			return -EINTR;
 		}
 		cond_resched();
-		/* Lowered before the library looks: what is raised later ends the slice or the wait. */
-		atomic_set(&vcpu->kicked, 0);
-		smp_mb__after_atomic();
 		error = xarch_slice(vcpu, &outcome);
 		if (error)
 			return error;

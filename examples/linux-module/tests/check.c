@@ -269,6 +269,44 @@ static void leaving(const uint32_t *code, size_t bytes)
 	drop(vm, vcpu);
 }
 
+struct asked {
+	int vcpu;
+	volatile unsigned int returned;
+};
+
+/* Until the end of the program. */
+static void *run_again(void *argument)
+{
+	struct asked *asked = argument;
+
+	for (;;) {
+		CHECK(ioctl(asked->vcpu, XARCH_RUN, 0) < 0 && errno == EINTR);
+		asked->returned++;
+	}
+}
+
+/* The moment at which a run begins to wait for something else is the one at which a request is easily lost. */
+static void requests(void)
+{
+	static struct asked asked;
+	pthread_t thread;
+	int vm = make_vm();
+
+	asked.vcpu = make_vcpu(vm);
+	load(sleep_for_ever, sizeof(sleep_for_ever));
+	CHECK(!pthread_create(&thread, NULL, run_again, &asked));
+	for (unsigned int n = 1; n <= 4000; n++) {
+		time_t end = time(NULL) + 15;
+
+		for (volatile unsigned int pause = n % 64 * 16; pause; pause--)
+			;
+		CHECK(!ioctl(vm, XARCH_INTERRUPT_VCPU, 0));
+		while (asked.returned != n)
+			CHECK(time(NULL) < end);
+	}
+	CLAIM("no request to leave is lost, whenever it comes");
+}
+
 static void fatal_signal(void)
 {
 	pid_t child = fork();
@@ -472,6 +510,7 @@ int main(void)
 	CLAIM("a guest that computes is left by signal and by request, and is busy meanwhile");
 	leaving(sleep_for_ever, sizeof(sleep_for_ever));
 	CLAIM("so is one that waits");
+	requests();
 	fatal_signal();
 	regions();
 	nothing_there();
