@@ -1,6 +1,7 @@
 //! The loop, with a CPU that does what it is told.
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
