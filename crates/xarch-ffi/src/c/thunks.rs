@@ -19,13 +19,20 @@ use core::sync::atomic::Ordering;
 
 const INVALID: Status = Status(XARCH_E_INVAL);
 
+/// Refuses a pointer that cannot be one to a `T`.
+fn checked<T>(pointer: *const T) -> Result<(), Status> {
+    if pointer.is_null() || !pointer.is_aligned() { Err(INVALID) } else { Ok(()) }
+}
+
 /// Returns the object behind a pointer of the caller.
 ///
 /// # Safety
 /// See the module.
 unsafe fn object<T, O>(pointer: *mut O) -> Result<&'static T, Status> {
-    // SAFETY: null, or a pointer that `hand_out` made of a reference to this `T`, which lives until it is destroyed.
-    unsafe { pointer.cast::<T>().as_ref() }.ok_or(INVALID)
+    let pointer = pointer.cast::<T>();
+    checked(pointer)?;
+    // SAFETY: a pointer that `hand_out` made of a reference to this `T`, which lives until it is destroyed.
+    Ok(unsafe { &*pointer })
 }
 
 /// Gives a new object to the caller.
@@ -42,12 +49,20 @@ unsafe fn hand_out<T, O>(object: &'static mut T, to: *mut *mut O) {
 /// # Safety
 /// `to` is null or valid for writing.
 unsafe fn give<T>(to: *mut T, value: T) -> Result<(), Status> {
-    if to.is_null() {
-        return Err(INVALID);
-    }
+    checked(to)?;
     // SAFETY: not null, and valid otherwise.
     unsafe { to.write(value) };
     Ok(())
+}
+
+/// Reads plain values.
+///
+/// # Safety
+/// `from` is null or valid for reading.
+unsafe fn take<T: Copy>(from: *const T) -> Result<T, Status> {
+    checked(from)?;
+    // SAFETY: not null, and valid otherwise.
+    Ok(unsafe { from.read() })
 }
 
 /// Does something with a vCPU, alone.
@@ -136,10 +151,8 @@ pub(super) unsafe extern "C" fn backend_create(
     bytes: u64,
     backend: *mut *mut xarch_backend,
 ) -> i32 {
-    let make = || {
-        if backend.is_null() {
-            return Err(INVALID);
-        }
+    let make = || -> Result<(), Status> {
+        checked(backend)?;
         // SAFETY: the caller's promise.
         let parts = unsafe { backend_parts(config) }?;
         let plan = parts.plan();
@@ -253,10 +266,8 @@ pub(super) unsafe extern "C" fn vm_create(
     bytes: u64,
     vm: *mut *mut xarch_vm,
 ) -> i32 {
-    let make = || {
-        if vm.is_null() {
-            return Err(INVALID);
-        }
+    let make = || -> Result<(), Status> {
+        checked(vm)?;
         // SAFETY: the caller's promise, twice.
         let (backend, config) = unsafe { (object::<BackendObject, _>(backend)?, read(config)?) };
         core_config(&config, backend)?;
@@ -326,8 +337,8 @@ pub(super) unsafe extern "C" fn vm_get_register(vm: *mut xarch_vm, id: u64, valu
 /// See the module.
 pub(super) unsafe extern "C" fn vm_set_register(vm: *mut xarch_vm, id: u64, value: *const u64) -> i32 {
     // SAFETY: the caller's promise, twice.
-    let (vm, value) = unsafe { (object::<VmObject, _>(vm), value.cast::<[u64; 2]>().as_ref()) };
-    code(vm.and_then(|vm| vm.set(id, *value.ok_or(INVALID)?)))
+    let (vm, value) = unsafe { (object::<VmObject, _>(vm), take(value.cast::<[u64; 2]>())) };
+    code(vm.and_then(|vm| vm.set(id, value?)))
 }
 
 /// # Safety
@@ -354,8 +365,8 @@ unsafe fn list(
     each: impl FnOnce(&mut dyn FnMut(u64)) -> Result<(), Status>,
 ) -> Result<(), Status> {
     // SAFETY: the caller's promise.
-    let room = unsafe { count.as_ref() }.copied().ok_or(INVALID)?;
-    let room = if ids.is_null() { 0 } else { room };
+    let room = unsafe { take(count) }?;
+    let room = if ids.is_null() { 0 } else { checked(ids).map(|()| room)? };
     let mut there = 0_u32;
     each(&mut |id| {
         if there < room {
@@ -388,10 +399,8 @@ pub(super) unsafe extern "C" fn vcpu_create(
     bytes: u64,
     vcpu: *mut *mut xarch_vcpu,
 ) -> i32 {
-    let make = || {
-        if vcpu.is_null() {
-            return Err(INVALID);
-        }
+    let make = || -> Result<(), Status> {
+        checked(vcpu)?;
         // SAFETY: the caller's promise.
         let vm = unsafe { object::<VmObject, _>(vm) }?;
         let index = convert::index(index, vm.core.config().vcpus)?;
@@ -445,7 +454,7 @@ pub(super) unsafe extern "C" fn vcpu_reset(vcpu: *mut xarch_vcpu) -> i32 {
 /// See the module.
 pub(super) unsafe extern "C" fn vcpu_boot(vcpu: *mut xarch_vcpu, entry: u64, arguments: *const u64) -> i32 {
     // SAFETY: the caller's promise.
-    let arguments = unsafe { arguments.cast::<[u64; 4]>().as_ref() }.copied().ok_or(INVALID);
+    let arguments = unsafe { take(arguments.cast::<[u64; 4]>()) };
     // SAFETY: the caller's promise.
     code(arguments.and_then(|arguments| unsafe { alone(vcpu, |_, halves| halves.boot(entry, arguments)) }))
 }
@@ -493,7 +502,7 @@ pub(super) unsafe extern "C" fn vcpu_get_register(vcpu: *mut xarch_vcpu, id: u64
 /// See the module.
 pub(super) unsafe extern "C" fn vcpu_set_register(vcpu: *mut xarch_vcpu, id: u64, value: *const u64) -> i32 {
     // SAFETY: the caller's promise.
-    let value = unsafe { value.cast::<[u64; 2]>().as_ref() }.copied().ok_or(INVALID);
+    let value = unsafe { take(value.cast::<[u64; 2]>()) };
     // SAFETY: the caller's promise.
     code(value.and_then(|value| unsafe { alone(vcpu, |_, halves| halves.set(id, value)) }))
 }

@@ -102,12 +102,15 @@ static int32_t host_slot(void *context, uint64_t address, struct xarch_slot *slo
 static int32_t host_device(void *context, uint32_t vcpu, struct xarch_access *access)
 {
 	struct host *host = context;
+	struct xarch_outcome outcome = { .size = sizeof(outcome) };
 	uint64_t value[2];
 
 	CHECK(vcpu == 0 && host->spinning == 0);
 	/* The vCPU is in use; what may be called from any context may be called from here. */
 	CHECK(host->api->vcpu_get_register(host->vcpu, XARCH_REG(XARCH_BANK_CORE, 0), value) == XARCH_E_BUSY);
+	CHECK(host->api->vcpu_run(host->vcpu, &outcome) == XARCH_E_BUSY);
 	CHECK(host->api->vcpu_destroy(host->vcpu) == XARCH_E_BUSY);
+	CHECK(host->api->backend_destroy(host->backend) == XARCH_E_BUSY);
 	CHECK(host->api->request_exit(host->backend, 1) == XARCH_E_NOENT);
 	if (access->address == DEVICE && access->operation == XARCH_WRITE) {
 		CHECK(access->bytes == 1 && host->writes < 7);
@@ -180,7 +183,9 @@ int main(void)
 	unsigned char *storage;
 	uint64_t value[2], features, bytes[3], dirty[2] = { 0, 0 };
 	static uint64_t ids[512], saved[512];
-	uint32_t count, owned = 0;
+	uint32_t count = 0, owned = 0;
+	/* No structure and no number can lie there. */
+	void *odd = (char *)ids + 1;
 
 	CHECK(api && api->size >= sizeof(*api) && api->abi >> 16 == XARCH_ABI >> 16);
 	CHECK(!xarch_get_api(0) && !xarch_get_api((XARCH_ABI >> 16) + 1));
@@ -210,6 +215,8 @@ int main(void)
 			.trace = host_trace,
 			.spin_enter = host_spin_enter,
 		};
+		/* Without what it takes to enter a guest. */
+		struct xarch_backend_ops ops = { .size = sizeof(ops), .abi = XARCH_ABI };
 		struct xarch_backend_config config = {
 			.size = sizeof(config),
 			.abi = XARCH_ABI,
@@ -224,6 +231,15 @@ int main(void)
 			.code_bytes = 65536,
 		};
 
+		/* A back end of the caller's has to be one. */
+		config.kind = XARCH_BACKEND_OPS;
+		config.storage = NULL;
+		CHECK(api->backend_layout(&config, &layout) == XARCH_E_INVAL);
+		config.ops = &ops;
+		CHECK(api->backend_layout(&config, &layout) == XARCH_E_INVAL);
+		config.ops = NULL;
+		config.kind = info.kind;
+		config.storage = storage;
 		/* Of a pair, both or none. */
 		CHECK(api->backend_layout(&config, &layout) == XARCH_E_INVAL);
 		platform.spin_leave = host_spin_leave;
@@ -285,6 +301,18 @@ int main(void)
 	host.vcpu = vcpu;
 	CHECK(api->vcpu_run(vcpu, NULL) == XARCH_E_INVAL && api->vcpu_run(NULL, &outcome) == XARCH_E_INVAL);
 	CHECK(api->vcpu_boot(vcpu, RAM, NULL) == XARCH_E_INVAL && api->add_slot(NULL, NULL) == XARCH_E_INVAL);
+	CHECK(api->vm_features(vm, NULL) == XARCH_E_INVAL && api->vm_features(vm, odd) == XARCH_E_INVAL);
+	CHECK(api->vcpu_layout(vm, odd) == XARCH_E_INVAL && api->vcpu_layout(odd, &layout) == XARCH_E_INVAL);
+	CHECK(api->vcpu_create(vm, 0, NULL, vcpu_memory, layout.size, odd) == XARCH_E_INVAL);
+	CHECK(api->vcpu_run(vcpu, odd) == XARCH_E_INVAL && api->vcpu_boot(vcpu, RAM, odd) == XARCH_E_INVAL);
+	CHECK(api->vcpu_set_register(vcpu, 0, odd) == XARCH_E_INVAL);
+	CHECK(api->vcpu_list_registers(vcpu, odd, &count) == XARCH_E_INVAL);
+	CHECK(api->vcpu_list_registers(vcpu, ids, odd) == XARCH_E_INVAL);
+	outcome.size = 8;
+	CHECK(api->vcpu_run(vcpu, &outcome) == XARCH_E_INVAL);
+	outcome.size = 0x80000000;
+	CHECK(api->vcpu_run(vcpu, &outcome) == XARCH_E_2BIG);
+	outcome.size = sizeof(outcome);
 	CHECK(api->vcpu_reset(vcpu) == XARCH_OK);
 	CHECK(api->vcpu_boot(vcpu, RAM, (const uint64_t[4]){ 7, 0, 0, 0 }) == XARCH_OK);
 	CHECK(api->vcpu_get_register(vcpu, XARCH_REG(XARCH_BANK_GENERAL, 0), value) == XARCH_OK);
