@@ -61,6 +61,7 @@ pub(crate) type CoreVcpu = vcpu_core::Vcpu<'static, VCPUS, SharedLock>;
 
 /// The host half of a VM.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each back end, in memory that the caller gave for it")]
 pub(crate) enum Host {
     /// The library's own driver, on the library's own machine or on the one that it runs on. Places of memory are
     /// counted from `origin` on.
