@@ -592,7 +592,14 @@ fn stack_x86_64(code: &str) -> Option<u64> {
     let operands = operands.trim();
     match mnemonic {
         "push" | "pushq" => Some(8),
-        "sub" | "subq" => immediate(operands.strip_prefix('$')?.strip_suffix(",%rsp")?),
+        "sub" | "subq" => {
+            let operands = operands.strip_prefix('$')?;
+            match operands.strip_suffix(",%r11") {
+                // A probed frame, of which %r11 becomes the end: less than a page is other arithmetic.
+                Some(bytes) => immediate(bytes).filter(|bytes| *bytes >= 0x1000),
+                None => immediate(operands.strip_suffix(",%rsp")?),
+            }
+        }
         "add" | "addq" => {
             let bytes = immediate(operands.strip_prefix('$')?.strip_suffix(",%rsp")?)?;
             // Subtracting by adding what is negative.
@@ -666,6 +673,8 @@ mod tests {
             ("sub    $0x1a8,%rsp", Some(0x1a8)),
             ("push   %rbx", Some(8)),
             ("lea    -0x3000(%rsp),%r11", Some(0x3000)),
+            ("sub    $0x8a30,%r11", Some(0x8a30)),
+            ("sub    $0x8,%r11", None),
             ("add    $0x1a8,%rsp", None),
             ("sub    $0x10,%rax", None),
         ] {

@@ -318,13 +318,11 @@ fn fine_rows(fields: &Table, list: &Table, names: &[Name]) -> Result<BTreeMap<u1
     Ok(all)
 }
 
-/// What the 128-bit forms have, as the source of a `PairRule`, and the encodings that have such a form. The first
-/// line that matches a name counts.
-fn pair_rules(
-    pairs: &Table,
-    names: &[Name],
-    known: &BTreeSet<String>,
-) -> Result<(Vec<String>, Vec<(u16, usize)>), String> {
+/// Sources of `PairRule`s, and the encodings that have a 128-bit form, each with the place of its rule.
+type PairRules = (Vec<String>, Vec<(u16, usize)>);
+
+/// What the 128-bit forms have. The first line that matches a name counts.
+fn pair_rules(pairs: &Table, names: &[Name], known: &BTreeSet<String>) -> Result<PairRules, String> {
     let columns = ["registers", "feature", "el2", "el3", "source"].map(|c| pairs.column(c));
     let [c_names, c_feature, c_el2, c_el3, c_source] = columns;
     let (c_names, c_feature, c_el2, c_el3, c_source) = (c_names?, c_feature?, c_el2?, c_el3?, c_source?);

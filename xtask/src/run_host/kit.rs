@@ -106,8 +106,9 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         command.args(["test", "-q", "-p", package, test, "--", "--nocapture"]);
         columns.push(Column::read(host.into(), &shell::output(&mut command)?, &clauses));
     }
+    type Missing = fn() -> Option<String>;
     type Kit = fn() -> Result<Vec<(String, String)>, String>;
-    let machines: [(&str, fn() -> Option<String>, Kit); 2] =
+    let machines: [(&str, Missing, Kit); 2] =
         [("bare-metal-arm64", arm64::missing, arm64::kit), ("bare-metal-s390x", s390x::missing, s390x::kit)];
     for (name, missing, kit) in machines.into_iter().filter(|(name, ..)| asked(name)) {
         match missing() {
