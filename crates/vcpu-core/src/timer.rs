@@ -3,10 +3,10 @@
 
 use crate::inject::system;
 use crate::state::{Shared, Vcpu};
-use crate::vgic::{Line, Ppi};
+use crate::vgic::{Gic, Line, Ppi};
 use arm_arch::sysreg::{CntCtl, SysRegId, names};
 use arm_arch::timer::Timer;
-use xarch_abi::{Deadline, Lock, RegisterError, Registers};
+use xarch_abi::{Deadline, Lock, RegisterError, Registers, VcpuIndex};
 
 /// Output lines of the two timers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +17,12 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub const LOW: Self = Self { virtual_timer: Line::Low, physical_timer: Line::Low };
+
+    /// Puts them where they lead to.
+    pub fn put<const N: usize>(self, gic: &mut Gic<N>, vcpu: VcpuIndex) {
+        gic.set_ppi_line(vcpu, Ppi::VIRTUAL_TIMER, self.virtual_timer);
+        gic.set_ppi_line(vcpu, Ppi::PHYSICAL_TIMER, self.physical_timer);
+    }
 }
 
 /// Registers of one timer.
@@ -144,10 +150,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             return;
         }
         let index = self.index;
-        self.vm.with(|shared| {
-            shared.gic.set_ppi_line(index, Ppi::VIRTUAL_TIMER, lines.virtual_timer);
-            shared.gic.set_ppi_line(index, Ppi::PHYSICAL_TIMER, lines.physical_timer);
-        });
+        self.vm.with(|shared| lines.put(&mut shared.gic, index));
         self.lines = lines;
         self.lists.refill = true;
     }

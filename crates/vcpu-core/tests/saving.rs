@@ -129,6 +129,38 @@ fn edges_in_list_registers_are_saved_as_pending() {
     assert_eq!(old.acknowledge(), 33, "saving does not disturb");
 }
 
+/// What the controller has of a timer's line is the old vCPU's last look at it; the new vCPU has not looked yet.
+#[test]
+fn a_timer_that_is_turned_off_after_the_move_does_not_go_on_interrupting() {
+    let (old_vm, platform) = (vm(1), FakePlatform::default());
+    let mut old = Cpu::new(&old_vm, 0, &platform);
+    old.enter();
+    old.poke(GICD, 3);
+    old.open_interface();
+    old.poke(GICR + 0x1_0418, 0x8080_8080);
+    old.poke(GICR + 0x1_0100, 1 << 27);
+    old.set_sys(names::CNTV_CVAL_EL0, 0);
+    old.set_sys(names::CNTV_CTL_EL0, 1);
+    old.set_clock(100);
+    old.enter();
+    assert_eq!(old.acknowledge(), 27);
+    let saved = save(&old_vm, &mut old);
+    assert!(saved.1.contains(&(GicRegister::PpiLines(VcpuIndex(0)), 1 << 27)), "the line is high");
+
+    let (new_vm, platform) = (vm(1), FakePlatform::default());
+    let mut new = Cpu::new(&new_vm, 0, &platform);
+    restore(&new_vm, &mut new, &saved);
+    // The rest of the handler: the guest turns the timer off without an exit, and ends the interrupt.
+    for cpu in [&mut old, &mut new] {
+        cpu.set_sys(names::CNTV_CTL_EL0, 0);
+        cpu.enter();
+        cpu.end(27);
+        cpu.enter();
+        assert!(!cpu.irq());
+    }
+    assert_eq!(new_vm.gic_register(GicRegister::PpiLines(VcpuIndex(0))), Ok(0));
+}
+
 #[test]
 fn a_start_that_was_asked_for_is_saved_as_done() {
     let (vm, platform) = (vm(2), FakePlatform::default());

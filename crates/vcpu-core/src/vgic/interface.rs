@@ -81,9 +81,11 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     #[inline(never)]
     fn refill<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
         let gathered = if self.lists.loaded { Some(self.gather(registers)?) } else { None };
-        let (index, count) = (self.index, self.lists.count);
+        let (index, count, lines) = (self.index, self.lists.count, self.lines);
         let (filled, concerned) = self.vm.with(|shared| {
             shared.tell(&mut self.told);
+            // Whoever restored the controller restored what a vCPU said of its timers before: this one knows better.
+            lines.put(&mut shared.gic, index);
             let concerned = gathered.map(|gathered| fold(&mut shared.gic, index, &gathered));
             (shared.gic.fill(index, count), concerned.unwrap_or_default())
         });
