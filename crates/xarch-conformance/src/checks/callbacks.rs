@@ -122,13 +122,11 @@ impl Meeting {
     /// Uses every service in each callback, until `is_over`.
     fn visit(&self, stage: &Stage<'_>, services: &dyn Services, is_over: &dyn Fn() -> bool) -> Checked {
         loop {
-            let inside = || self.inside.load(SeqCst);
             let visited = self.done.load(SeqCst);
-            stage.wait_for(|| is_over() || (inside() != 0 && inside() != visited));
-            let number = inside();
-            if number == 0 || number == visited {
-                return Ok(());
-            }
+            // One that was not visited stays until it is; one that was may go between two looks.
+            let new = || Some(self.inside.load(SeqCst)).filter(|number| *number != 0 && *number != visited);
+            stage.wait_for(|| is_over() || new().is_some());
+            let Some(number) = new() else { return Ok(()) };
             use_all(stage, services)?;
             self.done.store(number, SeqCst);
         }
