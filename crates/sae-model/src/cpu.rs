@@ -218,9 +218,7 @@ impl<'a, K: Clock> Cpu<'a, K> {
     /// Reports how SAE ended. Each kind by itself, so that of most words of the data it is known that they are zero.
     fn report(&mut self, block: Block<'_>, ended: Ended) {
         match ended {
-            Ended::Requested | Ended::Event(Event::Budget | Event::ExitRequest) => {
-                self.put(block, Interception::Spurious);
-            }
+            Ended::Event(Event::Budget | Event::ExitRequest) => self.put(block, Interception::Spurious),
             Ended::Timers(due) => self.put(block, Interception::Timer(due)),
             Ended::Event(Event::Trap { esr, far }) => self.put(block, Interception::Trap(Trap { esr, far })),
             Ended::Event(Event::Timer(timer)) => self.put(block, Interception::Timer(timer_reason(timer))),
@@ -274,12 +272,12 @@ impl<'a, K: Clock> Cpu<'a, K> {
         self.pe.announce();
         let ended = if self.machine.is_to_leave(at) {
             self.pe.withdraw();
-            Ended::Requested
+            Ended::Event(Event::ExitRequest)
         } else {
             self.execute(&world)
         };
         let reported = match ended {
-            Ended::Requested | Ended::Event(Event::Budget | Event::ExitRequest) => Reported::Request,
+            Ended::Event(Event::Budget | Event::ExitRequest) => Reported::Request,
             Ended::Timers(_) | Ended::Event(_) => Reported::Other,
         };
         self.machine.leave(self.number, at, reported);
@@ -300,11 +298,9 @@ impl<'a, K: Clock> Cpu<'a, K> {
 /// How SAE ended.
 #[derive(Clone, Copy, Debug)]
 enum Ended {
-    /// By a request that was there before the guest ran.
-    Requested,
     /// The outputs of these timers are held, and SAE reports levels.
     Timers(TimerReason),
-    /// The engine said so.
+    /// As the engine says, or would have said of a request that was there before the guest ran.
     Event(Event<HostFault>),
 }
 
