@@ -388,8 +388,8 @@ ret_code: .word RET
     .balign 8
 sctlr_on:  .quad 0x30d01805
 sctlr_off: .quad 0x30d00800
-// What would end the guest itself: VBAR_EL1, SCTLR_EL1 and SCTLR2_EL1, MDSCR_EL1. And CNTV_CVAL_EL0: with an offset between the
-// counts, all ones have QEMU 7.2 set its own timer in the past, for ever.
+// What would end the guest itself: VBAR_EL1, SCTLR_EL1 and SCTLR2_EL1, MDSCR_EL1. And CNTV_CVAL_EL0: all ones hang
+// QEMU 7.2 itself; inferred: with an offset between the counts the sum wraps, and its timer is due for ever.
 spared:   .hword 0xc600, 0xc080, 0xc083, 0x8012, 0xdf1a, 0
     .balign 8
 // Nothing, the distributor, the serial port, the program, noise, before memory, far behind it, the end of addresses.
