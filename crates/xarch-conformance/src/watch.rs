@@ -34,6 +34,8 @@ pub(crate) struct Order {
     phase: AtomicU64,
     exits: AtomicU64,
     pub(crate) entries: AtomicU64,
+    /// The program counter with which the guest side let the guest be entered first, since somebody made this 0.
+    pub(crate) entered_at: AtomicU64,
     /// Exits that came in a wrong phase: one more than the phase of the first one, or 0.
     misplaced: AtomicU64,
     /// Registers when the guest side was last heard; whether they are to be the same at the next entry.
@@ -186,7 +188,9 @@ impl<G: Guest> Guest for Watched<'_, '_, G> {
         let ours = self.bench.on_entry.and_then(|on_entry| on_entry(registers));
         let next = ours.unwrap_or_else(|| self.guest.before_entry(registers, platform));
         order.asked(&next);
-        if !matches!(next, Next::Resume) {
+        if matches!(next, Next::Resume) {
+            set_once(&order.entered_at, registers.read(RegId::PC).unwrap_or(0));
+        } else {
             order.note(registers);
         }
         next

@@ -7,22 +7,13 @@
 )]
 
 mod faults;
+#[path = "broken/host.rs"]
+mod host;
 mod riscv;
 
-use riscv::machine::{PAGE, ToyError, ToyVcpu, ToyVm};
-use riscv::{Toy, started};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard};
-use std::thread::ThreadId;
-use xarch_abi::{
-    Age, Backend, BackendVcpu, Bank, CompletionError, Deadline, DeviceAccess, DeviceAnswer, Exit, Guest,
-    GuestPa, GuestRange, HostPa, Next, Outcome, Platform, RegId, RegisterError, Registers, Slot, Token,
-    TraceEvent, Unreadable, VcpuIndex, Writable,
-};
-use xarch_conformance::{
-    Cannot, Code, Cpu, Facts, Host, MEMORY_BYTES, Pair, Report, Step, Threads, Vm, check,
-};
+use host::BrokenHost;
+use riscv::Toy;
+use xarch_conformance::{Party, Report, check};
 
 /// What is wrong with a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +84,44 @@ enum Fault {
     ReportsTrapsTwice,
     /// After a wait the next run waits again, without asking the guest side.
     WaitsAgain,
+    /// A register takes every value but one.
+    SaturatesARegister,
+    /// What one vCPU writes to a register another one reads.
+    SharesARegister,
+    /// Of stores of two bytes one arrives.
+    CutsHalves,
+    /// Where no slot is, pages are young.
+    HolesAreYoung,
+    /// `unmap` of a range makes its last page zero.
+    UnmapClears,
+    /// `unmap` under a guest that runs writes back what was there before.
+    UnmapPutsBack,
+    /// `collect_dirty` names the page behind each page too.
+    NamesThePageBehind,
+    /// `collect_dirty` under a guest that runs leaves its pages writable.
+    LeavesPagesWritable,
+    /// A slot that is removed under a guest that runs stays mapped.
+    RemovedSlotsStayWhileItRuns,
+    /// That the machine is suspended is told as that it is off.
+    SuspendIsPowerOff,
+    /// `before_observe` applies nothing.
+    ObservesNothing,
+    /// What `before_observe` has applied is applied again at the next entry.
+    AppliesAgain,
+    /// Of a store of eight bytes a device gets four.
+    CutsDeviceStores,
+    /// An access that waits gets a new token with each run.
+    RenamesWhatWaits,
+    /// An answer is taken whatever its token.
+    TakesAnyToken,
+    /// An answer is taken whatever its kind.
+    TakesAnyAnswer,
+    /// A request from another thread is forgotten while the guest runs.
+    LosesAKickWhileItRuns,
+    /// Now and then a request is forgotten.
+    LosesEveryFifthKick,
+    /// A callback may not unmap.
+    RefusesInCallbacks,
 }
 
 /// A fault, the clause that says so, and clauses that may say so too, as they ask for the same on their way.
@@ -165,412 +194,26 @@ const CASES: &[(Fault, &str, &[&str])] = &[
     (Fault::InventsADeadline, "wait-without-a-timer", &["enters-only-on-resume", "decision-is-the-outcome"]),
     (Fault::ReportsTrapsTwice, "trap-is-reported-once", &["before-entry-before-every-entry"]),
     (Fault::WaitsAgain, "wait-ends", &["enters-only-on-resume", "observe-applies-once"]),
+    (Fault::SaturatesARegister, "register-holds", &[]),
+    (Fault::SharesARegister, "register-has-its-vcpu", &[]),
+    (Fault::CutsHalves, "memory-is-the-slots", &[]),
+    (Fault::HolesAreYoung, "hole-has-nothing", &[]),
+    (Fault::UnmapClears, "unmap-keeps-memory", &[]),
+    (Fault::UnmapPutsBack, "unmap-while-it-runs", &[]),
+    (Fault::NamesThePageBehind, "dirty-names-nothing-else", &[]),
+    (Fault::LeavesPagesWritable, "dirty-while-it-runs", &[]),
+    (Fault::RemovedSlotsStayWhileItRuns, "remove-while-it-runs", &[]),
+    (Fault::SuspendIsPowerOff, "decision-is-the-outcome", &[]),
+    (Fault::ObservesNothing, "observe-applies-once", &[]),
+    (Fault::AppliesAgain, "observe-applies-once", &[]),
+    (Fault::CutsDeviceStores, "device-answer-at-once", &[]),
+    (Fault::RenamesWhatWaits, "device-is-offered-again", &[]),
+    (Fault::TakesAnyToken, "device-answer-has-its-token", &[]),
+    (Fault::TakesAnyAnswer, "device-answer-fits", &[]),
+    (Fault::LosesAKickWhileItRuns, "kick-ends-an-entry", &["kick-is-never-lost"]),
+    (Fault::LosesEveryFifthKick, "kick-is-never-lost", &[]),
+    (Fault::RefusesInCallbacks, "callback-may-call-back", &[]),
 ];
-
-struct BrokenHost {
-    toy: Toy,
-    fault: Fault,
-    patience: u64,
-}
-
-struct BrokenVm {
-    vm: ToyVm,
-    fault: Fault,
-    lock: Mutex<()>,
-    is_running: AtomicBool,
-    /// A request that was obeyed and is still there.
-    kick_remains: AtomicU64,
-    aged: AtomicBool,
-    /// What `collect_dirty` named last.
-    named: Mutex<Vec<GuestPa>>,
-    /// Whose run is under way.
-    runner: Mutex<Option<ThreadId>>,
-}
-
-impl BrokenVm {
-    fn is(&self, fault: Fault) -> bool {
-        self.fault == fault
-    }
-
-    fn locked(&self) -> Option<MutexGuard<'_, ()>> {
-        self.is(Fault::AsksDevicesUnderALock).then(|| self.lock.lock().unwrap())
-    }
-
-    fn rounded(&self, range: GuestRange) -> GuestRange {
-        if !self.is(Fault::RoundsRanges) {
-            return range;
-        }
-        let start = range.start().value() & !(PAGE - 1);
-        let end = (range.last().value() | (PAGE - 1)).wrapping_add(1);
-        GuestRange::new(GuestPa::new(start), end - start).unwrap_or(range)
-    }
-}
-
-/// A slot with the page behind it.
-fn with_a_page_more(slot: &Slot) -> Slot {
-    let guest = GuestRange::new(slot.guest.start(), slot.guest.bytes() + PAGE);
-    Slot { guest: guest.unwrap_or(slot.guest), ..*slot }
-}
-
-/// The pages beside a range, where there are some.
-fn neighbours(range: GuestRange) -> impl Iterator<Item = GuestRange> {
-    let page = |at| GuestRange::new(GuestPa::new(at), PAGE);
-    let before = range.start().value().checked_sub(PAGE).and_then(page);
-    let behind = range.last().value().checked_add(1).and_then(page);
-    before.into_iter().chain(behind)
-}
-
-impl Backend for BrokenVm {
-    type Error = ToyError;
-
-    fn add_slot(&self, slot: &Slot) -> Result<(), ToyError> {
-        let _lock = self.locked();
-        let added = match self.fault {
-            Fault::MapsOnePageTooMany => self.vm.add_slot(&with_a_page_more(slot)),
-            Fault::StoresToReadOnlySlots => self.vm.add_slot(&Slot { writable: Writable::Yes, ..*slot }),
-            _ => self.vm.add_slot(slot),
-        };
-        if self.is(Fault::KeepsHalfOfARefusedSlot) && added == Err(ToyError::Overlap) {
-            let first = GuestRange::new(slot.guest.start(), PAGE).unwrap();
-            let _ = self.vm.add_slot(&Slot { guest: first, ..*slot });
-        }
-        added
-    }
-
-    fn remove_slot(&self, range: GuestRange) -> Result<(), ToyError> {
-        let _lock = self.locked();
-        match self.fault {
-            Fault::RemovedSlotsStay => self.vm.forget_slot(range),
-            Fault::MapsOnePageTooMany => self.vm.remove_slot(
-                with_a_page_more(&Slot { guest: range, host: HostPa::new(0), writable: Writable::Yes }).guest,
-            ),
-            _ => self.vm.remove_slot(range),
-        }
-    }
-
-    fn unmap(&self, range: GuestRange) -> Result<(), ToyError> {
-        let _lock = self.locked();
-        self.vm.unmap(self.rounded(range))?;
-        if self.is(Fault::UnmapForgetsTheLog) {
-            self.vm.collect_dirty(range, |_| {})?;
-        }
-        Ok(())
-    }
-
-    fn protect(&self, range: GuestRange) -> Result<(), ToyError> {
-        let _lock = self.locked();
-        self.vm.protect(range)
-    }
-
-    fn collect_dirty<F: FnMut(GuestPa)>(&self, range: GuestRange, mut report: F) -> Result<(), ToyError> {
-        drop(self.locked());
-        let last = GuestPa::new(range.last().value() & !(PAGE - 1));
-        let mut named = Vec::new();
-        if self.is(Fault::CollectsTheNeighbours) {
-            for range in neighbours(range) {
-                let _ = self.vm.collect_dirty(range, |_| {});
-            }
-        }
-        self.vm.collect_dirty(range, |page| {
-            named.push(page);
-            let is_forgotten =
-                self.is(Fault::ForgetsTheLastDirtyPage) && page == last && range.bytes() > PAGE;
-            if !is_forgotten {
-                report(page);
-            }
-        })?;
-        if self.is(Fault::NamesDirtyPagesTwice) {
-            let again = std::mem::replace(&mut *self.named.lock().unwrap(), named.clone());
-            again.into_iter().filter(|page| !named.contains(page)).for_each(report);
-        }
-        Ok(())
-    }
-
-    fn age(&self, range: GuestRange) -> Result<Age, ToyError> {
-        let _lock = self.locked();
-        let age = self.vm.age(range)?;
-        if self.is(Fault::AgesTheNeighbours) {
-            for range in neighbours(range) {
-                let _ = self.vm.age(range);
-            }
-        }
-        let was_young = self.aged.swap(age == Age::Young, SeqCst);
-        Ok(if self.is(Fault::StaysYoung) && was_young { Age::Young } else { age })
-    }
-
-    fn request_exit(&self, vcpu: VcpuIndex) {
-        match self.fault {
-            Fault::LosesAKick if !self.is_running.load(SeqCst) => {}
-            Fault::LosesAKickFromInside
-                if *self.runner.lock().unwrap() == Some(std::thread::current().id()) => {}
-            Fault::KicksTheWrongVcpu => self.vm.request_exit(VcpuIndex(0)),
-            _ => self.vm.request_exit(vcpu),
-        }
-        if self.is(Fault::RemembersAKick) && !self.is_running.load(SeqCst) {
-            self.kick_remains.store(1, SeqCst);
-        }
-    }
-}
-
-struct BrokenVcpu<'vm> {
-    vm: &'vm BrokenVm,
-    inner: ToyVcpu<'vm>,
-    loses_writes: bool,
-    /// What the last run ended with, if that was a wait.
-    waited: Option<Outcome>,
-}
-
-impl Registers for BrokenVcpu<'_> {
-    fn read(&mut self, id: RegId) -> Result<u64, RegisterError> {
-        match self.inner.read(id) {
-            Err(RegisterError::Unknown(_)) if self.vm.is(Fault::UnknownRegistersAreZero) => Ok(0),
-            result => result,
-        }
-    }
-
-    fn write(&mut self, id: RegId, value: u64) -> Result<(), RegisterError> {
-        if self.loses_writes && id.bank == Bank::GENERAL {
-            return Ok(());
-        }
-        let written = self.inner.write(id, value);
-        if self.vm.is(Fault::TakesReadOnlyWrites) && matches!(written, Err(RegisterError::ReadOnly(_))) {
-            return Ok(());
-        }
-        if written.is_err() && self.vm.is(Fault::GoesOnAfterAnError) {
-            let pc = self.inner.read(RegId::PC)?;
-            self.inner.write(RegId::PC, pc + 4)?;
-        }
-        written
-    }
-
-    fn read_wide(&mut self, id: RegId) -> Result<u128, RegisterError> {
-        self.inner.read_wide(id)
-    }
-
-    fn write_wide(&mut self, id: RegId, value: u128) -> Result<(), RegisterError> {
-        match self.vm.fault {
-            Fault::CutsWideRegisters if id.bank == Bank::VECTOR => {
-                self.inner.write_wide(id, value & u128::from(u64::MAX))
-            }
-            Fault::CutsWideWrites if id.bank != Bank::VECTOR => {
-                let [low, _] = [value, value >> 64].map(|half| u64::try_from(half & u128::from(u64::MAX)));
-                self.inner.write(id, low.unwrap())
-            }
-            _ => self.inner.write_wide(id, value),
-        }
-    }
-}
-
-impl BackendVcpu for BrokenVcpu<'_> {
-    fn run<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P) -> Outcome {
-        let vm = self.vm;
-        if vm.kick_remains.load(SeqCst) == 2 {
-            vm.kick_remains.store(0, SeqCst);
-            return Outcome::Interrupted;
-        }
-        if vm.is(Fault::WaitsAgain) {
-            if let Some(outcome) = self.waited {
-                return outcome;
-            }
-        }
-        vm.is_running.store(true, SeqCst);
-        *vm.runner.lock().unwrap() = Some(std::thread::current().id());
-        let before = self.inner.read_wide(RegId::vector(0));
-        let mapped = Cell::new(false);
-        let mut broken = BrokenGuest { guest, vm, mapped: &mapped };
-        let outcome = self.inner.run(&mut broken, &BrokenPlatform { platform, vm, mapped: &mapped });
-        vm.is_running.store(false, SeqCst);
-        *vm.runner.lock().unwrap() = None;
-        self.waited = Some(outcome).filter(|outcome| matches!(outcome, Outcome::Wait { .. }));
-        if vm.is(Fault::ForgetsWhatCallbacksWrite) {
-            let _ = before.map(|before| self.inner.write_wide(RegId::vector(0), before));
-        }
-        if outcome == Outcome::Interrupted && vm.kick_remains.load(SeqCst) == 1 {
-            vm.kick_remains.store(2, SeqCst);
-        }
-        self.loses_writes = vm.is(Fault::LosesALateAnswer) && matches!(outcome, Outcome::Device(..));
-        match outcome {
-            Outcome::Wait { deadline: Some(_) } if vm.is(Fault::LosesTheDeadline) => {
-                Outcome::Wait { deadline: None }
-            }
-            Outcome::Wait { deadline: None } if vm.is(Fault::InventsADeadline) => {
-                Outcome::Wait { deadline: Some(Deadline { counter: 1, nanoseconds: 1 }) }
-            }
-            outcome => outcome,
-        }
-    }
-}
-
-struct BrokenGuest<'a, G> {
-    guest: &'a mut G,
-    vm: &'a BrokenVm,
-    mapped: &'a Cell<bool>,
-}
-
-impl<G: Guest> Guest for BrokenGuest<'_, G> {
-    fn before_entry<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P) -> Next {
-        if self.mapped.take() && self.vm.is(Fault::SkipsBeforeEntry) {
-            return Next::Resume;
-        }
-        let next = self.guest.before_entry(registers, platform);
-        if self.vm.is(Fault::EntersAllTheSame) && matches!(next, Next::Wait { .. }) {
-            return Next::Resume;
-        }
-        next
-    }
-
-    fn on_exit<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P, exit: Exit) -> Next {
-        let exit = match exit {
-            Exit::Access(mut access) if self.vm.is(Fault::MisplacesAccesses) => {
-                access.address = access.address.align_down_log2(12);
-                Exit::Access(access)
-            }
-            Exit::Timer(_) if self.vm.is(Fault::SwallowsTimers) => Exit::Spurious,
-            exit => exit,
-        };
-        if self.vm.is(Fault::ReportsTrapsTwice) && matches!(exit, Exit::Trap(_)) {
-            let _ = self.guest.on_exit(registers, platform, exit);
-        }
-        let next = self.guest.on_exit(registers, platform, exit);
-        if self.vm.is(Fault::InjectsItself) && matches!(exit, Exit::Trap(_)) {
-            let status = registers.read(RegId::STATUS).unwrap();
-            registers.write(RegId::STATUS, status ^ 1).unwrap();
-        }
-        next
-    }
-
-    fn before_observe<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
-        self.guest.before_observe(registers)
-    }
-
-    fn complete<R: Registers>(
-        &mut self,
-        registers: &mut R,
-        token: Token,
-        answer: DeviceAnswer,
-    ) -> Result<(), CompletionError> {
-        self.guest.complete(registers, token, answer)
-    }
-
-    fn get<R: Registers>(&mut self, registers: &mut R, id: RegId) -> Result<u64, RegisterError> {
-        self.guest.get(registers, id)
-    }
-
-    fn set<R: Registers>(&mut self, registers: &mut R, id: RegId, value: u64) -> Result<(), RegisterError> {
-        self.guest.set(registers, id, value)
-    }
-
-    fn reset<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
-        self.guest.reset(registers)
-    }
-}
-
-struct BrokenPlatform<'a, P> {
-    platform: &'a P,
-    vm: &'a BrokenVm,
-    mapped: &'a Cell<bool>,
-}
-
-impl<P: Platform> Platform for BrokenPlatform<'_, P> {
-    fn slot(&self, address: GuestPa) -> Option<Slot> {
-        let slot = self.platform.slot(address);
-        match self.vm.fault {
-            Fault::MapsOnePageTooMany => {
-                let before = address.value().checked_sub(PAGE).map(GuestPa::new);
-                let slot = slot.or_else(|| before.and_then(|before| self.platform.slot(before)));
-                slot.map(|slot| with_a_page_more(&slot))
-            }
-            Fault::StoresToReadOnlySlots => slot.map(|slot| Slot { writable: Writable::Yes, ..slot }),
-            _ => slot,
-        }
-    }
-
-    fn read_memory(&self, address: GuestPa, into: &mut [u8]) -> Result<(), Unreadable> {
-        self.platform.read_memory(address, into)
-    }
-
-    fn device(&self, vcpu: VcpuIndex, access: &DeviceAccess) -> Option<DeviceAnswer> {
-        let _lock = self.vm.locked();
-        self.platform.device(vcpu, access)
-    }
-
-    fn kick(&self, vcpu: VcpuIndex) {
-        self.platform.kick(vcpu);
-    }
-
-    fn trace(&self, vcpu: VcpuIndex, event: TraceEvent) {
-        let event = match event {
-            TraceEvent::Mapped(_) => {
-                self.mapped.set(true);
-                event
-            }
-            TraceEvent::Exit(exit, _) if self.vm.is(Fault::TracesSomethingElse) => {
-                TraceEvent::Exit(exit, Next::Wait { deadline: None })
-            }
-            TraceEvent::Exit(Exit::Spurious, next) if self.vm.is(Fault::SwallowsTimers) => {
-                TraceEvent::Exit(Exit::Spurious, next)
-            }
-            TraceEvent::Exit(..) => event,
-        };
-        self.platform.trace(vcpu, event);
-    }
-}
-
-impl Vm for BrokenVm {
-    fn services(&self) -> &dyn xarch_conformance::Services {
-        self
-    }
-
-    fn with_vcpu(&self, index: VcpuIndex, entry: GuestPa, then: &mut dyn FnMut(&mut dyn Cpu)) {
-        let mut vcpu =
-            BrokenVcpu { vm: self, inner: ToyVcpu::new(&self.vm, index), loses_writes: false, waited: None };
-        let mut hart = started(&mut vcpu, index, entry.value());
-        then(&mut Pair::new(&mut vcpu, &mut hart));
-    }
-
-    fn load(&self, from: HostPa, into: &mut [u8]) {
-        riscv::load(&self.vm, from, into);
-    }
-
-    fn store(&self, to: HostPa, bytes: &[u8]) {
-        riscv::store(&self.vm, to, bytes);
-    }
-}
-
-impl Host for BrokenHost {
-    fn facts(&self) -> Facts<'_> {
-        riscv::facts(self.patience, 8)
-    }
-
-    fn assemble(&self, step: &Step, code: &mut Code) -> Result<(), Cannot> {
-        riscv::assemble(step, code)
-    }
-
-    fn with_vm(&self, vcpus: u16, then: &mut dyn FnMut(&dyn Vm)) {
-        then(&BrokenVm {
-            vm: ToyVm::new(vcpus, MEMORY_BYTES),
-            fault: self.fault,
-            lock: Mutex::new(()),
-            is_running: AtomicBool::new(false),
-            kick_remains: AtomicU64::new(0),
-            aged: AtomicBool::new(false),
-            named: Mutex::default(),
-            runner: Mutex::default(),
-        });
-    }
-
-    fn nanoseconds(&self) -> u64 {
-        self.toy.nanoseconds()
-    }
-
-    fn relax(&self) {
-        std::thread::yield_now();
-    }
-
-    fn at_once(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) -> Threads {
-        riscv::at_once(first, second)
-    }
-}
 
 const PATIENCE: [u64; 2] = [300_000_000, 20_000_000_000];
 
@@ -582,4 +225,9 @@ fn each_fault_breaks_its_clause_and_no_other() {
         let _ = check(&host, |clause, verdict| report.note(clause, *verdict));
         report
     });
+}
+
+#[test]
+fn every_clause_of_a_host_has_a_host_that_breaks_it() {
+    faults::every_clause_is_broken(CASES, |party| party != Party::Platform);
 }

@@ -248,3 +248,8 @@ fn every_clause_of_a_platform_is_kept() {
 fn each_fault_breaks_its_clause_and_no_other() {
     faults::each_breaks_its_clause(CASES, PATIENCE, report);
 }
+
+#[test]
+fn every_clause_of_a_platform_has_a_platform_that_breaks_it() {
+    faults::every_clause_is_broken(CASES, |party| party == Party::Platform);
+}

@@ -164,7 +164,15 @@ pub(crate) fn observe_once(stage: &Stage<'_>) -> Checked {
             let (first, second) = (observe(cpu), observe(cpu));
             ensure!(first.0.is_ok() && first.1.is_ok(), "before_observe says {first:x?}");
             ensure!(first == second, "before_observe showed {first:x?}, and then {second:x?}");
+            let entered_at = &scene.bench.order.entered_at;
+            entered_at.store(0, SeqCst);
             scene.finish(cpu)?;
+            let entered_at = entered_at.load(SeqCst);
+            ensure!(
+                first.1 == Ok(entered_at),
+                "before_observe showed {:x?}, and the guest was entered at {entered_at:#x}",
+                first.1
+            );
             scene.expect(1, 2, "the store behind a trap that was observed")?;
             let traps = traps.load(SeqCst);
             // The program's own trap, and the one that may turn the machine off.

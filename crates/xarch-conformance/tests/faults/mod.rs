@@ -1,7 +1,7 @@
 //! What both tests of broken parties do: a fault at a time, and its clause is broken, and no other.
 
 use std::fmt::Debug;
-use xarch_conformance::{Report, Verdict};
+use xarch_conformance::{CLAUSES, Party, Report, Verdict};
 
 /// Returns what is broken that should not be, or the other way round.
 fn wrong<F: Debug>(fault: F, clause: &str, may_follow: &[&str], report: &Report) -> Vec<String> {
@@ -36,4 +36,12 @@ pub fn each_breaks_its_clause<F: Copy + Debug>(
         }
         assert!(seen.is_empty(), "{}", seen.join("\n"));
     }
+}
+
+/// Checks that of the clauses that such parties owe each has a fault by which it is named.
+pub fn every_clause_is_broken<F>(cases: &[(F, &str, &[&str])], is_owed_here: impl Fn(Party) -> bool) {
+    let owed = CLAUSES.iter().filter(|clause| is_owed_here(clause.owed_by));
+    let whole =
+        owed.map(|clause| clause.name).filter(|name| cases.iter().all(|(_, clause, _)| clause != name));
+    assert_eq!(whole.collect::<Vec<_>>(), Vec::<&str>::new(), "nobody breaks these");
 }

@@ -93,6 +93,8 @@ pub struct ToyVm {
     wanted: AtomicUsize,
     requests: Vec<AtomicBool>,
     started: Instant,
+    /// Of stores of two bytes one arrives: for hosts that are to be broken.
+    pub cuts_halves: bool,
 }
 
 impl ToyVm {
@@ -103,6 +105,7 @@ impl ToyVm {
             wanted: AtomicUsize::new(0),
             requests: (0..vcpus).map(|_| AtomicBool::new(false)).collect(),
             started: Instant::now(),
+            cuts_halves: false,
         }
     }
 
@@ -125,8 +128,19 @@ impl ToyVm {
     }
 }
 
+/// For hosts that are to be broken.
 impl ToyVm {
-    /// Forgets a slot and leaves its pages mapped: for hosts that are to be broken.
+    /// Returns the slot that holds an address.
+    pub fn slot_of(&self, address: GuestPa) -> Option<Slot> {
+        self.tables().slots.iter().find(|slot| slot.guest.contains(address)).copied()
+    }
+
+    /// Lets stores to the pages of a range go by unlogged.
+    pub fn unprotect(&self, range: GuestRange) {
+        self.tables().pages.range_mut(pages(range)).for_each(|(_, page)| page.protected = false);
+    }
+
+    /// Forgets a slot and leaves its pages mapped.
     pub fn forget_slot(&self, range: GuestRange) -> Result<(), ToyError> {
         self.check(range)?;
         let mut tables = self.tables();
@@ -293,7 +307,8 @@ impl<'vm> ToyVcpu<'vm> {
                     let Some(at) = Self::page(tables, address, STORE_PAGE_FAULT) else {
                         return fault(STORE_PAGE_FAULT, address, bytes, word);
                     };
-                    vm.memory.store(at, bytes, b);
+                    let arrives = if vm.cuts_halves && bytes == 2 { 1 } else { bytes };
+                    vm.memory.store(at, arrives, b);
                     self.pc = next;
                     continue;
                 }
