@@ -210,6 +210,13 @@ mod tests {
     }
 
     #[test]
+    fn iss2_is_the_upper_half() {
+        let esr = EsrEl::from_bits(0x0012_3456_9200_000f);
+        assert_eq!((esr.ec(), esr.il(), esr.iss()), (ExceptionClass::DATA_ABORT_LOWER, true, 0xf));
+        assert_eq!(esr.iss2(), 0x12_3456);
+    }
+
+    #[test]
     fn every_class_survives_the_register() {
         for ec in 0..64 {
             let esr = EsrEl::from_bits(u64::from(ec) << 26);

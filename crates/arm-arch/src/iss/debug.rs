@@ -115,6 +115,8 @@ mod tests {
         assert_eq!(Step::of(StepExclusive::Unknown).into_bits(), 0x22);
         assert_eq!(Step::of(StepExclusive::No).into_bits(), 0x100_0022);
         assert_eq!(Step::of(StepExclusive::Yes).into_bits(), 0x100_0062);
+        let step = Step::from_bits(0x100_0062);
+        assert_eq!((step.isv(), step.ex(), step.ifsc()), (true, true, 0x22));
         let hit = Watchpoint::from_bits(0x000e_0062);
         assert!(hit.wnr() && hit.wptv() && !hit.wpf() && !hit.fnv() && !hit.cm());
         assert_eq!((hit.dfsc(), hit.wpt()), (0x22, 3));

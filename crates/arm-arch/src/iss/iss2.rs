@@ -38,8 +38,11 @@ mod tests {
     fn bits_are_those_of_the_register_less_32() {
         let esr = EsrEl::from_bits(0x0000_0163_9200_000f);
         let iss2 = Iss2::from_bits(esr.iss2());
+        assert_eq!(iss2, Iss2::from_bits(0x163));
         assert_eq!((iss2.xs(), iss2.dirty_bit(), iss2.overlay(), iss2.gcs()), (3, true, true, true));
         assert!(!iss2.assured_only() && !iss2.tag_access() && !iss2.tnd() && !iss2.hdbssf());
+        let other = Iss2::from_bits(0xe80);
+        assert!(other.hdbssf() && other.tnd() && other.tag_access() && other.assured_only() && !other.gcs());
         assert_eq!(esr.with_iss2(Iss2::new().with_tnd(true).into_bits()).into_bits(), 0x0000_0400_9200_000f);
     }
 }

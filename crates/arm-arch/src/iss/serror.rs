@@ -100,6 +100,8 @@ mod tests {
             assert_eq!(vsesr.syndrome().into_bits(), *esr, "{name}");
             assert_eq!(vsesr.deferred().into_bits(), *vdisr, "{name}");
         }
+        let vsesr = VsesrEl2::from_bits(0x0100_0c11);
+        assert_eq!((vsesr.ids(), vsesr.iss()), (true, 0xc11));
         assert_eq!(VsesrEl2::of(SError::from_bits(0x0c11)).into_bits(), 0x0c11);
     }
 

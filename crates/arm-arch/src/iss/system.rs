@@ -212,6 +212,7 @@ mod tests {
         assert_eq!(Wfx::a64(WaitKind::Wfe).into_bits(), 0x1e0_0001);
         let wfit = Wfx::from_bits(0x1e0_0066);
         assert_eq!((wfit.ti(), wfit.rv(), wfit.rn()), (WaitKind::Wfit, true, 3));
+        assert_eq!(FpAccess::A64, FpAccess::from_bits(0x1e0_0000));
         assert!(FpAccess::A64.cv() && FpAccess::A64.cond() == 0xe);
         assert_eq!(Immediate::from_bits(0x800).imm16(), 0x800);
         assert!(Eret::from_bits(3).authenticated() && Eret::from_bits(3).key_b());

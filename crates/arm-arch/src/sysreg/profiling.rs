@@ -272,6 +272,8 @@ mod tests {
         assert!(pmbsr.s() && pmbsr.dl() && !pmbsr.ea() && !pmbsr.coll());
         assert!(pmbsr.mss2().overlay() && !pmbsr.mss2().dirty_bit() && !pmbsr.mss2().assured_only());
         assert!(Pmbsr::from_bits(0x0000_0180_0000_0000).mss2().top_level());
+        let mss2 = Mss2::from_bits(0xa0);
+        assert!(mss2.dirty_bit() && mss2.assured_only() && !mss2.overlay() && !mss2.top_level());
         // The trace buffer is full, wrapped at a trigger.
         let trbsr = Trbsr::from_bits(0x0072_0001);
         assert_eq!(trbsr.event(), Some(Event::Other(1)));

@@ -381,6 +381,10 @@ mod tests {
         assert_eq!((vtcr.t0sz(), vtcr.sl0(), vtcr.tg0(), vtcr.ps()), (24, 1, 0, 2));
         assert!(vtcr.res1() && !vtcr.vs() && !vtcr.ha() && !vtcr.ds());
         assert_eq!(VtcrEl2::new().with_s2poe(true).with_haft(true).into_bits(), 0x1020_0000_0000);
+        // 40 bits in, 16 KiB granule, start at level 1, tables of Secure memory.
+        let vstcr = VstcrEl2::from_bits(0x2_a000_8058);
+        assert_eq!((vstcr.t0sz(), vstcr.sl0(), vstcr.tg0()), (24, 1, 2));
+        assert!(vstcr.sl2() && vstcr.sw() && !vstcr.sa() && vstcr.res1());
         assert_eq!(VstcrEl2::new().with_sw(true).with_sa(true).into_bits(), 0x6000_0000);
         // Linux at EL2 without VHE: 48 bits, inner shareable, write-back walks.
         let tcr = TcrEl2::from_bits(0x8085_3510);
@@ -388,6 +392,11 @@ mod tests {
         assert!(tcr.res1_23() && tcr.res1_31() && !tcr.tbi());
         let tcr2 = Tcr2::from_bits(0x82e);
         assert!(tcr2.pie() && tcr2.e0poe() && tcr2.poe() && tcr2.d128() && tcr2.haft() && !tcr2.aie());
+        // Trusted Firmware-A: 64 GiB of addresses, 40 bits out, inner shareable, write-back walks.
+        let tcr = TcrEl3::from_bits(0x8082_351c);
+        assert_eq!((tcr.t0sz(), tcr.tg0(), tcr.ps(), tcr.sh0()), (28, 0, 2, 3));
+        assert_eq!((tcr.irgn0(), tcr.orgn0()), (1, 1));
+        assert!(tcr.res1_23() && tcr.res1_31() && !tcr.tbi() && !tcr.ha() && !tcr.hd());
         assert_eq!(TcrEl3::new().with_pie(true).with_d128(true).into_bits(), 0x48_0000_0000);
     }
 }
