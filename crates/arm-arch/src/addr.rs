@@ -91,7 +91,7 @@ pub enum Granule {
 }
 
 impl Granule {
-    /// Returns the number of address bits below the page number: 12, 14 or 16.
+    /// Returns the number of address bits below the page number: 12, 14 or 16. Arm ARM, TGxGranuleBits.
     #[must_use]
     pub const fn bits(self) -> u32 {
         match self {
@@ -101,7 +101,7 @@ impl Granule {
         }
     }
 
-    /// Returns the size in bytes.
+    /// Returns the size in bytes: 4, 16 or 64 KiB. Arm ARM, TGxGranuleBits.
     #[must_use]
     pub const fn bytes(self) -> u64 {
         match self {
@@ -111,7 +111,7 @@ impl Granule {
         }
     }
 
-    /// Returns ones in the bits of the offset.
+    /// Returns ones in the bits of an address that are the offset within the granule. Arm ARM, TGxGranuleBits.
     #[must_use]
     pub const fn offset_mask(self) -> u64 {
         self.bytes().wrapping_sub(1)
@@ -119,6 +119,7 @@ impl Granule {
 }
 
 /// A lookup level of a table walk, from −1 (FEAT_LPA2) to 3; −2 exists with FEAT_D128 only.
+/// Arm ARM, "Translation table walks".
 ///
 /// Lower levels come first: `Level::L0 < Level::L3`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -141,7 +142,7 @@ impl Level {
     /// All levels in the order of a walk. Arm ARM, "Translation table walks".
     pub const ALL: [Self; 6] = [Self::Minus2, Self::Minus1, Self::L0, Self::L1, Self::L2, Self::L3];
 
-    /// Names a level by its number; `None` outside −2 to 3.
+    /// Names a level by its number; `None` outside −2 to 3. Arm ARM, "Translation table walks".
     #[must_use]
     pub const fn from_number(number: i8) -> Option<Self> {
         Some(match number {
@@ -155,7 +156,7 @@ impl Level {
         })
     }
 
-    /// Returns the level's number.
+    /// Returns the level's number: −2 to 3. Arm ARM, "Translation table walks".
     #[must_use]
     pub const fn number(self) -> i8 {
         match self {
@@ -169,6 +170,7 @@ impl Level {
     }
 
     /// Returns the level that a table entry of this level points to; `None` from level 3.
+    /// Arm ARM, "Translation table walks".
     #[must_use]
     pub const fn next(self) -> Option<Self> {
         Some(match self {
@@ -181,13 +183,13 @@ impl Level {
         })
     }
 
-    /// Whether this is the last level of every walk.
+    /// Whether this is level 3, the last of every walk. Arm ARM, FINAL_LEVEL.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::L3)
     }
 
-    /// Returns how many levels lie below: 0 for level 3, 4 for level −1.
+    /// Returns how many levels lie below: 0 for level 3, 5 for level −2. Arm ARM, "Translation table walks".
     #[must_use]
     pub const fn remaining(self) -> u32 {
         match self {

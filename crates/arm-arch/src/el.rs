@@ -15,7 +15,7 @@ pub enum ExceptionLevel {
 }
 
 impl ExceptionLevel {
-    /// Names a level by its number; `None` above 3.
+    /// Names a level by its number, as `CurrentEL.EL` has it; `None` above 3. Arm ARM, CurrentEL.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
@@ -27,7 +27,7 @@ impl ExceptionLevel {
         })
     }
 
-    /// Returns the level's number.
+    /// Returns the level's number, 0 to 3, as `CurrentEL.EL` has it. Arm ARM, CurrentEL.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {

@@ -22,9 +22,9 @@ pub struct EsrEl {
 
 const _: () = assert!(EsrEl::EC_OFFSET == 26 && EsrEl::EC_BITS == 6 && EsrEl::ISS2_OFFSET == 32);
 
-/// `ESR_EL1`.
+/// `ESR_EL1`, which has the layout of all. Arm ARM, ESR_EL1.
 pub type EsrEl1 = EsrEl;
-/// `ESR_EL2`.
+/// `ESR_EL2`, which has the layout of all. Arm ARM, ESR_EL2.
 pub type EsrEl2 = EsrEl;
 
 impl EsrEl {
@@ -46,13 +46,13 @@ impl EsrEl {
 pub struct ExceptionClass(u8);
 
 impl ExceptionClass {
-    /// Makes a class of its six bits; higher bits are dropped.
+    /// Makes a class of its six bits; higher bits are dropped. Arm ARM, ESR_EL1.EC.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & 0x3f)
     }
 
-    /// Returns the six bits.
+    /// Returns the six bits. Arm ARM, ESR_EL1.EC.
     #[must_use]
     pub const fn into_bits(self) -> u8 {
         self.0

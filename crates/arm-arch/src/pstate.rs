@@ -88,7 +88,7 @@ impl PState {
         if self.nrw() { None } else { Mode::decode(self.m()) }
     }
 
-    /// Returns this state in another mode.
+    /// Returns this state in another mode, of AArch64. Arm ARM, SPSR_EL1.M.
     #[must_use]
     pub const fn with_mode(self, mode: Mode) -> Self {
         self.with_m(mode.encode()).with_nrw(false)
@@ -127,13 +127,15 @@ impl PState {
         self.into_bits() & Self::NZCV
     }
 
-    /// Returns this state with D, A, I and F from a value of the register `DAIF`.
+    /// Returns this state with D, A, I and F from a value of the register `DAIF`; its other bits are ignored.
+    /// Arm ARM, DAIF.
     #[must_use]
     pub const fn with_daif(self, value: u64) -> Self {
         Self::from_bits(self.into_bits() & !Self::DAIF | value & Self::DAIF)
     }
 
-    /// Returns this state with N, Z, C and V from a value of the register `NZCV`.
+    /// Returns this state with N, Z, C and V from a value of the register `NZCV`; its other bits are ignored.
+    /// Arm ARM, NZCV.
     #[must_use]
     pub const fn with_nzcv(self, value: u64) -> Self {
         Self::from_bits(self.into_bits() & !Self::NZCV | value & Self::NZCV)
@@ -175,7 +177,7 @@ impl Mode {
         })
     }
 
-    /// Returns M\[3:0\].
+    /// Returns M\[3:0\]. Arm ARM, SPSR_EL1.M.
     #[must_use]
     pub const fn encode(self) -> u8 {
         match self {
@@ -232,19 +234,20 @@ impl PStateMask {
     /// Armv8.0-A, AArch64 only: N, Z, C, V, SS, IL, D, A, I, F and M. Arm ARM, SPSR_EL1.
     pub const ARMV8_0: Self = Self(PState::from_bits(0xf030_03cf));
 
-    /// Returns this mask with the set bits of `more` added.
+    /// Returns this mask with the set bits of `more` added. Arm ARM, ProcState.
     #[must_use]
     pub const fn with(self, more: PState) -> Self {
         Self(PState::from_bits(self.0.into_bits() | more.into_bits()))
     }
 
     /// Returns the bits as a state in which everything that exists is set: ask it `pan()`, `ssbs()` and so on.
+    /// Arm ARM, ProcState.
     #[must_use]
     pub const fn present(self) -> PState {
         self.0
     }
 
-    /// Clears in `state` what is not there.
+    /// Returns `state` without what is not there. Arm ARM, ProcState.
     #[must_use]
     pub const fn apply(self, state: PState) -> PState {
         PState::from_bits(state.into_bits() & self.0.into_bits())

@@ -60,7 +60,8 @@ impl Timer {
         if self.ctl.enable() && !self.ctl.imask() { Some(self.cval) } else { None }
     }
 
-    /// Returns how many ticks are left until the line is high: 0 if it is, `None` if no count brings it.
+    /// Returns how many ticks after `counter` the line is high: 0 if it is, `None` if no count brings it.
+    /// Arm ARM, CNTP_CVAL_EL0.
     #[must_use]
     pub const fn ticks_left(self, counter: u64) -> Option<u64> {
         match self.deadline() {
@@ -70,7 +71,7 @@ impl Timer {
     }
 }
 
-/// Returns the virtual count: the physical one less `CNTVOFF_EL2`.
+/// Returns the virtual count: the physical one less `CNTVOFF_EL2`, modulo 2^64. Arm ARM, CNTVCT_EL0.
 #[must_use]
 pub const fn virtual_count(physical: u64, offset: u64) -> u64 {
     physical.wrapping_sub(offset)

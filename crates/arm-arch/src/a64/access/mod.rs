@@ -74,7 +74,8 @@ pub enum Atomic {
     CompareAndSwap,
 }
 
-/// Why an access should not be emulated.
+/// Why an access should not be emulated: no device of a hypervisor does what these do.
+/// Arm ARM, LD64B, LDFADD, CPYP, STG, RCWCAS, GCSSTR.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// Single accesses of 64 bytes (FEAT_LS64: LD64B, ST64B, ST64BV).
@@ -249,6 +250,7 @@ pub struct Access {
 }
 
 /// Returns what a word accesses, or `None` where it is no access, an SVE or SME one, or unallocated.
+/// Arm ARM, "Loads and stores"; ESR_EL2.ISV.
 ///
 /// SVE and SME accesses are not decoded: they never report a valid syndrome, and transfer more than a device takes.
 #[must_use]
@@ -327,31 +329,31 @@ impl Access {
         self.word
     }
 
-    /// Returns what is done.
+    /// Returns what is done with memory. Arm ARM, "Loads and stores".
     #[must_use]
     pub const fn operation(self) -> Operation {
         self.form.operation
     }
 
-    /// Returns how data goes between registers and memory.
+    /// Returns how data goes between registers and memory. Arm ARM, "Loads and stores".
     #[must_use]
     pub const fn transfer(self) -> Transfer {
         self.form.transfer
     }
 
-    /// Returns how the address is made.
+    /// Returns how the address is made. Arm ARM, "Load/store addressing modes".
     #[must_use]
     pub const fn address(self) -> Address {
         self.form.address
     }
 
-    /// Returns which registers are transferred.
+    /// Returns which registers are transferred, apart from Rs. Arm ARM, "Loads and stores".
     #[must_use]
     pub const fn registers(self) -> Registers {
         self.form.registers
     }
 
-    /// Returns how many registers are transferred, apart from Rs.
+    /// Returns how many registers are transferred, apart from Rs: 0 to 4. Arm ARM, "Loads and stores".
     #[must_use]
     pub const fn register_count(self) -> u8 {
         match self.form.registers {
@@ -364,12 +366,14 @@ impl Access {
     }
 
     /// Returns the base 2 logarithm of the bytes of one register or element: 0 to 4.
+    /// Arm ARM, LDR (immediate), size; LD1 (single structure), scale.
     #[must_use]
     pub const fn size_log2(self) -> u8 {
         self.form.size_log2
     }
 
-    /// Returns how many bytes of memory are touched; 0 where no table says it, as for `DC ZVA`.
+    /// Returns how many bytes of memory are touched; 0 where the word does not say it, as for `DC ZVA`, or nothing is
+    /// transferred. Arm ARM, "Loads and stores".
     #[must_use]
     pub fn bytes(self) -> u8 {
         let unit = match self.form.transfer {
@@ -391,7 +395,8 @@ impl Access {
         if self.word & (1 << 30) == 0 { 8 } else { 16 }
     }
 
-    /// Returns the lane of a [`Transfer::Lane`], counted in elements.
+    /// Returns the lane of a [`Transfer::Lane`], counted in elements of the access size; of no meaning for another.
+    /// Arm ARM, LD1 (single structure), Q:S:size.
     #[must_use]
     pub fn lane(self) -> u8 {
         // Q:S:size, of which the bits below the element's size are 0 or select the size.
@@ -406,7 +411,8 @@ impl Access {
         field(self.word, 0)
     }
 
-    /// Returns the second register of a pair.
+    /// Returns the second register of a pair, or of two consecutive ones; `None` for any other number of registers.
+    /// Arm ARM, LDP, Rt2; CASP; LD2 (multiple structures).
     #[must_use]
     #[inline]
     pub fn rt2(self) -> Option<u8> {
@@ -426,7 +432,7 @@ impl Access {
         field(self.word, 5)
     }
 
-    /// Returns Rs: the operand of an atomic, or the status of an exclusive store.
+    /// Returns Rs: the operand of an atomic, or the status of an exclusive store. Arm ARM, LDADD, STXR, Rs.
     ///
     /// With 128-bit swaps and atomics (`SWPP`, `LDCLRP`, `LDSETP`) Rt and Rt2 are both operand and result: `None`.
     #[must_use]
@@ -445,7 +451,7 @@ impl Access {
         }
     }
 
-    /// Returns what is added to the base, and whether the base changes.
+    /// Returns what is added to the base, and whether the base changes. Arm ARM, "Load/store addressing modes".
     #[must_use]
     pub fn offset(self) -> Offset {
         let word = self.word;
@@ -518,6 +524,7 @@ impl Access {
     }
 
     /// Is true if the read is a Load-AcquirePC (FEAT_LRCPC): may be seen before an earlier Store-Release.
+    /// Arm ARM, "Load-Acquire, Load-AcquirePC, and Store-Release".
     #[must_use]
     pub const fn is_acquire_pc(self) -> bool {
         self.form.attributes & 2 != 0
@@ -529,13 +536,13 @@ impl Access {
         self.form.attributes & 4 != 0
     }
 
-    /// Is true if the ordering is limited to the LORegion (FEAT_LOR).
+    /// Is true if the ordering is limited to the LORegion (FEAT_LOR). Arm ARM, LDLAR, STLLR.
     #[must_use]
     pub const fn is_limited(self) -> bool {
         self.form.attributes & 8 != 0
     }
 
-    /// Is true if the access is made as EL0 would (LDTR and its like, FEAT_LSUI).
+    /// Is true if the access is made as EL0 would (LDTR and its like, FEAT_LSUI). Arm ARM, LDTR, STTR.
     #[must_use]
     pub const fn is_unprivileged(self) -> bool {
         self.form.attributes & 16 != 0
@@ -547,13 +554,13 @@ impl Access {
         self.form.attributes & 32 != 0
     }
 
-    /// Is true if memory is read.
+    /// Is true if memory is read; never of what is refused. Arm ARM, ESR_EL2.WnR.
     #[must_use]
     pub const fn is_read(self) -> bool {
         matches!(self.form.operation, Operation::Load | Operation::LoadExclusive | Operation::Atomic(_))
     }
 
-    /// Is true if memory may be written.
+    /// Is true if memory may be written; never of what is refused. Arm ARM, ESR_EL2.WnR.
     #[must_use]
     pub const fn is_write(self) -> bool {
         matches!(

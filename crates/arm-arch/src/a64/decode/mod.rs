@@ -50,7 +50,7 @@ const fn row(mask: u32, value: u32, should_be: u32, name: &'static str, group: u
     Row { mask, value, should_be, name, group, fields }
 }
 
-/// What a field holds, as far as its name tells.
+/// What a field holds, as far as its name in `data/a64_insns.tsv` tells.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum FieldKind {
     /// Number of a general-purpose or, in the groups of `simd_dp`, a SIMD register.
@@ -71,7 +71,7 @@ pub enum FieldKind {
     Other,
 }
 
-/// A named range of bits of an instruction word.
+/// A named range of bits of an instruction word, as `data/a64_insns.tsv` has it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Field {
     /// As the manual names it.
@@ -172,25 +172,26 @@ impl Instruction {
         self.word
     }
 
-    /// Returns the variant's name, as `LDR_64_ldst_pos`.
+    /// Returns the variant's name, as `LDR_64_ldst_pos`. `data/a64_insns.tsv`, name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.row().name
     }
 
     /// Returns the part of the name before the first underscore: the mnemonic, without aliases.
+    /// `data/a64_insns.tsv`, name.
     #[must_use]
     pub fn mnemonic(&self) -> &'static str {
         cut(self.name(), b'_').map_or(self.name(), |(before, _)| before)
     }
 
-    /// Returns the path in the manual's decode tree, as `ldst/ldst_pos`.
+    /// Returns the path in the manual's decode tree, as `ldst/ldst_pos`. `data/a64_insns.tsv`, group.
     #[must_use]
     pub fn group(&self) -> &'static str {
         lists::GROUPS.get(usize::from(self.row().group)).copied().unwrap_or_default()
     }
 
-    /// Returns the last part of the group.
+    /// Returns the last part of the group, as `ldst_pos`. `data/a64_insns.tsv`, group.
     #[must_use]
     pub fn class(&self) -> &'static str {
         let group = self.group();
@@ -198,7 +199,7 @@ impl Instruction {
         group.get(start..).unwrap_or_default()
     }
 
-    /// Returns the fields, most significant first, each with its value.
+    /// Returns the fields, most significant first, each with its value. `data/a64_insns.tsv`, fields.
     pub fn fields(&self) -> impl Iterator<Item = (&'static Field, u32)> + Clone + use<> {
         let word = self.word;
         let list = lists::LISTS.get(usize::from(self.row().fields)).copied().unwrap_or_default();
@@ -207,7 +208,8 @@ impl Instruction {
             .map(move |field| (field, field.of(word)))
     }
 
-    /// Returns the value of the field of this name.
+    /// Returns the value of the field of this name, as the manual spells it; `None` if the variant has none.
+    /// `data/a64_insns.tsv`, fields.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<u32> {
         self.fields().find(|(field, _)| field.name == name).map(|(_, value)| value)

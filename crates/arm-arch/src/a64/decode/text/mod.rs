@@ -34,7 +34,7 @@ impl fmt::Display for Instruction {
 }
 
 impl Instruction {
-    /// Returns whether the text is assembler syntax, and not a list of fields.
+    /// Whether the text is assembler syntax, and not a list of fields. `data/a64_syntax.tsv`.
     #[must_use]
     pub fn has_syntax(&self) -> bool {
         self.template().is_some()
