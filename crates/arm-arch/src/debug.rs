@@ -51,7 +51,7 @@ pub struct DebugControls {
 }
 
 impl DebugControls {
-    /// Nothing is enabled, as after a reset.
+    /// Nothing is enabled and the OS Lock is locked, as after a reset. Arm ARM, MDSCR_EL1, OSLSR_EL1.OSLK.
     pub const OFF: Self =
         Self { mdscr: MdscrEl1::new(), os_lock: true, route_to_el2: false, security: Security::NonSecure };
 

@@ -11,7 +11,7 @@ use crate::el::ExceptionLevel;
 use crate::pstate::PState;
 use crate::sysreg::HcrEl2;
 
-/// One breakpoint: `DBGBCR<n>_EL1` and `DBGBVR<n>_EL1`.
+/// One breakpoint: `DBGBCR<n>_EL1` and `DBGBVR<n>_EL1`. Arm ARM, `DBGBCR<n>_EL1`, `DBGBVR<n>_EL1`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Breakpoint {
     /// Control.
@@ -20,7 +20,7 @@ pub struct Breakpoint {
     pub value: u64,
 }
 
-/// One watchpoint: `DBGWCR<n>_EL1` and `DBGWVR<n>_EL1`.
+/// One watchpoint: `DBGWCR<n>_EL1` and `DBGWVR<n>_EL1`. Arm ARM, `DBGWCR<n>_EL1`, `DBGWVR<n>_EL1`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Watched {
     /// Control.

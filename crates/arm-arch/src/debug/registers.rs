@@ -56,7 +56,7 @@ pub struct DbgbvrContext {
 const _: () = assert!(DbgbvrContext::VMID_OFFSET == 32);
 
 impl DbgbvrContext {
-    /// Returns ContextID2, \[63:32\]: a value of CONTEXTIDR_EL2.
+    /// Returns ContextID2, \[63:32\]: a value of CONTEXTIDR_EL2. Arm ARM, `DBGBVR<n>_EL1`.
     #[must_use]
     pub const fn context_id2(self) -> u32 {
         crate::bits::high32(self.into_bits())

@@ -52,7 +52,7 @@ const fn is_own(ee: u8) -> bool {
 
 impl BufferControls {
     /// Takes the controls of the Profiling Buffer out of MDCR_EL3 (which counts where there is an EL3), PMSCR_EL2 and
-    /// PMSCR_EL1.
+    /// PMSCR_EL1. Arm ARM, MDCR_EL3.PMSEE, PMSCR_EL2.EE, PMSCR_EL1.EE.
     #[must_use]
     pub const fn profiling(mdcr: MdcrEl3, el2: Pmscr, el1: Pmscr) -> Self {
         Self {
@@ -64,7 +64,8 @@ impl BufferControls {
         }
     }
 
-    /// Takes the controls of the trace buffer out of MDCR_EL3, TRFCR_EL2 and TRFCR_EL1.
+    /// Takes the controls of the trace buffer out of MDCR_EL3 (which counts where there is an EL3), TRFCR_EL2 and
+    /// TRFCR_EL1. Arm ARM, MDCR_EL3.TRBEE, TRFCR_EL2.EE, TRFCR_EL1.EE.
     #[must_use]
     pub const fn trace(mdcr: MdcrEl3, el2: Trfcr, el1: Trfcr) -> Self {
         Self {

@@ -36,7 +36,7 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A synchronous exception without a fault address.
+    /// A synchronous exception that leaves FAR as it is. Arm ARM, "Exception entry".
     #[must_use]
     pub const fn sync(syndrome: Syndrome, preferred_return: u64) -> Self {
         Self::of_class(syndrome.encode(), None, preferred_return)

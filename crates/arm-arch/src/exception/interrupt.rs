@@ -52,7 +52,7 @@ pub fn virtual_interrupt(hcr: HcrEl2, lines: VirtualLines, pstate: PState) -> Op
     }
 }
 
-/// What virtual interrupts depend on with FEAT_NMI.
+/// What virtual interrupts depend on with FEAT_NMI. Arm ARM, HCRX_EL2.VINMI, HCRX_EL2.VFNMI, SCTLR_EL1.NMI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct VirtualPriority {
     /// `HCRX_EL2`, whose VINMI and VFNMI give superpriority to what HCR_EL2.VI and VF make pending; 0 where it is not
@@ -64,8 +64,9 @@ pub struct VirtualPriority {
     pub line: bool,
 }
 
-/// Returns the virtual interrupt to take to EL1 as [`virtual_interrupt`] does, with superpriority. CHOICE: of several
-/// that are not masked the order is FIQ, IRQ, SError, with superpriority or without. FEAT_NMI.
+/// Returns the virtual interrupt to take to EL1 as [`virtual_interrupt`] does, with superpriority; `None` if there is
+/// none or all are masked. CHOICE: of several that are not masked the order is FIQ, IRQ, SError, with superpriority or
+/// without. FEAT_NMI. Arm ARM, HCRX_EL2.VINMI, HCRX_EL2.VFNMI; AArch64.AllIntMask.
 #[must_use]
 pub fn virtual_interrupt_by_priority(
     hcr: HcrEl2,

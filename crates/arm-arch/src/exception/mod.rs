@@ -1,4 +1,5 @@
 //! Exception entry, exception return, and which interrupt is taken: pure functions over register values.
+//! Arm ARM, AArch64.TakeException, AArch64.ExceptionReturn.
 //!
 //! The processing element enters its own exceptions with them, and a hypervisor injects with the same ones; neither
 //! storage nor timing is known here. Entry to EL1, EL2 and EL3 from AArch64 is modelled; AArch32 only as the state

@@ -46,9 +46,10 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// Returns the place of an exception that `target` takes; `None` where the list has none: SError and profiling, which
-    /// are not synchronous with an instruction, and classes that only one kind of instruction has and that leave no
-    /// choice (FEAT_MOPS, FEAT_GCS, floating-point exceptions). SMC that EL2 takes is a trap.
+    /// Returns the place of an exception that `target` takes; `None` where the list has none: SError and profiling,
+    /// which are not synchronous with an instruction, and classes that only one kind of instruction has and that leave
+    /// no choice (FEAT_MOPS, FEAT_GCS, floating-point exceptions). SMC that EL2 takes is a trap.
+    /// Arm ARM, "Synchronous exception prioritization for exceptions taken to AArch64 state".
     #[must_use]
     pub fn of(syndrome: Syndrome, target: ExceptionLevel) -> Option<Self> {
         let trap = match target {

@@ -48,7 +48,7 @@ pub enum Synchronous {
     MemoryCopy,
 }
 
-/// Where an exception goes.
+/// Where a synchronous exception goes. Arm ARM, AArch64.TakeException.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Route {
