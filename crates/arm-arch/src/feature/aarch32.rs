@@ -9,6 +9,7 @@ use super::{Feature, Features, IdRegisters};
 use crate::sysreg::names as id;
 
 /// Every named field, by register and from the lowest bit; what is in none of them is RES0.
+/// Arm ARM, ID_PFR0_EL1 to ID_MMFR5_EL1, MVFR0_EL1 to MVFR2_EL1.
 ///
 /// Shareability that is ignored, supersections that are not supported and monitors of another kind are −1. Which
 /// maintenance branch predictors want has no order.

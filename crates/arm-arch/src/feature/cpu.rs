@@ -52,6 +52,7 @@ static DCZID_FIELDS: &[Field] =
 const NO_PART: MidrEl1 = MidrEl1::new().with_architecture(0xf);
 
 /// What a processing element says about itself: a set of identification registers, as a value.
+/// Arm ARM, "Principles of the ID scheme".
 ///
 /// Holding one proves nothing; one that comes out of [`CpuModel::sanitised`] or [`CpuModel::meet`] has no reserved bit
 /// and no feature without those it needs.
@@ -73,14 +74,14 @@ impl CpuModel {
         &self.ids
     }
 
-    /// Returns the features that the registers announce.
+    /// Returns the features that the registers announce. `data/id_fields.tsv`, `data/features.tsv`.
     #[must_use]
     pub fn features(&self) -> Features {
         Features::of(&self.ids)
     }
 
     /// Returns the newest version of the architecture all of whose mandatory features are announced, as far as ID
-    /// registers show them; `None` where not even those of Armv8.0-A are.
+    /// registers show them; `None` where not even those of Armv8.0-A are. `data/features.tsv`, mandatory_when.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
         let features = self.features();
@@ -100,7 +101,7 @@ impl CpuModel {
         model
     }
 
-    /// Makes the model [`sanitised`](Self::sanitised), where it lies.
+    /// Makes the model [`sanitised`](Self::sanitised), where it lies. Arm ARM, "Principles of the ID scheme".
     pub fn sanitise(&mut self) {
         self.clear_reserved();
         let features = close(&mut self.ids);
@@ -133,6 +134,7 @@ impl CpuModel {
     }
 
     /// Makes the model the [`meet`](Self::meet) of itself and another, where it lies: models are large.
+    /// Arm ARM, "Principles of the ID scheme".
     pub fn lower_to(&mut self, other: &Self) {
         self.meet_fields(other);
         self.sanitise();
@@ -173,7 +175,7 @@ impl CpuModel {
         self.misfits(host).next().map_or(Ok(()), Err)
     }
 
-    /// Returns every field that asks for more than a host has.
+    /// Returns every field that asks for more than a host has, by register. Arm ARM, "Principles of the ID scheme".
     pub fn misfits(&self, host: &Self) -> impl Iterator<Item = IdError> {
         let (guest, host) = (self.ids, host.ids);
         let zva = guest.dczid.dzp() || guest.dczid.into_bits() & 0x1f == host.dczid.into_bits() & 0x1f;
@@ -187,7 +189,7 @@ impl CpuModel {
     }
 
     /// Checks a value that a user wants a register of a guest to have, where `self` is the most there may be and `now`
-    /// what the guest's other registers hold.
+    /// what the guest's other registers hold; returns `now` with that value. Arm ARM, "Principles of the ID scheme".
     ///
     /// # Errors
     ///
@@ -206,7 +208,7 @@ impl CpuModel {
         Ok(next)
     }
 
-    /// Returns the requirements between features that the model does not meet.
+    /// Returns the requirements between features that the model does not meet. `data/features.tsv`, requires.
     pub fn unmet(&self) -> impl Iterator<Item = &'static Requirement> {
         let features = self.features();
         // An iterator over the table that owns the features it asks.
@@ -214,6 +216,7 @@ impl CpuModel {
     }
 
     /// Returns what the model lacks to comply with a version, as far as ID registers show it.
+    /// `data/features.tsv`, mandatory_when.
     pub fn missing_for(&self, version: Version) -> impl Iterator<Item = Feature> {
         let features = self.features();
         Duty::all().iter().filter(move |duty| duty.is_missing(&features, version)).map(|duty| duty.feature)
@@ -262,7 +265,7 @@ fn close(ids: &mut IdRegisters) -> Features {
     }
 }
 
-/// A model with a name, to start from.
+/// A model with a name, to start from: a row of `data/cpu_models.tsv` for each register.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedModel {
     /// The name, as emulators spell it.
@@ -274,7 +277,7 @@ pub struct NamedModel {
 }
 
 impl NamedModel {
-    /// Returns the model of this name.
+    /// Returns the model of this name, as `cortex-a57`; `None` if there is none. `data/cpu_models.tsv`.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         super::models::MODELS.iter().find(|model| model.name == name)
@@ -322,6 +325,7 @@ pub struct Difference {
 
 impl Difference {
     /// Returns the features that this field announces in one of the two and not in the other, as far as it alone does.
+    /// `data/id_fields.tsv`.
     pub fn features(&self) -> impl Iterator<Item = Feature> {
         let Self { field, left, right } = *self;
         let decides = move |rule: &Rule| rule.is_of(field) && rule.passes(left) != rule.passes(right);

@@ -23,7 +23,7 @@ pub enum Kind {
     StageTwo,
 }
 
-/// A field of an ID register.
+/// A field of an ID register. Arm ARM, the field of each name; `data/sysregs.tsv`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {
     /// The register.
@@ -63,6 +63,7 @@ impl Field {
     }
 
     /// Returns the value a guest may rely on where both may be found: the greatest that both include.
+    /// Arm ARM, "Principles of the ID scheme".
     #[must_use]
     pub fn meet(&self, a: u64, b: u64) -> u64 {
         match self.kind {
@@ -85,6 +86,7 @@ impl Field {
     }
 
     /// Whether a guest that relies on `guest` finds all of it where there is `host`.
+    /// Arm ARM, "Principles of the ID scheme".
     #[must_use]
     pub fn fits(&self, guest: u64, host: u64) -> bool {
         self.meet(guest, host) == guest

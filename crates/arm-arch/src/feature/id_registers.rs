@@ -11,6 +11,7 @@ use core::fmt;
 
 /// The ID registers that all processing elements of a machine share: the ID space (op0 = 3, op1 = 0, CRn = 0, CRm = 1
 /// to 3 for AArch32, 4 to 7 for AArch64) and those that describe part, caches and DC ZVA.
+/// Arm ARM, "Principles of the ID scheme".
 ///
 /// `MPIDR_EL1` belongs to each element and is not here; the caches behind `CSSELR_EL1` are described by [`IdRegisters::ccsidr`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,7 +57,8 @@ const fn reserved(register: SysRegId, bits: u64) -> Result<(), IdError> {
 }
 
 impl IdRegisters {
-    /// Nothing is announced.
+    /// All of them 0. Fields in which less than 0 stands for nothing, as FP and AdvSIMD, announce something all the
+    /// same. Arm ARM, ID_AA64PFR0_EL1.FP.
     pub const NONE: Self = Self {
         space: [0; 32],
         aarch32: [0; 24],
@@ -72,7 +74,7 @@ impl IdRegisters {
     };
 
     /// Returns the set with another value of a register of the AArch64 ID space; as it is where the register is not one
-    /// of those. For constants: see [`IdRegisters::set`] elsewhere.
+    /// of those. For constants: see [`IdRegisters::set`] elsewhere. Arm ARM, "Principles of the ID scheme".
     #[must_use]
     #[expect(clippy::as_conversions, reason = "widening in a const function")]
     #[expect(clippy::indexing_slicing, reason = "the index is less than the length")]
@@ -86,8 +88,9 @@ impl IdRegisters {
         self
     }
 
-    /// Returns the value of an ID register, 0 for any of the ID space that is not allocated; `None` for a register
-    /// that is not in this set. `CCSIDR_EL1` depends on `CSSELR_EL1`: see [`IdRegisters::ccsidr`].
+    /// Returns the value of an ID register, 0 for any of the ID space that is not allocated; `None` for a register that
+    /// is not in this set. `CCSIDR_EL1` depends on `CSSELR_EL1`: see [`IdRegisters::ccsidr`].
+    /// Arm ARM, "Reserved ID registers".
     #[must_use]
     pub fn get(&self, id: SysRegId) -> Option<u64> {
         // Nearly all that is asked for is of the ID space.
@@ -106,6 +109,7 @@ impl IdRegisters {
     }
 
     /// Sets the value of an ID register without any check; says whether it is in this set.
+    /// Arm ARM, "Principles of the ID scheme".
     #[must_use]
     pub fn set(&mut self, id: SysRegId, value: u64) -> bool {
         match id {
@@ -124,7 +128,7 @@ impl IdRegisters {
     }
 
     /// Returns `CCSIDR_EL1` for a value of `CSSELR_EL1`: the caches of levels 1 and 2, and 0 for what is not there
-    /// (CHOICE: the manual says UNKNOWN).
+    /// (CHOICE: the manual says UNKNOWN). Arm ARM, CCSIDR_EL1, CSSELR_EL1.
     #[must_use]
     pub const fn ccsidr(&self, csselr: u64) -> u64 {
         let csselr = CsselrEl1::from_bits(csselr);
@@ -181,7 +185,8 @@ impl IdRegisters {
         }
     }
 
-    /// Checks that a guest which was told these values can run where there is `host`.
+    /// Checks that a guest which was told these values of the ID space can run where there is `host`.
+    /// Arm ARM, "Principles of the ID scheme".
     ///
     /// # Errors
     ///
@@ -200,6 +205,7 @@ impl IdRegisters {
     }
 
     /// Checks a value that a user wants an ID register of the guest to have, where `self` is what the host has.
+    /// Arm ARM, "Principles of the ID scheme".
     ///
     /// What names the part (`MIDR_EL1`, `REVIDR_EL1`, `AIDR_EL1`) can be anything, and DC ZVA can be prohibited.
     ///
@@ -233,13 +239,13 @@ impl IdRegisters {
         reserved(register, left ^ res1)
     }
 
-    /// Returns the value of a field, not extended.
+    /// Returns the value of a field, not extended; 0 of a register that is not in this set.
     #[must_use]
     pub fn field(&self, field: &Field) -> u64 {
         field.of(self.get(field.register).unwrap_or(0))
     }
 
-    /// Sets a field.
+    /// Sets a field of the ID space; that of another register stays as it is.
     pub fn put(&mut self, field: &Field, value: u64) {
         if let Some(slot) = self.slot_mut(field.register) {
             *slot = field.put(*slot, value);
@@ -250,55 +256,55 @@ impl IdRegisters {
         self.get(id).unwrap_or(0)
     }
 
-    /// Returns `ID_AA64PFR0_EL1`.
+    /// Returns `ID_AA64PFR0_EL1`. Arm ARM, ID_AA64PFR0_EL1.
     #[must_use]
     pub fn pfr0(&self) -> IdAa64Pfr0 {
         IdAa64Pfr0::from_bits(self.raw(names::ID_AA64PFR0_EL1))
     }
 
-    /// Returns `ID_AA64PFR1_EL1`.
+    /// Returns `ID_AA64PFR1_EL1`. Arm ARM, ID_AA64PFR1_EL1.
     #[must_use]
     pub fn pfr1(&self) -> IdAa64Pfr1 {
         IdAa64Pfr1::from_bits(self.raw(names::ID_AA64PFR1_EL1))
     }
 
-    /// Returns `ID_AA64DFR0_EL1`.
+    /// Returns `ID_AA64DFR0_EL1`. Arm ARM, ID_AA64DFR0_EL1.
     #[must_use]
     pub fn dfr0(&self) -> IdAa64Dfr0 {
         IdAa64Dfr0::from_bits(self.raw(names::ID_AA64DFR0_EL1))
     }
 
-    /// Returns `ID_AA64ISAR0_EL1`.
+    /// Returns `ID_AA64ISAR0_EL1`. Arm ARM, ID_AA64ISAR0_EL1.
     #[must_use]
     pub fn isar0(&self) -> IdAa64Isar0 {
         IdAa64Isar0::from_bits(self.raw(names::ID_AA64ISAR0_EL1))
     }
 
-    /// Returns `ID_AA64ISAR1_EL1`.
+    /// Returns `ID_AA64ISAR1_EL1`. Arm ARM, ID_AA64ISAR1_EL1.
     #[must_use]
     pub fn isar1(&self) -> IdAa64Isar1 {
         IdAa64Isar1::from_bits(self.raw(names::ID_AA64ISAR1_EL1))
     }
 
-    /// Returns `ID_AA64ISAR2_EL1`.
+    /// Returns `ID_AA64ISAR2_EL1`. Arm ARM, ID_AA64ISAR2_EL1.
     #[must_use]
     pub fn isar2(&self) -> IdAa64Isar2 {
         IdAa64Isar2::from_bits(self.raw(names::ID_AA64ISAR2_EL1))
     }
 
-    /// Returns `ID_AA64MMFR0_EL1`.
+    /// Returns `ID_AA64MMFR0_EL1`. Arm ARM, ID_AA64MMFR0_EL1.
     #[must_use]
     pub fn mmfr0(&self) -> IdAa64Mmfr0 {
         IdAa64Mmfr0::from_bits(self.raw(names::ID_AA64MMFR0_EL1))
     }
 
-    /// Returns `ID_AA64MMFR1_EL1`.
+    /// Returns `ID_AA64MMFR1_EL1`. Arm ARM, ID_AA64MMFR1_EL1.
     #[must_use]
     pub fn mmfr1(&self) -> IdAa64Mmfr1 {
         IdAa64Mmfr1::from_bits(self.raw(names::ID_AA64MMFR1_EL1))
     }
 
-    /// Returns `ID_AA64MMFR2_EL1`.
+    /// Returns `ID_AA64MMFR2_EL1`. Arm ARM, ID_AA64MMFR2_EL1.
     #[must_use]
     pub fn mmfr2(&self) -> IdAa64Mmfr2 {
         IdAa64Mmfr2::from_bits(self.raw(names::ID_AA64MMFR2_EL1))

@@ -50,7 +50,7 @@ impl Features {
     /// Nothing but Armv8.0-A without any optional feature, one breakpoint and one watchpoint. Arm ARM A2.2.
     pub const NONE: Self = Self { bits: [0; WORDS], breakpoints: 1, watchpoints: 1 };
 
-    /// Returns what the ID registers announce.
+    /// Returns what the ID registers announce. `data/id_fields.tsv`, `data/features.tsv`.
     #[must_use]
     pub fn of(ids: &IdRegisters) -> Self {
         let dfr0 = ids.dfr0();
@@ -69,7 +69,7 @@ impl Features {
         features
     }
 
-    /// Whether a feature is announced.
+    /// Whether a feature is announced. Arm ARM, the field of each name.
     #[must_use]
     pub fn has(&self, feature: Feature) -> bool {
         let (word, bit) = place(feature);

@@ -1,4 +1,4 @@
-//! Named sets of ID registers.
+//! The ID registers of everything modelled here. Arm ARM, ID_AA64PFR0_EL1 and the registers beside it.
 
 use super::IdRegisters;
 use crate::sysreg::{
@@ -7,6 +7,7 @@ use crate::sysreg::{
 };
 
 /// Everything for which this crate has every rule that EL1 and EL0 need: registers, traps, exceptions, PSTATE.
+/// Arm ARM, ID_AA64PFR0_EL1 and the registers beside it.
 ///
 /// Armv8.0-A in AArch64 at EL1 and EL0, floating point and Advanced SIMD without half precision, CRC32, LSE, RDM,
 /// AES and PMULL, SHA1, SHA256, PAN, UAO, DPB, LRCPC, DotProd, DIT, FlagM, SSBS with its instructions, GICv3 system

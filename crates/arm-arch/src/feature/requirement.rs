@@ -5,7 +5,8 @@ use super::version::Version;
 use super::{Feature, Features};
 use core::fmt;
 
-/// A condition on a processing element.
+/// A condition on a processing element, of which requirements and duties are made.
+/// `data/features.tsv`, requires and mandatory_when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Term {
     /// It has the feature.
@@ -20,6 +21,7 @@ pub enum Term {
 
 impl Term {
     /// Whether the condition holds; `None` where it asks for a version, which ID registers do not tell.
+    /// `data/features.tsv`, requires.
     #[must_use]
     pub fn holds(self, features: &Features) -> Option<bool> {
         match self {
@@ -68,11 +70,13 @@ pub(super) const fn needs(feature: Feature, any_of: &'static [Term]) -> Requirem
 
 impl Requirement {
     /// Returns those that a set of features does not meet. One that asks for a version counts as met.
+    /// `data/features.tsv`, requires.
     pub fn unmet(features: &Features) -> impl Iterator<Item = &'static Self> + '_ {
         REQUIREMENTS.iter().filter(|requirement| requirement.is_unmet(features))
     }
 
-    /// Whether the feature is there, and none of the terms holds.
+    /// Whether the feature is there, and none of the terms holds; one that asks for a version counts as holding.
+    /// `data/features.tsv`, requires.
     #[must_use]
     pub fn is_unmet(&self, features: &Features) -> bool {
         features.has(self.feature) && !self.any_of.iter().any(|term| term.holds(features).unwrap_or(true))
@@ -83,7 +87,7 @@ impl Requirement {
         self.any_of.iter().all(|term| matches!(term, Term::Has(_)))
     }
 
-    /// Returns all requirements, by feature.
+    /// Returns all requirements, by feature. `data/features.tsv`, requires.
     #[must_use]
     pub fn all() -> &'static [Self] {
         REQUIREMENTS
@@ -116,18 +120,20 @@ pub(super) const fn duty(feature: Feature, all_of: &'static [Term]) -> Duty {
 
 impl Duty {
     /// Returns what an element with these features lacks to comply with a version, as far as ID registers show it.
+    /// `data/features.tsv`, mandatory_when.
     pub fn missing(features: &Features, version: Version) -> impl Iterator<Item = Feature> + '_ {
         DUTIES.iter().filter(move |duty| duty.is_missing(features, version)).map(|duty| duty.feature)
     }
 
     /// Whether the feature is mandatory for an element of a version, and not there.
+    /// `data/features.tsv`, mandatory_when.
     #[must_use]
     pub fn is_missing(&self, features: &Features, version: Version) -> bool {
         let is_due = || self.all_of.iter().all(|term| term.holds_for(features, version));
         !features.has(self.feature) && is_due()
     }
 
-    /// Returns all of them, by feature.
+    /// Returns all duties, by feature. `data/features.tsv`, mandatory_when.
     #[must_use]
     pub fn all() -> &'static [Self] {
         DUTIES
@@ -135,7 +141,8 @@ impl Duty {
 }
 
 impl Feature {
-    /// Returns the version since which the feature is mandatory without further conditions.
+    /// Returns the version since which the feature is mandatory without further conditions; `None` if there is none.
+    /// `data/features.tsv`, mandatory_when.
     #[must_use]
     pub fn mandatory_since(self) -> Option<Version> {
         DUTIES.iter().filter(|duty| duty.feature == self).find_map(|duty| match duty.all_of {
@@ -144,7 +151,7 @@ impl Feature {
         })
     }
 
-    /// Returns what the feature needs.
+    /// Returns what the feature needs: all of them. `data/features.tsv`, requires.
     pub fn requirements(self) -> impl Iterator<Item = &'static Requirement> {
         REQUIREMENTS.iter().filter(move |requirement| requirement.feature == self)
     }

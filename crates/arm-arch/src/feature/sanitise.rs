@@ -86,7 +86,7 @@ fn apply(value: u64, res0: u64, absent: &[Absent], features: &Features) -> u64 {
 }
 
 impl SctlrEl1 {
-    /// Returns the value as it reads back on an element with these features.
+    /// Returns the value as it reads back on an element with these features. Arm ARM, SCTLR_EL1.
     #[must_use]
     pub fn sanitised(self, features: &Features) -> Self {
         Self::from_bits(apply(self.into_bits(), 1 << 17, SCTLR, features))
@@ -94,7 +94,7 @@ impl SctlrEl1 {
 }
 
 impl TcrEl1 {
-    /// Returns the value as it reads back on an element with these features.
+    /// Returns the value as it reads back on an element with these features. Arm ARM, TCR_EL1.
     #[must_use]
     pub fn sanitised(self, features: &Features) -> Self {
         Self::from_bits(apply(self.into_bits(), 1 << 6 | 1 << 35 | 3 << 62, TCR, features))
@@ -102,7 +102,7 @@ impl TcrEl1 {
 }
 
 impl TtbrEl1 {
-    /// Returns the value as it reads back on an element with these features.
+    /// Returns the value as it reads back on an element with these features. Arm ARM, TTBR0_EL1.
     #[must_use]
     pub fn sanitised(self, features: &Features) -> Self {
         let kept = if features.has(Feature::TTCNP) { self } else { self.with_cnp(false) };
@@ -111,7 +111,7 @@ impl TtbrEl1 {
 }
 
 impl CpacrEl1 {
-    /// Returns the value as it reads back on an element with these features.
+    /// Returns the value as it reads back on an element with these features. Arm ARM, CPACR_EL1.
     #[must_use]
     pub fn sanitised(self, features: &Features) -> Self {
         Self::from_bits(apply(self.into_bits(), !0x3330_0000 & !0x3_0000, CPACR, features))
@@ -119,7 +119,7 @@ impl CpacrEl1 {
 }
 
 impl CntkctlEl1 {
-    /// Returns the value as it reads back on an element with these features.
+    /// Returns the value as it reads back on an element with these features. Arm ARM, CNTKCTL_EL1.
     #[must_use]
     pub fn sanitised(self, features: &Features) -> Self {
         let evntis = if features.has(Feature::ECV) { 1 << 17 } else { 0 };

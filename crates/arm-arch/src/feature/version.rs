@@ -30,6 +30,7 @@ pub enum Version {
 
 impl Version {
     /// All of them, the newest first; no version includes one that stands before it.
+    /// `data/features.tsv`, mandatory_when.
     pub const NEWEST_FIRST: [Self; 17] = {
         use Version::*;
         [V9_6, V9_5, V9_4, V9_3, V9_2, V9_1, V9_0, V8_9, V8_8, V8_7, V8_6, V8_5, V8_4, V8_3, V8_2, V8_1, V8_0]
