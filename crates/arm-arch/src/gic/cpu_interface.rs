@@ -25,7 +25,7 @@ pub struct Deactivated {
 }
 
 impl Deactivated {
-    /// Nothing to do.
+    /// No physical interrupt is to be deactivated. GIC, `ICH_LR<n>_EL2`.HW.
     pub const NONE: Self = Self { physical: None };
 }
 

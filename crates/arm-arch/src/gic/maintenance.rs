@@ -4,13 +4,15 @@ use super::IchState;
 use crate::sysreg::{IchLr, IchMisr, LrState};
 
 impl<const N: usize> IchState<N> {
-    /// Returns `ICH_EISR_EL2`: the list registers freed by an EOI that asked for maintenance.
+    /// Returns `ICH_EISR_EL2`: the list registers freed by an EOI that asked for maintenance, bit n for number n.
+    /// GIC, ICH_EISR_EL2.
     #[must_use]
     pub fn eisr(&self) -> u32 {
         self.status(|lr| lr.state() == LrState::Inactive && lr.eoi())
     }
 
-    /// Returns `ICH_ELRSR_EL2`: the list registers that can be used, that is free and not in EISR.
+    /// Returns `ICH_ELRSR_EL2`: the list registers that can be used, that is free and not in EISR, bit n for number n.
+    /// GIC, ICH_ELRSR_EL2.
     #[must_use]
     pub fn elrsr(&self) -> u32 {
         self.status(|lr| lr.state() == LrState::Inactive && !lr.eoi())

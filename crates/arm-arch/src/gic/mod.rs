@@ -1,4 +1,5 @@
 //! The virtual CPU interface of GICv3: what the ICC registers do to the ICH registers, as pure arithmetic.
+//! GIC, "Virtual interrupts: the virtual CPU interface".
 //!
 //! A guest's `ICC_*` accesses act on [`IchState`] as the manual's `ICV_*` registers do; the hypervisor fills list
 //! registers and reads what became of them. Modelled: system register access, five bits of priority and of
@@ -84,12 +85,12 @@ impl<const N: usize> Default for IchState<N> {
 }
 
 impl<const N: usize> IchState<N> {
-    /// `ICH_VMCR_EL2` after a reset: groups disabled, all masked, the smallest binary points, and 1 in VFIQEn, as
-    /// only the system register interface exists.
+    /// `ICH_VMCR_EL2` after a reset: groups disabled, all masked, the smallest binary points, and 1 in VFIQEn, as only
+    /// the system register interface exists. GIC, ICH_VMCR_EL2.
     pub const RESET_VMCR: IchVmcr = IchVmcr::from_bits(0x004c_0008);
 
-    /// Returns `ICH_VTR_EL2`: N list registers, five bits of priority and preemption, 24-bit numbers, affinity
-    /// level 3, no direct injection, TDIR.
+    /// Returns `ICH_VTR_EL2`: N list registers, five bits of priority and preemption, 24-bit numbers, affinity level 3,
+    /// no direct injection, TDIR. GIC, ICH_VTR_EL2.
     #[must_use]
     pub fn vtr() -> IchVtr {
         let list_regs = u8::try_from(N.saturating_sub(1)).unwrap_or(u8::MAX).min(31);

@@ -76,7 +76,7 @@ impl<const N: usize> IchState<N> {
     }
 
     /// Returns `ICH_VMCR_EL2` as it reads after a write of `value`: binary points at least the minimum, bits of
-    /// priority that do not exist 0, VFIQEn 1.
+    /// priority that do not exist 0, VFIQEn 1. GIC, ICH_VMCR_EL2.
     #[must_use]
     pub fn sanitised_vmcr(value: u64) -> IchVmcr {
         // The fields that exist: VPMR, VBPR0, VBPR1, VEOIM, VCBPR, VENG1, VENG0.
@@ -89,14 +89,14 @@ impl<const N: usize> IchState<N> {
         state.vmcr.with_vcbpr(raw.vcbpr()).with_vfiqen(true)
     }
 
-    /// Returns `ICH_HCR_EL2` as it reads after a write of `value`: what GICv3 with TDIR defines.
+    /// Returns `ICH_HCR_EL2` as it reads after a write of `value`: what GICv3 with TDIR defines. GIC, ICH_HCR_EL2.
     #[must_use]
     pub const fn sanitised_hcr(value: u64) -> IchHcr {
         IchHcr::from_bits(value & 0xf800_7cff)
     }
 
-    /// Returns `ICH_LR<n>_EL2` as it reads after a write of `value`: RES0 bits and those bits of priority that do
-    /// not exist are 0, and so is NMI, as superpriority is not modelled.
+    /// Returns `ICH_LR<n>_EL2` as it reads after a write of `value`: RES0 bits and those bits of priority that do not
+    /// exist are 0, and so is NMI, as superpriority is not modelled. GIC, `ICH_LR<n>_EL2`.
     #[must_use]
     pub const fn sanitised_lr(value: u64) -> IchLr {
         IchLr::from_bits(value & 0xf0f8_1fff_ffff_ffff)

@@ -17,13 +17,13 @@ pub struct Affinity {
 }
 
 impl Affinity {
-    /// Takes the affinity out of `MPIDR_EL1`.
+    /// Takes the affinity, Aff3 to Aff0, out of `MPIDR_EL1`. Arm ARM, MPIDR_EL1.
     #[must_use]
     pub const fn from_mpidr(mpidr: MpidrEl1) -> Self {
         Self { aff3: mpidr.aff3(), aff2: mpidr.aff2(), aff1: mpidr.aff1(), aff0: mpidr.aff0() }
     }
 
-    /// Returns the bits of `MPIDR_EL1` that name the element: \[39:32\] and \[23:0\].
+    /// Returns the bits of `MPIDR_EL1` that name the element: \[39:32\] and \[23:0\]. Arm ARM, MPIDR_EL1.
     #[must_use]
     pub const fn into_mpidr(self) -> MpidrEl1 {
         MpidrEl1::new().with_aff3(self.aff3).with_aff2(self.aff2).with_aff1(self.aff1).with_aff0(self.aff0)

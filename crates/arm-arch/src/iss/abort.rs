@@ -46,13 +46,13 @@ pub struct DataAbort {
 const _: () = assert!(DataAbort::ISV_OFFSET == 24);
 
 impl DataAbort {
-    /// Returns kind and level of the fault; `None` for a reserved code.
+    /// Returns kind and level of the fault; `None` for a reserved code. Arm ARM, ESR_EL1, DFSC.
     #[must_use]
     pub const fn status(self) -> Option<FaultStatus> {
         FaultStatus::decode(self.dfsc())
     }
 
-    /// Returns this syndrome with a fault status.
+    /// Returns this syndrome with a fault status in DFSC. Arm ARM, ESR_EL1, DFSC.
     #[must_use]
     pub const fn with_status(self, status: FaultStatus) -> Self {
         self.with_dfsc(status.encode() & 0x3f)
@@ -100,7 +100,7 @@ pub enum AccessSize {
 }
 
 impl AccessSize {
-    /// Makes a size of the two bits SAS; higher bits are dropped.
+    /// Makes a size of the two bits SAS; higher bits are dropped. Arm ARM, ESR_EL1, SAS.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         match bits & 3 {
@@ -111,7 +111,7 @@ impl AccessSize {
         }
     }
 
-    /// Returns the two bits SAS.
+    /// Returns the two bits SAS. Arm ARM, ESR_EL1, SAS.
     #[must_use]
     pub const fn into_bits(self) -> u8 {
         match self {
@@ -133,7 +133,7 @@ impl AccessSize {
         }
     }
 
-    /// Returns the number of bits.
+    /// Returns the number of bits: 8 to 64. Arm ARM, ESR_EL1, SAS.
     #[must_use]
     pub const fn bits(self) -> u32 {
         match self {
@@ -210,13 +210,13 @@ pub struct InstructionAbort {
 const _: () = assert!(InstructionAbort::TOP_LEVEL_OFFSET == 21);
 
 impl InstructionAbort {
-    /// Returns kind and level of the fault; `None` for a reserved code.
+    /// Returns kind and level of the fault; `None` for a reserved code. Arm ARM, ESR_EL1, IFSC.
     #[must_use]
     pub const fn status(self) -> Option<FaultStatus> {
         FaultStatus::decode(self.ifsc())
     }
 
-    /// Returns this syndrome with a fault status.
+    /// Returns this syndrome with a fault status in IFSC. Arm ARM, ESR_EL1, IFSC.
     #[must_use]
     pub const fn with_status(self, status: FaultStatus) -> Self {
         self.with_ifsc(status.encode() & 0x3f)

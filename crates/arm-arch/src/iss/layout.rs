@@ -7,7 +7,7 @@ use crate::esr::{EsrEl, ExceptionClass};
 use crate::fault::FaultStatus;
 use core::fmt;
 
-/// A field of `ESR_ELx`, with its value.
+/// A field of ISS or ISS2 in `ESR_ELx`, with its value. Arm ARM, ESR_EL1, the "ISS encoding" of each class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {
     /// The manual's name.

@@ -20,7 +20,7 @@ pub struct MmioAccess {
     pub transfer: Transfer,
 }
 
-/// The byte order of a guest's data accesses: SCTLR_EL1.EE, at EL0 SCTLR_EL1.E0E.
+/// The byte order of a guest's data accesses: SCTLR_EL1.EE, at EL0 SCTLR_EL1.E0E. Arm ARM, SCTLR_EL1.EE, SCTLR_EL1.E0E.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ByteOrder {
     /// The lowest byte first.
@@ -30,7 +30,7 @@ pub enum ByteOrder {
 }
 
 impl MmioAccess {
-    /// Reads the access out of `ESR_EL2`, `FAR_EL2` and `HPFAR_EL2`.
+    /// Reads the access out of `ESR_EL2`, `FAR_EL2` and `HPFAR_EL2`. Arm ARM, ESR_EL2, ISV; HPFAR_EL2.
     ///
     /// `None` where the syndrome does not describe one: another class, no ISV, a fault on a walk, cache maintenance
     /// or AT, a status for which HPFAR is not valid.
@@ -66,14 +66,15 @@ impl MmioAccess {
         Some(Self { address: faulting_ipa(far, hpfar), direction, transfer })
     }
 
-    /// Returns the bytes that a store writes, as a number whose lowest byte goes to the lowest address.
+    /// Returns the bytes that a store of `register` writes, as a number whose lowest byte goes to the lowest address;
+    /// above the access size it is 0. Arm ARM, ESR_EL2, SAS; BigEndian.
     #[must_use]
     pub const fn stored(&self, register: u64, order: ByteOrder) -> u64 {
         in_order(self.transfer.stored(register), self.transfer.size, order)
     }
 
     /// Returns what a load puts in the register, given the bytes as a number whose lowest byte is at the lowest
-    /// address.
+    /// address. Arm ARM, ESR_EL2, SAS, SSE and SF; BigEndian.
     #[must_use]
     pub const fn loaded(&self, memory: u64, order: ByteOrder) -> u64 {
         self.transfer.loaded(in_order(memory, self.transfer.size, order))

@@ -40,7 +40,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Returns the origin of an exception taken from one level to another.
+    /// Returns the origin of an exception taken from one level to another. Arm ARM, ESR_EL1.EC.
     #[must_use]
     pub fn of(from: ExceptionLevel, target: ExceptionLevel) -> Self {
         if from < target { Self::Lower } else { Self::Same }

@@ -75,7 +75,8 @@ pub enum Coprocessor {
 }
 
 impl Other {
-    /// Decodes class and ISS; for a class of [`super::Syndrome`] this is [`Other::Reserved`].
+    /// Decodes class and ISS; for a class of [`super::Syndrome`], a reserved class and reserved bits that have no place
+    /// in a form this is [`Other::Reserved`]. Arm ARM, ESR_EL1.EC.
     #[must_use]
     pub const fn decode(ec: ExceptionClass, iss: u32) -> Self {
         match (ec, iss) {
@@ -125,6 +126,7 @@ impl Other {
     }
 
     /// Returns the register's value, with IL = 1 and ISS2 = 0. Exceptions from T32 with 16 bits have IL = 0.
+    /// Arm ARM, ESR_EL1.EC.
     #[must_use]
     pub const fn encode(self) -> EsrEl {
         let (ec, iss) = match self {
@@ -358,7 +360,8 @@ impl SystemAccess128 {
         if self.read() { Direction::Read } else { Direction::Write }
     }
 
-    /// Returns the register's encoding.
+    /// Returns the register's encoding: Op0 to CRm of the ISS.
+    /// Arm ARM, ESR_EL1, "ISS encoding for an exception from MSRR, MRRS, or 128-bit System instruction execution".
     #[must_use]
     pub const fn id(self) -> SysRegId {
         SysRegId::from_iss(self.into_bits())
@@ -513,20 +516,21 @@ const _: () = assert!(Pmu::SYNC_OFFSET == 0 && Pmu::FSC_OFFSET == 1);
 pub struct ProfilingUnit(u8);
 
 impl ProfilingUnit {
-    /// 00000: performance monitors. FEAT_EBEP.
+    /// 00000: performance monitors. FEAT_EBEP. Arm ARM, CheckForPMUException.
     pub const PMU: Self = Self(0);
-    /// 00001: statistical profiling. FEAT_SPE_EXC.
+    /// 00001: statistical profiling. FEAT_SPE_EXC. Arm ARM, CheckForSPEException.
     pub const SPE: Self = Self(1);
-    /// 00010: the trace buffer. FEAT_TRBE_EXC. Inferred: the pseudocode of it was not seen; it is the next number.
+    /// 00010: the trace buffer. FEAT_TRBE_EXC. Inferred: the pseudocode of it was not seen; it is the number after that
+    /// of SPE in Arm ARM, CheckForSPEException.
     pub const TRBE: Self = Self(2);
 
-    /// Makes a unit of its five bits; higher ones are dropped.
+    /// Makes a unit of the five bits FSC; higher ones are dropped. Arm ARM, CheckForPMUException.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & 0x1f)
     }
 
-    /// Returns the five bits.
+    /// Returns the five bits FSC. Arm ARM, CheckForPMUException.
     #[must_use]
     pub const fn into_bits(self) -> u8 {
         self.0

@@ -25,7 +25,7 @@ impl Par {
         }
     }
 
-    /// Returns the register's value: F is the variant's.
+    /// Returns the register's value: F is the variant's. Arm ARM, PAR_EL1.F.
     #[must_use]
     pub const fn encode(self) -> u64 {
         match self {

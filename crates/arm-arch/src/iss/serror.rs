@@ -59,7 +59,7 @@ pub struct VsesrEl2 {
 const _: () = assert!(VsesrEl2::IDS_OFFSET == 24);
 
 impl VsesrEl2 {
-    /// Returns the register that makes a virtual SError report `error`.
+    /// Returns the register that makes a virtual SError report `error`. Arm ARM, VSESR_EL2.
     #[must_use]
     pub const fn of(error: SError) -> Self {
         Self::from_bits(bits::field(bits::zext32(error.into_bits()), 24, 0))

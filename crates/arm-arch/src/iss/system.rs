@@ -26,14 +26,16 @@ pub struct SystemAccess {
 }
 
 impl SystemAccess {
-    /// Takes the parts out of an ISS.
+    /// Takes the parts out of an ISS; bits above 21 are not looked at. Arm ARM, ESR_EL1, "ISS encoding for an exception
+    /// from MSR, MRS, or System instruction execution in AArch64 state".
     #[must_use]
     pub const fn decode(iss: u32) -> Self {
         let direction = if iss & 1 == 1 { Direction::Read } else { Direction::Write };
         Self { id: SysRegId::from_iss(iss), rt: bits::low8(bits::field(bits::zext32(iss), 9, 5)), direction }
     }
 
-    /// Returns the ISS.
+    /// Returns the ISS, 25 bits. Arm ARM, ESR_EL1, "ISS encoding for an exception from MSR, MRS, or System instruction
+    /// execution in AArch64 state".
     #[must_use]
     pub const fn encode(self) -> u32 {
         let direction = match self.direction {
@@ -93,7 +95,7 @@ pub enum WaitKind {
 }
 
 impl WaitKind {
-    /// Makes a kind of the two bits TI; higher bits are dropped.
+    /// Makes a kind of the two bits TI; higher bits are dropped. Arm ARM, ESR_EL1, TI.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         match bits & 3 {
@@ -104,7 +106,7 @@ impl WaitKind {
         }
     }
 
-    /// Returns the two bits TI.
+    /// Returns the two bits TI. Arm ARM, ESR_EL1, TI.
     #[must_use]
     pub const fn into_bits(self) -> u8 {
         match self {
