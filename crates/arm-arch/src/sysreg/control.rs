@@ -470,7 +470,7 @@ pub enum FpEnable {
 }
 
 impl FpEnable {
-    /// Makes a value of its two bits; higher bits are dropped.
+    /// Makes a value of its two bits; higher bits are dropped. Arm ARM, CPACR_EL1.FPEN.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         match bits & 3 {
@@ -481,7 +481,7 @@ impl FpEnable {
         }
     }
 
-    /// Returns the two bits.
+    /// Returns the two bits. Arm ARM, CPACR_EL1.FPEN.
     #[must_use]
     pub const fn into_bits(self) -> u8 {
         match self {

@@ -38,6 +38,7 @@ impl IchLr {
     }
 
     /// Returns this register with the bit that [`IchLr::eoi`] reads; HW must be 0 for it to count.
+    /// GIC, `ICH_LR<n>_EL2`.EOI.
     #[must_use]
     pub const fn with_eoi(self, eoi: bool) -> Self {
         let rest = self.pintid() & !(1 << 9);
@@ -60,7 +61,7 @@ pub enum LrState {
 }
 
 impl LrState {
-    /// Makes a state of its two bits; higher bits are dropped.
+    /// Makes a state of its two bits; higher bits are dropped. GIC, `ICH_LR<n>_EL2`.State.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         match bits & 3 {
@@ -71,7 +72,7 @@ impl LrState {
         }
     }
 
-    /// Returns the two bits.
+    /// Returns the two bits. GIC, `ICH_LR<n>_EL2`.State.
     #[must_use]
     pub const fn into_bits(self) -> u8 {
         match self {

@@ -12,20 +12,20 @@ use core::fmt;
 pub struct SysRegId(u16);
 
 impl SysRegId {
-    /// Packs the five fields; bits beyond a field's width are dropped.
+    /// Packs the five fields; bits beyond a field's width are dropped. Arm ARM, MRS, MSR (register), SYS.
     #[must_use]
     pub const fn new(op0: u8, op1: u8, crn: u8, crm: u8, op2: u8) -> Self {
         let high = bits::zext8(op0 & 3) << 14 | bits::zext8(op1 & 7) << 11 | bits::zext8(crn & 15) << 7;
         Self(bits::low16(high | bits::zext8(crm & 15) << 3 | bits::zext8(op2 & 7)))
     }
 
-    /// Makes an encoding of its packed form.
+    /// Makes an encoding of its packed form, op0 highest. `data/sysregs.tsv`, enc16.
     #[must_use]
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits)
     }
 
-    /// Returns the packed form.
+    /// Returns the packed form, op0 highest. `data/sysregs.tsv`, enc16.
     #[must_use]
     pub const fn into_bits(self) -> u16 {
         self.0
@@ -37,25 +37,25 @@ impl SysRegId {
         self.part(15, 14)
     }
 
-    /// Returns op1.
+    /// Returns op1, 0 to 7: 4 for most registers of EL2, 6 of EL3. Arm ARM, MRS, op1.
     #[must_use]
     pub const fn op1(self) -> u8 {
         self.part(13, 11)
     }
 
-    /// Returns CRn.
+    /// Returns CRn, 0 to 15. Arm ARM, MRS, CRn.
     #[must_use]
     pub const fn crn(self) -> u8 {
         self.part(10, 7)
     }
 
-    /// Returns CRm.
+    /// Returns CRm, 0 to 15. Arm ARM, MRS, CRm.
     #[must_use]
     pub const fn crm(self) -> u8 {
         self.part(6, 3)
     }
 
-    /// Returns op2.
+    /// Returns op2, 0 to 7. Arm ARM, MRS, op2.
     #[must_use]
     pub const fn op2(self) -> u8 {
         self.part(2, 0)

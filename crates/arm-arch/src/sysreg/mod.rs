@@ -1,4 +1,5 @@
 //! System registers: their names, their encodings, and typed views of those that code reads by field.
+//! Arm ARM, the register of each name.
 
 pub mod control;
 pub mod debug;

@@ -126,6 +126,7 @@ impl EventClass {
     /// 000000: what has no class of its own; MSS has a status code ([`Event::Other`]). Arm ARM, PMBSR_EL1.EC.
     pub const OTHER: Self = Self(0b00_0000);
     /// 011110: a granule protection check failed, other than a granule protection fault. FEAT_RME.
+    /// Arm ARM, PMBSR_EL1.EC.
     pub const GRANULE_PROTECTION_CHECK: Self = Self(0b01_1110);
     /// 011111: IMPLEMENTATION DEFINED. Arm ARM, PMBSR_EL1.EC.
     pub const IMPLEMENTATION_DEFINED: Self = Self(0b01_1111);
@@ -134,13 +135,13 @@ impl EventClass {
     /// 100101: a stage 2 data abort. Arm ARM, PMBSR_EL1.EC.
     pub const STAGE_2: Self = Self(0b10_0101);
 
-    /// Makes a class of its six bits; higher ones are dropped.
+    /// Makes a class of its six bits; higher ones are dropped. Arm ARM, PMBSR_EL1.EC.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & 0x3f)
     }
 
-    /// Returns the six bits.
+    /// Returns the six bits. Arm ARM, PMBSR_EL1.EC.
     #[must_use]
     pub const fn into_bits(self) -> u8 {
         self.0
@@ -200,7 +201,7 @@ impl Event {
         }
     }
 
-    /// Returns class and MSS.
+    /// Returns class and MSS; of a code the low six bits. Arm ARM, PMBSR_EL1.EC, PMBSR_EL1.MSS.
     #[must_use]
     pub const fn encode(self) -> (EventClass, u16) {
         const fn code(code: u8) -> u16 {
@@ -218,6 +219,7 @@ impl Event {
 
 impl Pmbsr {
     /// Returns the event recorded; `None` for a reserved one. Whether there is one says `s`.
+    /// Arm ARM, PMBSR_EL1.EC, PMBSR_EL1.MSS.
     #[must_use]
     pub const fn event(self) -> Option<Event> {
         Event::decode(self.ec(), self.mss())
@@ -234,6 +236,7 @@ impl Pmbsr {
 
 impl Trbsr {
     /// Returns the event recorded; `None` for a reserved one. Whether there is one says `irq`.
+    /// Arm ARM, TRBSR_EL1.EC, TRBSR_EL1.MSS.
     #[must_use]
     pub const fn event(self) -> Option<Event> {
         Event::decode(self.ec(), self.mss())

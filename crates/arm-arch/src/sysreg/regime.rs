@@ -1,4 +1,5 @@
 //! Registers of translation beyond EL1: those of EL2 and EL3, the extensions in `TCR2_ELx`, and stage 2.
+//! Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 

@@ -22,7 +22,7 @@ use crate::iss::Direction;
 use core::fmt;
 pub use needs::Needs;
 
-/// Which accesses the encoding has.
+/// Which accesses the encoding has. `data/sysregs.tsv`, access.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Access {
     /// MRS only.
@@ -34,6 +34,7 @@ pub enum Access {
 }
 
 /// The lowest exception level at which the encoding can be defined; controls may still withhold it.
+/// `data/sysregs.tsv`, min_el.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum MinEl {
     /// EL0.
@@ -46,7 +47,7 @@ pub enum MinEl {
     EL3,
 }
 
-/// What a reset leaves in a register.
+/// What a reset leaves in a register. `data/sysregs.tsv`, reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reset {
     /// The value, where all of it is known.
@@ -56,7 +57,7 @@ pub struct Reset {
 }
 
 /// A field of a register, read out of the manual's notation: `TCF0[39:38]`, or `TBI(E2H=0)[20]` for a field that is
-/// there only while something else has a value.
+/// there only while something else has a value. `data/sysregs.tsv`, fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {
     /// The manual's name; `RES1`, `RAO` and the like for reserved bits that read as one.
@@ -92,7 +93,7 @@ impl Field {
         bits::with_field(0, u32::from(self.hi), u32::from(self.lo), u64::MAX)
     }
 
-    /// Whether these are bits that have no function and read as one.
+    /// Whether these are bits that have no function and read as one. `data/sysregs.tsv`, fields.
     #[must_use]
     pub fn is_res1(&self) -> bool {
         self.name == "RES1"
@@ -110,7 +111,7 @@ impl fmt::Display for Field {
     }
 }
 
-/// The fields of a register, from the lowest bit.
+/// The fields of a register, from the lowest bit. `data/sysregs.tsv`, fields.
 #[derive(Clone, Debug)]
 pub struct Fields {
     rest: &'static str,
@@ -127,6 +128,7 @@ impl Iterator for Fields {
 }
 
 /// A named system register. Two names may have one encoding: `DBGDTRRX_EL0` reads, `DBGDTRTX_EL0` writes.
+/// `data/sysregs.tsv`.
 pub struct Register {
     name: &'static str,
     layout: &'static str,
@@ -164,11 +166,11 @@ fn capitals(text: &str) -> impl Iterator<Item = u8> + '_ {
 }
 
 impl Register {
-    /// Number of names.
+    /// Number of names, more than there are encodings. `data/sysregs.tsv`, name.
     pub const COUNT: usize = BY_NAME.len();
 
-    /// Returns the register with this encoding, the one that can be read where two share it. A few loads, whatever
-    /// the encoding.
+    /// Returns the register with this encoding, the one that can be read where two share it; `None` if none has it. A
+    /// few loads, whatever the encoding. `data/sysregs.tsv`, enc16.
     #[must_use]
     pub fn of(id: SysRegId) -> Option<&'static Self> {
         let bits = id.into_bits();
@@ -186,8 +188,8 @@ impl Register {
         at(*ORDER.get(usize::from(BASES.get(line)?.wrapping_add(before)))?)
     }
 
-    /// Returns the register that an access of one direction reaches; `None` also where the encoding does not have
-    /// that direction.
+    /// Returns the register that an access of one direction reaches; `None` also where the encoding does not have that
+    /// direction. `data/sysregs.tsv`, access.
     #[must_use]
     pub fn accessed(id: SysRegId, direction: Direction) -> Option<&'static Self> {
         match (id, direction) {
@@ -199,7 +201,7 @@ impl Register {
         }
     }
 
-    /// Returns the register with this name, in capitals or not.
+    /// Returns the register with this name, in capitals or not; `None` if there is none. `data/sysregs.tsv`, name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         let found = BY_NAME.binary_search_by(|place| {
@@ -208,86 +210,89 @@ impl Register {
         at(*BY_NAME.get(found.ok()?)?)
     }
 
-    /// Returns all registers, by group as in [`names`].
+    /// Returns all registers, by group as in [`names`]. `data/sysregs.tsv`.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         GROUPS.iter().copied().flatten()
     }
 
-    /// Returns the manual's name.
+    /// Returns the manual's name. `data/sysregs.tsv`, name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Returns the encoding.
+    /// Returns the encoding. `data/sysregs.tsv`, enc16.
     #[must_use]
     pub const fn id(&self) -> SysRegId {
         self.id
     }
 
-    /// Returns which accesses there are.
+    /// Returns which accesses there are. `data/sysregs.tsv`, access.
     #[must_use]
     pub const fn access(&self) -> Access {
         self.access
     }
 
-    /// Returns the lowest exception level at which the encoding can be defined.
+    /// Returns the lowest exception level at which the encoding can be defined. `data/sysregs.tsv`, min_el.
     #[must_use]
     pub const fn min_el(&self) -> MinEl {
         self.min_el
     }
 
-    /// Returns the register this one is another name of: `SCTLR_EL1` for `SCTLR_EL12`.
+    /// Returns the register this one is another name of: `SCTLR_EL1` for `SCTLR_EL12`; `None` for the others.
+    /// `data/sysregs.tsv`, alias_of.
     #[must_use]
     pub fn alias_of(&self) -> Option<&'static Self> {
         listed(ALIASES, self.id).and_then(Self::of)
     }
 
-    /// Returns where accesses from EL1 go in memory under FEAT_NV2: the offset from `VNCR_EL2`.
+    /// Returns where accesses from EL1 go in memory under FEAT_NV2: the offset from `VNCR_EL2`, in bytes.
+    /// `data/sysregs.tsv`, vncr_off.
     #[must_use]
     pub fn vncr_offset(&self) -> Option<u16> {
         listed(VNCR, self.id)
     }
 
-    /// Returns what a reset leaves, where something is stated.
+    /// Returns what a reset leaves, where something is stated. `data/sysregs.tsv`, reset.
     #[must_use]
     pub fn reset(&self) -> Option<Reset> {
         listed(RESETS, self.id)
     }
 
-    /// Returns which features bring the register.
+    /// Returns which features bring the register. `data/sysregs.tsv`, feature.
     #[must_use]
     pub const fn needs(&self) -> Needs {
         self.needs
     }
 
     /// Whether a processing element with these features has the register; `None` where the ID registers leave it open.
-    /// A count of its own (of event counters, list registers, error records) is not looked at, but those of
-    /// breakpoints and watchpoints are.
+    /// A count of its own (of event counters, list registers, error records) is not looked at, but those of breakpoints
+    /// and watchpoints are. `data/sysregs.tsv`, feature.
     #[must_use]
     pub fn is_present(&self, features: &Features) -> Option<bool> {
         self.needs.hold(self.id, features)
     }
 
-    /// Whether the table knows the fields. 296 registers, those of the trace unit among them, have no layout here.
+    /// Whether the table knows the fields; those of the trace unit's registers it does not. `data/sysregs.tsv`, fields.
     #[must_use]
     pub const fn has_layout(&self) -> bool {
         !self.layout.is_empty()
     }
 
-    /// Returns the fields, from the lowest bit; those of alternative layouts overlap.
+    /// Returns the fields, from the lowest bit; those of alternative layouts overlap. `data/sysregs.tsv`, fields.
     #[must_use]
     pub const fn fields(&self) -> Fields {
         Fields { rest: self.layout }
     }
 
-    /// Returns the bits that no field has; none where the layout is not known.
+    /// Returns the bits that no field has; none where the layout is not known. `data/sysregs.tsv`, fields.
     #[must_use]
     pub fn res0(&self) -> u64 {
         if self.has_layout() { self.fields().fold(u64::MAX, |rest, field| rest & !field.mask()) } else { 0 }
     }
 
-    /// Returns the bits that read as one whatever the features.
+    /// Returns the bits that read as one whatever the features; none where the layout is not known.
+    /// `data/sysregs.tsv`, fields.
     #[must_use]
     pub fn res1(&self) -> u64 {
         let always = self.fields().filter(|field| field.is_res1() && field.when.is_none());
@@ -314,7 +319,7 @@ impl fmt::Debug for Register {
     }
 }
 
-/// A register and a value of it.
+/// A register and a value of it. `data/sysregs.tsv`, fields.
 ///
 /// `{}` prints the fields that are not zero in one line; `{:#}` all of them, one a line with their bits.
 #[derive(Clone, Copy, Debug)]
@@ -325,7 +330,8 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// Settles which of two layouts is meant, where another register decides: `E2H=1`.
+    /// Settles which of two layouts is meant, where another register decides: `E2H=1`, as [`Field::when`] has it.
+    /// `data/sysregs.tsv`, fields.
     #[must_use]
     pub const fn given(self, condition: &'static str) -> Self {
         Self { given: Some(condition), ..self }
@@ -344,7 +350,7 @@ impl Decoded {
     }
 
     /// Returns each field that the layout in force has, with its value, from the lowest bit. Where it is not known
-    /// which layout is in force, fields of all of them.
+    /// which layout is in force, fields of all of them. `data/sysregs.tsv`, fields.
     pub fn fields(&self) -> impl Iterator<Item = (Field, u64)> + '_ {
         let here = self
             .register
@@ -353,13 +359,13 @@ impl Decoded {
         here.map(|field| (field, field.of(self.value)))
     }
 
-    /// Returns the value of a field by name.
+    /// Returns the value of a field by name; `None` if the layout in force has none. `data/sysregs.tsv`, fields.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<u64> {
         self.fields().find(|(field, _)| field.name == name).map(|(_, value)| value)
     }
 
-    /// Returns the bits that are set although no field has them.
+    /// Returns the bits that are set although no field has them. `data/sysregs.tsv`, fields.
     #[must_use]
     pub fn reserved(&self) -> u64 {
         self.value & self.register.res0()

@@ -1,8 +1,8 @@
-//! Registers of the generic timer.
+//! Registers of the generic timer. Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 
-/// `CNTP_CTL_EL0`, `CNTV_CTL_EL0` and their like`, timer control. Arm ARM, CNTV_CTL_EL0.
+/// `CNTP_CTL_EL0`, `CNTV_CTL_EL0` and their like, timer control. Arm ARM, CNTV_CTL_EL0.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct CntCtl {

@@ -147,13 +147,13 @@ const _: () = assert!(VttbrEl2::VMID_OFFSET == 48);
 pub struct MairEl1(u64);
 
 impl MairEl1 {
-    /// Makes a register of its value.
+    /// Makes a register of its value. Arm ARM, MAIR_EL1.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// Returns the value.
+    /// Returns the value. Arm ARM, MAIR_EL1.
     #[must_use]
     pub const fn into_bits(self) -> u64 {
         self.0

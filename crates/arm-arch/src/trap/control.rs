@@ -273,7 +273,7 @@ const HOST_EXEMPT: Trap = Trap::TID1
     .union(Trap::ENFPM);
 
 impl Controls {
-    /// Whether EL2 hosts EL0 itself: HCR_EL2.{E2H, TGE} = {1, 1}.
+    /// Whether EL2 hosts EL0 itself: HCR_EL2.{E2H, TGE} = {1, 1}. Arm ARM, ELIsInHost.
     #[must_use]
     pub const fn is_host(&self) -> bool {
         self.hcr.e2h() && self.hcr.tge()

@@ -201,6 +201,7 @@ bitflags! {
 
 impl El3 {
     /// Nothing traps: 0 where 1 traps, 1 in the fields that enable, everything owned by the Non-secure state.
+    /// Arm ARM, SCR_EL3 and the registers beside it.
     pub const OPEN: Self = Self {
         // NS, HCE, RW, APK, API, FIEN, EnSCXT, ATA, FGTEn, ECVEn, ADEn, HXEn, GCSEn, EnAS0, EnTP2, RCWMASKEn, TCR2En,
         // SCTLR2En, PIEn, AIEn, D128En, MECEn, EnFPM, PFAREn, SRMASKEn, EnIDCP128, FGTEn2, HDBSSEn, HACDBSEn.
@@ -295,7 +296,7 @@ impl El3 {
 
 impl Extensions {
     /// Nothing traps and everything is implemented: EL1 opens everything to EL0, EL2 everything to EL1, 31 event
-    /// counters, five bits of preemption, no EL3.
+    /// counters, five bits of preemption, no EL3. Arm ARM, the field of each name.
     pub const NEUTRAL: Self = Self {
         // EnAS0, EnALS, EnASR, MSCEn, TCR2En, SCTLR2En, D128En, EnIDCP128, GCSEn, EnFPM, PACMEn, SRMASKEn.
         hcrx: HcrxEl2::from_bits(0x05e2_c807),

@@ -8,8 +8,8 @@ use crate::el::ExceptionLevel;
 use crate::iss::{Direction, Immediate, Syndrome};
 use crate::sysreg::{HcrxEl2, HfgitrEl2, SysRegId};
 
-/// The fine-grained trap registers, all of EL2. Their bits are data, of which [`FineBit`] has the number. Whether they count is for [`super::Extensions::fine`].
-/// Arm ARM, HFGRTR_EL2 and the registers beside it.
+/// The fine-grained trap registers, all of EL2. Their bits are data, of which [`FineBit`] has the number. Whether they
+/// count is for [`super::Extensions::fine`]. Arm ARM, HFGRTR_EL2 and the registers beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FineGrained {
     /// `HFGRTR_EL2`: reads of registers.
@@ -69,7 +69,8 @@ pub struct FineBit {
 }
 
 impl FineBit {
-    /// Returns the bit that a register or instruction has.
+    /// Returns the bit that a register or instruction has; `None` if it has none.
+    /// `data/fgt_fields.tsv`, `data/fgt_registers.tsv`.
     #[must_use]
     pub fn of(id: SysRegId) -> Option<Self> {
         let fine = bits::zext16(Row::of(id)?.fine);
@@ -112,7 +113,8 @@ impl FineGrained {
         hdfgwtr2: 0x01ff_ffff,
     };
 
-    /// All bits 0.
+    /// All bits 0, which traps what the fields are about whose names begin with "n".
+    /// Arm ARM, HFGRTR_EL2 and the registers beside it.
     pub const ZERO: Self = Self {
         hfgrtr: 0,
         hfgwtr: 0,
@@ -163,7 +165,7 @@ impl FineGrained {
     }
 
     /// Whether an access has a bit, and it traps. The nXS forms of TLBI have the bits of the plain ones, unless
-    /// HCRX_EL2.FGTnXS takes them out.
+    /// HCRX_EL2.FGTnXS takes them out. Arm ARM, HFGRTR_EL2 and the registers beside it; HCRX_EL2.FGTnXS.
     #[must_use]
     pub fn traps(&self, id: SysRegId, direction: Direction, hcrx: HcrxEl2) -> bool {
         let is_nxs = id.op0() == 1 && id.crn() == 9;
@@ -179,7 +181,7 @@ impl FineGrained {
 }
 
 /// Decides about SVC: HFGITR_EL2.SVC_EL0 and SVC_EL1 take it to EL2, with the syndrome it has anyway.
-/// `Decision::Allowed` is the exception that SVC generates.
+/// `Decision::Allowed` is the exception that SVC generates. Arm ARM, AArch64.CheckForSVCTrap.
 pub fn svc(imm16: u16, el: ExceptionLevel, controls: &Controls, fine: &FineGrained) -> Decision {
     let hfgitr = HfgitrEl2::from_bits(fine.hfgitr);
     let traps = match el {

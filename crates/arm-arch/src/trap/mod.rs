@@ -104,7 +104,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Returns the level that traps it; 0 if none does.
+    /// Returns the level that traps it, 1 to 3; 0 if none does, also where it is UNDEFINED.
+    /// Arm ARM, AArch64.SystemAccessTrap.
     #[must_use]
     pub const fn level(self) -> u8 {
         match self {

@@ -6,7 +6,7 @@ use crate::el::ExceptionLevel;
 use crate::iss::{FpAccess, Immediate, Ls64, Other, SmeAccess, Syndrome, WaitKind, Wfx};
 use crate::sysreg::{CpacrEl1, CptrEl2Classic, CptrEl3, ScrEl3};
 
-/// A unit that CPACR_EL1, CPTR_EL2 and CPTR_EL3 switch on.
+/// A unit that CPACR_EL1, CPTR_EL2 and CPTR_EL3 switch on. Arm ARM, CPACR_EL1, CPTR_EL2, CPTR_EL3.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Unit {
     /// Floating point and Advanced SIMD: FPEN, TFP.
@@ -76,8 +76,8 @@ impl Unit {
     }
 }
 
-/// Decides about an instruction of a unit: one of SVE needs floating point too. Arm ARM, CheckSVEEnabled,
-/// CheckSMEAccess. `None` if it executes.
+/// Decides about an instruction of a unit: one of SVE needs floating point too. `None` if it executes.
+/// Arm ARM, CheckSVEEnabled, CheckSMEAccess.
 pub fn unit_access(unit: Unit, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Option<Outcome> {
     // Level by level: the fields of SVE come before those of floating point in the same register.
     let first = unit.check(el, controls, ext);
@@ -141,6 +141,7 @@ pub fn wait(kind: WaitKind, register: Option<u8>, el: ExceptionLevel, controls: 
 }
 
 /// Decides as [`wait`] does, with SCTLR_EL2 for the EL0 that EL2 hosts, and SCR_EL3.TWI and TWE: `None` if it waits.
+/// Arm ARM, AArch64.CheckForWFxTrap.
 pub fn wait_access(
     kind: WaitKind,
     register: Option<u8>,

@@ -10,7 +10,7 @@ use crate::sysreg::{HcrEl2, SysRegId};
 use bitflags::bitflags;
 
 bitflags! {
-    /// Who says that a register is subject to a control.
+    /// Who says that a register is subject to a control. `data/trap_rules.tsv`, source; `data/NOTICE`.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
     pub struct Sources: u8 {
         /// The Arm ARM: access pseudocode of the register, or of another of its family.
@@ -26,7 +26,7 @@ bitflags! {
     }
 }
 
-/// A control that something is subject to.
+/// A control that something is subject to. `data/trap_rules.tsv`, `data/fgt_fields.tsv`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Control {
     /// Of EL1, for EL0.
@@ -41,7 +41,7 @@ pub enum Control {
     El3(TrapEl3),
 }
 
-/// One register or instruction, one control, and who says so.
+/// One register or instruction, one control, and who says so. `data/trap_rules.tsv`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TrapRow {
     /// The register or instruction.
@@ -53,7 +53,7 @@ pub struct TrapRow {
 }
 
 impl TrapRow {
-    /// Whether two sources agree on it.
+    /// Whether two sources agree on it. `data/trap_rules.tsv`, `data/sysreg_trap_conditions_v85.tsv`.
     #[must_use]
     pub const fn has_two_sources(&self) -> bool {
         self.sources.bits().count_ones() >= 2
@@ -61,6 +61,7 @@ impl TrapRow {
 }
 
 /// Returns every pair of a register or instruction and a control that it is subject to, by encoding.
+/// `data/trap_rules.tsv`, `data/fgt_registers.tsv`.
 pub fn trap_rows() -> impl Iterator<Item = TrapRow> {
     ROWS.iter()
         .filter_map(|row| row.rule().map(|rule| (row, rule)))
@@ -88,8 +89,8 @@ fn rows_of(row: &'static Row, rule: &'static Rule) -> impl Iterator<Item = TrapR
 }
 
 /// Returns every pair of a 128-bit form (MRRS, MSRR, SYSP) and a control that it is subject to, by encoding. That it is
-/// subject to a control of the 64-bit form says its own pseudocode; the description of D128En says which registers it is
-/// about.
+/// subject to a control of the 64-bit form says its own pseudocode; the description of D128En says which registers it
+/// is about. `data/trap_pairs.tsv`.
 pub fn trap_rows_128() -> impl Iterator<Item = TrapRow> {
     PAIRS.iter().flat_map(|(id, _)| {
         let id = SysRegId::from_bits(*id);
@@ -122,7 +123,7 @@ const fn fine_sources(row: &Row) -> Sources {
     if row.fine >> 12 & 1 == 1 { both } else { Sources::MACHINE_READABLE }
 }
 
-/// Returns how many bytes of constant data the rules and the rows take.
+/// Returns how many bytes of constant data the rules take, and how many the rows.
 #[must_use]
 pub fn table_bytes() -> (usize, usize) {
     let rules = size_of_val(RULES).saturating_add(size_of_val(PAIR_RULES));

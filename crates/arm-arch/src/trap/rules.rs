@@ -8,7 +8,7 @@ use crate::feature::{Feature, Features, is_id_space};
 use crate::iss::Direction;
 use crate::sysreg::SysRegId;
 
-/// Which accesses a register has at one level.
+/// Which accesses a register has at one level. Arm ARM, "Accessing" of each register.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Allowed {
     /// None.
@@ -22,7 +22,7 @@ pub enum Allowed {
 }
 
 impl Allowed {
-    /// Whether a direction is among them.
+    /// Whether a direction is among them. Arm ARM, "Accessing" of each register.
     #[must_use]
     pub const fn includes(self, direction: Direction) -> bool {
         match self {
@@ -111,7 +111,7 @@ impl Gate {
     }
 }
 
-/// The features a register belongs to.
+/// The features a register belongs to. `data/trap_rules.tsv`, feature.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Needs {
     /// Armv8.0-A.
@@ -127,7 +127,7 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// Whether the features are announced.
+    /// Whether the features are announced; never for what no ID register announces. `data/trap_rules.tsv`, feature.
     #[must_use]
     pub fn are_met(self, features: &Features) -> bool {
         match self {
@@ -191,7 +191,7 @@ impl Rule {
         rule(levels, needs, gate, Trap::empty(), TrapEl3::empty(), Trap::empty(), false, Source::Manual)
     }
 
-    /// Whether a level has the access.
+    /// Whether a level has the access, where nothing traps it. Arm ARM, "Accessing" of each register.
     #[must_use]
     pub fn permits(&self, direction: Direction, el: ExceptionLevel) -> bool {
         let level = self.levels.get(usize::from(el.number()));

@@ -4,7 +4,7 @@ use crate::feature::{Feature, Features};
 use crate::sysreg::SysRegId;
 use core::fmt;
 
-/// A condition on features. Small, as every row of the table has one.
+/// A condition on features. Small, as every row of the table has one. `data/sysregs.tsv`, feature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Needs {
     /// Nothing.
