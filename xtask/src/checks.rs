@@ -253,7 +253,7 @@ pub fn no_std() -> Result<(), String> {
 }
 
 /// Files and directories of modules that exist in tests only: `#[cfg(test)]` before `mod name;`.
-fn test_modules(files: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+pub fn test_modules(files: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut modules = Vec::new();
     for file in files {
         let stem = file.file_stem().unwrap_or_default();
@@ -313,7 +313,7 @@ fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
 }
 
-fn rust_files(root: &Path) -> Vec<PathBuf> {
+pub fn rust_files(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut pending = vec![root.to_path_buf()];
     while let Some(directory) = pending.pop() {
@@ -331,7 +331,7 @@ fn rust_files(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 

@@ -5,6 +5,7 @@ mod bench;
 mod bench_decode;
 mod bench_exit;
 mod checks;
+mod citations;
 mod console;
 mod cross;
 mod demo;
@@ -41,6 +42,8 @@ usage: cargo xtask COMMAND
   fmt lint doc rules
                 one step of it (rules: dependencies, unsafe code, no_std)
   check header  whether include/xarch.h is what its sources say (--write: make it)
+  check citations
+                whether the public items of arm-arch say where the manual or the tables have them
   check panic-free
                 link the static library whole: no panic, no allocator, little stack (--help for options)
   generate      make source files from data/ (--check: only say whether they are up to date)
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         "doc" => test::doc(),
         "rules" => test::rules(),
         "check" if rest.first().is_some_and(|what| what == "header") => abi::run(&rest[1..]),
+        "check" if rest.first().is_some_and(|what| what == "citations") => citations::run(&rest[1..]),
         "check" if rest.first().is_some_and(|what| what == "panic-free") => panic_free::run(&rest[1..]),
         "fuzz" => fuzz::run(rest),
         "guest" => guest::run(rest),

@@ -2,7 +2,7 @@
 
 use crate::demo::{self, Machine, Options};
 use crate::steps::Steps;
-use crate::{abi, checks, cross, fuzz, generate, msrv, panic_free, run_host, shell};
+use crate::{abi, checks, citations, cross, fuzz, generate, msrv, panic_free, run_host, shell};
 
 const USAGE: &str = "\
 usage: cargo xtask test [--quick | --only WORD | --target s390x]
@@ -122,6 +122,7 @@ fn cheap(steps: &mut Steps) {
     steps.step("dependency rules", || checks::dependencies().and_then(|()| checks::neutral_contract()));
     steps.step("unsafe code where it may be", checks::unsafe_code);
     steps.step("no_std, no alloc", checks::no_std);
+    steps.step("citations", citations::check);
 }
 
 pub fn fmt(arguments: &[&str]) -> Result<(), String> {
