@@ -587,7 +587,7 @@ impl<'a> Before<'a> {
 }
 
 /// Stack that an x86-64 instruction takes.
-fn stack_x86_64(code: &str) -> Option<u64> {
+pub fn stack_x86_64(code: &str) -> Option<u64> {
     let (mnemonic, operands) = code.split_once(char::is_whitespace)?;
     let operands = operands.trim();
     match mnemonic {
@@ -612,7 +612,7 @@ fn stack_x86_64(code: &str) -> Option<u64> {
 }
 
 /// Stack that an s390x instruction takes.
-fn stack_s390x(code: &str) -> Option<u64> {
+pub fn stack_s390x(code: &str) -> Option<u64> {
     let (mnemonic, operands) = code.split_once(char::is_whitespace)?;
     let operands = operands.trim();
     match mnemonic {
@@ -624,7 +624,7 @@ fn stack_s390x(code: &str) -> Option<u64> {
 }
 
 /// Stack that an AArch64 instruction takes.
-fn stack_aarch64(code: &str) -> Option<u64> {
+pub fn stack_aarch64(code: &str) -> Option<u64> {
     let (mnemonic, operands) = code.split_once(char::is_whitespace)?;
     let operands = operands.split("//").next()?.trim();
     match mnemonic {
@@ -677,11 +677,14 @@ mod tests {
             ("sub    $0x8,%r11", None),
             ("add    $0x1a8,%rsp", None),
             ("sub    $0x10,%rax", None),
+            ("lea    -0x2000(%rsp),%rax", None),
+            ("ret", None),
         ] {
             assert_eq!(stack_x86_64(code), want, "{code}");
         }
         assert_eq!(stack_s390x("aghi\t%r15,-416"), Some(416));
         assert_eq!(stack_s390x("lay\t%r15,-8192(%r15)"), Some(8192));
+        assert_eq!(stack_s390x("slgfi\t%r15,40960"), Some(40960));
         assert_eq!(stack_s390x("aghi\t%r15,416"), None);
         assert_eq!(stack_aarch64("sub\tsp, sp, #0x1, lsl #12"), Some(4096));
         assert_eq!(stack_aarch64("stp\tx29, x30, [sp, #-96]!"), Some(96));

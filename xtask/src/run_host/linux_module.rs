@@ -6,6 +6,7 @@
 
 use crate::console::Console;
 use crate::fetch::Apt;
+use crate::panic_free::{stack_aarch64, stack_s390x, stack_x86_64};
 use crate::{cross, demo, guest, shell};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 const USAGE: &str = "\
 usage: cargo xtask run-host linux-module [MACHINE]... [--fuzz SECONDS] [--guest]
        cargo xtask run-host linux-module MACHINE --linux | vmm OPTIONS
-  MACHINE   x86-64, s390x; otherwise all that are possible here
+  MACHINE   x86-64, s390x, arm64; otherwise all that are possible here
   --fuzz    how long hostile calls go on (10)
   --guest   also run guests/transcript under the VMM, in the kernel and in a program, which takes building it
   --linux   Debian's arm64 kernel to a shell, unattended, in the kernel of that machine
@@ -44,6 +45,8 @@ struct Machine {
     /// What the library is built for, and how, so that the kernel's loader takes the object.
     target: &'static str,
     flags: &'static str,
+    /// The stack that an instruction of a disassembly takes.
+    stack: fn(&str) -> Option<u64>,
     qemu: &'static [&'static str],
     /// What the kernel is told besides.
     options: &'static str,
@@ -52,7 +55,7 @@ struct Machine {
 }
 
 /// Code model, red zone and PLT: the loader of x86-64 knows no GOT, and puts modules into the upper 2 GiB.
-const MACHINES: [Machine; 2] = [
+const MACHINES: [Machine; 3] = [
     Machine {
         name: "x86-64",
         debian: "amd64",
@@ -61,6 +64,7 @@ const MACHINES: [Machine; 2] = [
         program: "x86_64-unknown-linux-gnu",
         target: "x86_64-unknown-none",
         flags: "-Ccode-model=kernel -Crelocation-model=static -Cno-redzone=yes -Cforce-unwind-tables=no -Zplt=yes",
+        stack: stack_x86_64,
         qemu: &["qemu-system-x86_64"],
         // On a host that is busy the timer of an emulated machine may come too late for its test.
         options: "console=ttyS0 no_timer_check",
@@ -74,11 +78,29 @@ const MACHINES: [Machine; 2] = [
         program: "s390x-unknown-linux-gnu",
         target: "s390x-unknown-none-softfloat",
         flags: "-Crelocation-model=pic -Cforce-unwind-tables=no",
+        stack: stack_s390x,
         qemu: &["qemu-system-s390x", "-M", "s390-ccw-virtio"],
         options: "console=ttyS0",
         needs: &[
             ("s390x-linux-gnu-gcc", "gcc-s390x-linux-gnu"),
             ("qemu-system-s390x", "qemu-system-misc or qemu-system-s390x"),
+        ],
+    },
+    // The engine runs the guest here too: an Arm host with EL2 is bare-metal-arm64's.
+    Machine {
+        name: "arm64",
+        debian: "arm64",
+        kernel: "arm64",
+        tools: "aarch64-linux-gnu-",
+        program: "aarch64-unknown-linux-gnu",
+        target: "aarch64-unknown-none-softfloat",
+        flags: "-Crelocation-model=static -Cforce-unwind-tables=no",
+        stack: stack_aarch64,
+        qemu: &["qemu-system-aarch64", "-M", "virt", "-cpu", "max"],
+        options: "console=ttyAMA0",
+        needs: &[
+            ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+            ("qemu-system-aarch64", "qemu-system-arm"),
         ],
     },
 ];
@@ -322,7 +344,7 @@ impl Machine {
                 function = name;
             }
             let code = line.split('\t').nth(2).unwrap_or("");
-            if let Some(bytes) = frame(code).filter(|&bytes| bytes > MOST_STACK) {
+            if let Some(bytes) = (self.stack)(code).filter(|&bytes| bytes > MOST_STACK) {
                 return Err(format!("{}: {function} takes {bytes} bytes of stack: {code}", object.display()));
             }
         }
@@ -336,7 +358,8 @@ impl Machine {
                 let at = uses_float_s390(&bytes)?;
                 Some(format!("{name} {at:#x}: {:02x?}", bytes.get(at..at + 6).unwrap_or_default()))
             }),
-            _ => text.lines().find(|line| uses_float(line)).map(|line| line.trim().to_string()),
+            "arm64" => text.lines().find(|line| uses_float_arm64(line)).map(|line| line.trim().to_string()),
+            _ => text.lines().find(|line| uses_float_x86(line)).map(|line| line.trim().to_string()),
         };
         match found {
             Some(place) => Err(format!("{}: floating point in the kernel: {place}", object.display())),
@@ -574,32 +597,31 @@ printf '\\001' | dd of=/dev/port bs=1 seek=244 2>/dev/null
 echo c >/proc/sysrq-trigger
 ";
 
-/// The stack that an instruction takes, of x86-64 or s390x. `%r11` is where a frame of several pages is to end.
-fn frame(code: &str) -> Option<u64> {
-    let (mnemonic, operands) = code.trim().split_once(char::is_whitespace)?;
-    let operands = operands.trim();
-    let hexadecimal = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
-    match mnemonic {
-        "sub" => {
-            let (amount, register) = operands.strip_prefix('$')?.split_once(',')?;
-            hexadecimal(amount).filter(|_| ["%rsp", "%r11"].contains(&register))
-        }
-        "lea" => hexadecimal(operands.strip_prefix('-')?.strip_suffix("(%rsp),%r11")?),
-        "aghi" | "agfi" => operands.strip_prefix("%r15,-")?.parse().ok(),
-        "slgfi" => operands.strip_prefix("%r15,")?.parse().ok(),
-        "lay" => operands.strip_prefix("%r15,-")?.strip_suffix("(%r15)")?.parse().ok(),
-        _ => None,
-    }
-}
-
 /// Whether a line of a disassembly for x86-64 uses a register of floating point or vectors.
-fn uses_float(line: &str) -> bool {
+fn uses_float_x86(line: &str) -> bool {
     // Address, bytes, instruction.
     let Some(instruction) = line.split('\t').nth(2) else { return false };
     let operands = instruction.split_once(char::is_whitespace).map_or("", |(_, operands)| operands);
     // What stands between angle brackets is the name of a function.
     let operands = operands.split('<').next().unwrap_or("");
     ["%xmm", "%ymm", "%zmm", "%mm", "%st"].iter().any(|name| operands.contains(name))
+}
+
+/// Whether a line of a disassembly for AArch64 uses a register of floating point or vectors.
+fn uses_float_arm64(line: &str) -> bool {
+    let mut columns = line.split('\t').skip(2);
+    let (Some(mnemonic), Some(operands)) = (columns.next(), columns.next()) else { return false };
+    // The address of a branch may look like a register: it is hexadecimal.
+    if mnemonic.starts_with("b.")
+        || ["b", "bl", "cbz", "cbnz", "tbz", "tbnz", "adr", "adrp"].contains(&mnemonic)
+    {
+        return false;
+    }
+    let operands = operands.split(['<', '/']).next().unwrap_or("");
+    operands.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
+        let number = word.strip_prefix(['b', 'h', 's', 'd', 'q', 'v']);
+        number.is_some_and(|number| number.parse::<u8>().is_ok_and(|number| number < 32))
+    })
 }
 
 /// The bytes of each function of a disassembly, by its name.
@@ -719,26 +741,7 @@ fn write_bytes(file: &Path, bytes: &[u8]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Archive, code, frame, uses_float, uses_float_s390};
-
-    #[test]
-    fn stack_is_taken_by_these_instructions() {
-        for (code, bytes) in [
-            ("sub    $0x80,%rsp", Some(0x80)),
-            // Where a frame that is made page by page ends, in both forms that the compiler has.
-            ("sub    $0x8000,%r11", Some(0x8000)),
-            ("lea    -0x2000(%rsp),%r11", Some(0x2000)),
-            ("lea    -0x2000(%rsp),%rax", None),
-            ("sub    $0x8000,%rax", None),
-            ("aghi\t%r15,-416", Some(416)),
-            ("lay\t%r15,-8192(%r15)", Some(8192)),
-            ("slgfi\t%r15,40960", Some(40960)),
-            ("aghi\t%r15,160", None),
-            ("ret", None),
-        ] {
-            assert_eq!(frame(code), bytes, "{code}");
-        }
-    }
+    use super::{Archive, code, uses_float_arm64, uses_float_s390, uses_float_x86};
 
     #[test]
     fn registers_of_floating_point_are_found_and_names_like_them_are_not() {
@@ -748,7 +751,18 @@ mod tests {
             ("  10:\te8 0b 00 00 00\tcall   20 <convert_%xmm_like>", false),
             ("  10:\t48 89 07\tmov    %rax,(%rdi)", false),
         ] {
-            assert_eq!(uses_float(line), found, "{line}");
+            assert_eq!(uses_float_x86(line), found, "{line}");
+        }
+        for (line, found) in [
+            ("   0:\t3dc00020 \tldr\tq0, [x1]", true),
+            ("   4:\t4ea11c20 \tmov\tv0.16b, v1.16b", true),
+            ("   8:\t9e660000 \tfmov\tx0, d0", true),
+            ("   c:\tb4000640 \tcbz\tx0, d4 <name>", false),
+            ("  10:\t54000620 \tb.eq\td4 <name_of_d0>  // b.none", false),
+            ("  14:\tf9400020 \tldr\tx0, [x1]", false),
+            ("  18:\td53b4400 \tmrs\tx0, fpcr", false),
+        ] {
+            assert_eq!(uses_float_arm64(line), found, "{line}");
         }
     }
 
