@@ -3,7 +3,7 @@
 use super::extension::Extensions;
 use super::{Gate, Outcome};
 use crate::el::ExceptionLevel;
-use crate::iss::{Direction, Syndrome};
+use crate::iss::{Direction, Other, Syndrome};
 use crate::sysreg::{
     AmuserenrEl0, CnthctlEl2, CnthctlEl2Classic, CntkctlEl1, CpacrEl1, CptrEl2, CptrEl2Classic, Gcscre0El1,
     HcrEl2, IccSre, IchHcr, MdcrEl2, MdscrEl1, Mpam2El2, PmuserenrEl0, SctlrEl1,
@@ -306,9 +306,14 @@ impl Controls {
         active_traps(self, ext, direction).intersects(traps)
     }
 
-    /// A trap that EL1 configured: EL2 takes it in its place while HCR_EL2.TGE is set.
+    /// A trap that EL1 configured: EL2 takes it in its place while HCR_EL2.TGE is set, with the same syndrome, but for
+    /// one of CPACR_EL1.FPEN, which has EC 0 there. Arm ARM, AArch64.AdvSIMDFPAccessTrap, CPACR_EL1.FPEN, FPCR.
     pub(super) const fn el1_trap(&self, syndrome: Syndrome) -> Outcome {
-        if self.hcr.tge() { Outcome::TrapEl2(syndrome) } else { Outcome::TrapEl1(syndrome) }
+        match (self.hcr.tge(), syndrome) {
+            (true, Syndrome::FpAccess(_)) => Outcome::TrapEl2(Syndrome::Other(Other::Unknown)),
+            (true, syndrome) => Outcome::TrapEl2(syndrome),
+            (false, syndrome) => Outcome::TrapEl1(syndrome),
+        }
     }
 
     /// Whether EL0 passes. While EL2 hosts EL0, the bits of `SCTLR_EL2`, `CPTR_EL2` and `CNTHCTL_EL2` take the place of

@@ -266,6 +266,26 @@ mod tests {
     }
 
     #[test]
+    fn what_tge_takes_of_el1_to_el2_has_its_class_but_for_fpen() {
+        // Arm ARM, AArch64.AdvSIMDFPAccessTrap, SVEAccessTrap, SMEAccessTrap, AArch64.WFxTrap; E2H is 0.
+        let tge = Controls { hcr: HcrEl2::new().with_tge(true), cpacr: CpacrEl1::new(), ..OFF };
+        let ext = Extensions::NEUTRAL;
+        let closed = |unit| unit_access(unit, EL0, &tge, &ext).map(|outcome| asked(Some(outcome)));
+        assert_eq!(closed(Unit::Fp), Some((2, 0x00)));
+        assert_eq!(closed(Unit::Sve), Some((2, 0x19)));
+        assert_eq!(closed(Unit::Sme), Some((2, 0x1d)));
+        let zen = Controls { cpacr: CpacrEl1::from_bits(3 << 16), ..tge };
+        assert_eq!(asked(unit_access(Unit::Sve, EL0, &zen, &ext)), (2, 0x00), "FPEN of an SVE instruction");
+        let Decision::TrapEl2(syndrome) = fp_access(EL0, &tge) else { panic!("not taken to EL2") };
+        assert_eq!(syndrome.encode().into_bits(), 0x0200_0000);
+        assert_eq!(asked(wait_access(WaitKind::Wfi, None, EL0, &tge, &ext)), (2, 0x01));
+        assert_eq!(asked(ls64_access(Ls64::Plain, EL0, &tge, &ext)), (2, 0x0a));
+        // What EL2 itself traps keeps its class.
+        let tfp = Controls { cptr: 1 << 10, cpacr: CpacrEl1::from_bits(3 << 20), ..tge };
+        assert_eq!(asked(unit_access(Unit::Fp, EL0, &tfp, &ext)), (2, 0x07));
+    }
+
+    #[test]
     fn waits_are_trapped_by_el1_from_el0_and_then_by_el2() {
         let controls = |sctlr: u64, hcr: u64| Controls {
             sctlr: SctlrEl1::from_bits(sctlr),
