@@ -39,10 +39,12 @@ enum Reason {
 const NEW_CLASSES: &[u8] = &[0x08, 0x09, 0x12, 0x13, 0x14, 0x1a, 0x1b, 0x1d, 0x1e, 0x27, 0x2d, 0x3a, 0x3d];
 /// Fields that the peer does not know, with their classes.
 const NEW_FIELDS: &[(&[u8], &[&str])] = &[
-    (&[0x20, 0x21], &["TopLevel", "PFV", "HDBSSF", "AssuredOnly", "Overlay"]),
+    (&[0x1e], &["HDBSSF", "GCS"]),
+    (&[0x20, 0x21], &["TopLevel", "PFV", "HDBSSF", "AssuredOnly", "Overlay", "DirtyBit"]),
     (
         &[0x24, 0x25],
         &[
+            "TopLevel",
             "WU",
             "FnP",
             "PFV",

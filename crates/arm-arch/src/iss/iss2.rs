@@ -2,8 +2,8 @@
 
 use bitfield_struct::bitfield;
 
-/// ISS2 of a data abort, `ESR_ELx` \[55:32\]; an instruction abort has AssuredOnly, Overlay and HDBSSF of it, a
-/// watchpoint GCS. Arm ARM, ESR_EL1, ISS2.
+/// ISS2 of a data abort, `ESR_ELx` \[55:32\]; an instruction abort has AssuredOnly, Overlay, DirtyBit and HDBSSF of it,
+/// a watchpoint GCS, a granule protection check GCS and HDBSSF. Arm ARM, ESR_EL1, ISS2.
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Iss2 {

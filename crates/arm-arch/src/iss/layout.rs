@@ -115,13 +115,13 @@ fn spans(esr: EsrEl) -> [&'static [Span]; 4] {
             &[("S2PTW", 21, 21), ("InD", 20, 20), ("GPCSC", 19, 14)],
             &[("VNCR", 13, 13), ("CM", 8, 8), ("S1PTW", 7, 7), ("WnR", 6, 6), ("xFSC", 5, 0)],
             NONE,
-            NONE,
+            &[("HDBSSF", 43, 43), ("GCS", 40, 40)],
         ],
         ExceptionClass::INSTRUCTION_ABORT_LOWER | ExceptionClass::INSTRUCTION_ABORT_SAME => [
             &[("TopLevel", 21, 21)],
             if is_external(iss) { &[("PFV", 14, 14), ("SET", 12, 11)] } else { NONE },
             &[("FnV", 10, 10), ("EA", 9, 9), ("S1PTW", 7, 7), ("IFSC", 5, 0)],
-            &[("HDBSSF", 43, 43), ("AssuredOnly", 39, 39), ("Overlay", 38, 38)],
+            &[("HDBSSF", 43, 43), ("AssuredOnly", 39, 39), ("Overlay", 38, 38), ("DirtyBit", 37, 37)],
         ],
         ExceptionClass::DATA_ABORT_LOWER | ExceptionClass::DATA_ABORT_SAME => {
             [access(iss), error_or_kind(iss), ABORT, DATA_ABORT_ISS2]
@@ -182,6 +182,8 @@ fn access(iss: u64) -> &'static [Span] {
         ]
     } else if is_external(iss) {
         &[("ISV", 24, 24), ("WU", 17, 16), ("FnP", 15, 15), ("PFV", 14, 14), ("VNCR", 13, 13)]
+    } else if matches!(status(iss), Some(FaultStatus::Permission(_))) {
+        &[("ISV", 24, 24), ("TopLevel", 21, 21), ("FnP", 15, 15), ("VNCR", 13, 13)]
     } else {
         &[("ISV", 24, 24), ("FnP", 15, 15), ("VNCR", 13, 13)]
     }
@@ -446,5 +448,18 @@ mod tests {
         assert!(names(0x9200_0010).contains(&"SET") && names(0x9200_0007).contains(&"LST"));
         assert!(!names(0x9200_0021).contains(&"SET") && !names(0x9200_0021).contains(&"LST"));
         assert!(names(0xcb00_0022).contains(&"EX") && !names(0xca00_0022).contains(&"EX"));
+        // TopLevel is of permission faults, where SSE is not; ISS2 of granule protection checks has two fields. Arm
+        // ARM, AArch64.FaultSyndrome, TakeGPCException.
+        assert!(names(0x9220_000f).contains(&"TopLevel") && !names(0x9320_000f).contains(&"TopLevel"));
+        assert!(!names(0x9200_0007).contains(&"TopLevel"));
+        for (value, fields) in [
+            (0x0000_0900_7a00_0028, &["HDBSSF", "GCS"][..]),
+            (0x0000_08e0_8220_000f, &["TopLevel", "HDBSSF", "AssuredOnly", "Overlay", "DirtyBit"]),
+            (0x0000_0fff_9220_000f, &["TopLevel", "HDBSSF", "TnD", "TagAccess", "GCS", "DirtyBit", "Xs"]),
+            (0x0000_0100_d200_0022, &["GCS"]),
+        ] {
+            assert_eq!(reserved(EsrEl::from_bits(value)), 0, "{value:#x}");
+            assert!(fields.iter().all(|field| names(value).contains(field)), "{value:#x}");
+        }
     }
 }

@@ -511,7 +511,8 @@ pub struct Pmu {
 }
 const _: () = assert!(Pmu::SYNC_OFFSET == 0 && Pmu::FSC_OFFSET == 1);
 
-/// The unit that a profiling exception is of: FSC of the ISS. Arm ARM, CheckForPMUException, CheckForSPEException.
+/// The unit that a profiling exception is of: FSC of the ISS. Arm ARM, CheckForPMUException, CheckForSPEException,
+/// CheckForTRBEException.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ProfilingUnit(u8);
 
@@ -520,8 +521,7 @@ impl ProfilingUnit {
     pub const PMU: Self = Self(0);
     /// 00001: statistical profiling. FEAT_SPE_EXC. Arm ARM, CheckForSPEException.
     pub const SPE: Self = Self(1);
-    /// 00010: the trace buffer. FEAT_TRBE_EXC. Inferred: the pseudocode of it was not seen; it is the number after that
-    /// of SPE in Arm ARM, CheckForSPEException.
+    /// 00010: the trace buffer. FEAT_TRBE_EXC. Arm ARM, CheckForTRBEException.
     pub const TRBE: Self = Self(2);
 
     /// Makes a unit of the five bits FSC; higher ones are dropped. Arm ARM, CheckForPMUException.
@@ -572,8 +572,8 @@ mod tests {
         assert_eq!((SmeAccess::from_bits(4).smtc(), Tstart::from_bits(0x3e0).rd()), (4, 31));
         assert!(Smc32::from_bits(1 << 19).cc_known_pass() && Pmu::from_bits(1).sync());
         assert_eq!(
-            (Pmu::from_bits(1).fsc(), Pmu::from_bits(2).fsc()),
-            (ProfilingUnit::PMU, ProfilingUnit::SPE)
+            [1, 2, 4].map(|iss| Pmu::from_bits(iss).fsc()),
+            [ProfilingUnit::PMU, ProfilingUnit::SPE, ProfilingUnit::TRBE]
         );
         assert!(!Pmu::from_bits(0x3e).sync() && Pmu::from_bits(0x3e).fsc().into_bits() == 0x1f);
         // tlbip vae1, x8, x9: Op0 1, CRn 8, CRm 7, Op2 1.
