@@ -133,7 +133,8 @@ impl Routing {
         }
     }
 
-    /// Arm ARM, AArch64.CheckForSMCUndefOrTrap. Without EL3 TSC traps only under nested virtualization.
+    /// Arm ARM, AArch64.CheckForSMCUndefOrTrap. CHOICE: without EL3 TSC traps too, and not only under nested
+    /// virtualization, as in [`crate::trap::smc`]: where EL2 wants to hear of SMC it is how a guest makes calls.
     fn smc(&self, el: ExceptionLevel) -> Route {
         let traps = el == ExceptionLevel::El1 && self.hcr().tsc();
         match self.scr {
@@ -141,7 +142,7 @@ impl Routing {
             Some(_) if traps => Route::To(ExceptionLevel::El2),
             Some(scr) if scr.smd() => Route::Undefined,
             Some(_) => Route::To(ExceptionLevel::El3),
-            None if traps && self.hcr().nv() => Route::To(ExceptionLevel::El2),
+            None if traps => Route::To(ExceptionLevel::El2),
             None => Route::Undefined,
         }
     }
@@ -245,8 +246,10 @@ mod tests {
             ("SMC, TSC", Smc, TSC, Some(NS), [9, 2, 3, 3]),
             ("SMC, SMD", Smc, 0, Some(NS | 0x80), [9, 9, 9, 9]),
             ("SMC, SMD and TSC", Smc, TSC, Some(NS | 0x80), [9, 2, 9, 9]),
-            ("SMC, no EL3", Smc, TSC, None, [9, 9, 9, 9]),
-            ("SMC, no EL3, NV", Smc, TSC | NV, None, [9, 2, 9, 9]),
+            ("SMC, no EL3", Smc, 0, None, [9, 9, 9, 9]),
+            ("SMC, no EL3, TSC", Smc, TSC, None, [9, 2, 9, 9]),
+            ("SMC, no EL3, TSC and NV", Smc, TSC | NV, None, [9, 2, 9, 9]),
+            ("SMC, TSC, Secure without EEL2", Smc, TSC, secure, [9, 3, 3, 3]),
             ("stage 2", Stage2, 0, Some(NS), [2, 2, 2, 3]),
             ("external", direct, 0, Some(NS), [1, 1, 2, 3]),
             ("external, TEA", direct, TEA, Some(NS), [2, 2, 2, 3]),
