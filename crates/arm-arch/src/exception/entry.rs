@@ -144,6 +144,7 @@ fn new_pstate(old: PState, target: ExceptionLevel, state: &EntryState) -> PState
         .with_ppend(false)
         // EXLOCKEN is a control of guarded control stacks: see `Entered::with_exception_lock`.
         .with_exlock(false)
+        .with_pacm(false)
         .with_uinj(false);
     // The lines above set bits regardless of features; what does not exist stays 0.
     PState::from_bits(new.into_bits() & has.into_bits())
@@ -198,6 +199,64 @@ mod tests {
     }
 
     #[test]
+    fn the_width_of_the_lower_level_is_that_of_the_one_below_the_target() {
+        const RW: u64 = 1 << 31;
+        const TGE: u64 = 1 << 27;
+        const E2H: u64 = 1 << 34;
+        const EL0_32: u64 = 0x10;
+        // Target, HCR_EL2, PSTATE, row of the table.
+        type Case = (&'static str, ExceptionLevel, u64, u64, u64);
+        const CASES: &[Case] = &[
+            ("EL1 from AArch64", ExceptionLevel::El1, 0, EL0, 0x400),
+            ("EL1 from AArch32", ExceptionLevel::El1, RW, EL0_32, 0x600),
+            ("EL2 above EL1 in AArch64, from AArch32", ExceptionLevel::El2, RW, EL0_32, 0x400),
+            ("EL2 above EL1 in AArch32", ExceptionLevel::El2, 0, EL0, 0x600),
+            ("EL2 with TGE alone", ExceptionLevel::El2, RW | TGE, EL0_32, 0x400),
+            ("EL2 with TGE alone, RW 0", ExceptionLevel::El2, TGE, EL0, 0x600),
+            ("EL2 with E2H alone", ExceptionLevel::El2, RW | E2H, EL0_32, 0x400),
+            ("the host's EL0 in AArch32", ExceptionLevel::El2, RW | E2H | TGE, EL0_32, 0x600),
+            ("the host's EL0 in AArch64", ExceptionLevel::El2, E2H | TGE, EL0, 0x400),
+            ("EL3 above EL2", ExceptionLevel::El3, 0, EL1H, 0x400),
+            ("EL3 from AArch32", ExceptionLevel::El3, 0, EL0_32, 0x400),
+            ("EL2 on SP_EL0", ExceptionLevel::El2, 0, 0x8, 0x000),
+            ("EL3 on SP_EL3", ExceptionLevel::El3, 0, 0xd, 0x200),
+        ];
+        for (name, target, hcr, pstate, row) in CASES {
+            for (kind, column) in
+                [(Kind::Sync, 0), (Kind::Irq, 0x80), (Kind::Fiq, 0x100), (Kind::SError, 0x180)]
+            {
+                let offset =
+                    vector_offset(kind, PState::from_bits(*pstate), *target, HcrEl2::from_bits(*hcr));
+                assert_eq!(offset, row + column, "{name}, {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn pan_is_set_at_el1_and_at_a_hosts_el2_where_span_is_0() {
+        const SPAN: u64 = 1 << 23;
+        const HOST: u64 = 1 << 34 | 1 << 27;
+        // Target, HCR_EL2, SCTLR of the target, PSTATE, PAN then.
+        type Case = (&'static str, ExceptionLevel, u64, u64, u64, bool);
+        const CASES: &[Case] = &[
+            ("EL1", ExceptionLevel::El1, 0, 0, EL0, true),
+            ("EL1, SPAN", ExceptionLevel::El1, 0, SPAN, EL0, false),
+            ("EL2", ExceptionLevel::El2, 0, 0, EL0, false),
+            ("EL2, E2H", ExceptionLevel::El2, 1 << 34, 0, EL0, false),
+            ("EL2, TGE", ExceptionLevel::El2, 1 << 27, 0, EL0, false),
+            ("EL2 of a host", ExceptionLevel::El2, HOST, 0, EL0, true),
+            ("EL2 of a host, SPAN", ExceptionLevel::El2, HOST, SPAN, EL0, false),
+            ("EL2 of a host, within it", ExceptionLevel::El2, HOST, 0, 0x9, true),
+            ("EL2, was set", ExceptionLevel::El2, 0, 0, EL0 | 1 << 22, true),
+            ("EL3", ExceptionLevel::El3, HOST, 0, EL0, false),
+        ];
+        for (name, target, hcr, sctlr, pstate, want) in CASES {
+            let state = EntryState { hcr: HcrEl2::from_bits(*hcr), ..state(*pstate, *sctlr, ALL) };
+            assert_eq!(enter(&Cause::irq(0), *target, &state).pstate.pan(), *want, "{name}");
+        }
+    }
+
+    #[test]
     fn each_bit_of_pstate_goes_where_the_manual_says() {
         const SPAN: u64 = 1 << 23;
         const DSSBS: u64 = 1 << 44;
@@ -231,10 +290,11 @@ mod tests {
             ("PM becomes 1", 0, 1 << 32),
             ("PM stays 1", 1 << 32, 1 << 32),
             ("PPEND becomes 0", 1 << 33, 1 << 32),
+            ("PACM becomes 0", 1 << 35, 1 << 32),
             ("UINJ becomes 0", 1 << 36, 1 << 32),
             ("BTYPE2 becomes 0", 1 << 14, 1 << 32),
         ];
-        let mask = PStateMask::ARMV8_0.with(PState::from_bits(0x13_0000_4000));
+        let mask = PStateMask::ARMV8_0.with(PState::from_bits(0x1b_0000_4000));
         for (name, old, want) in CASES {
             let taken = enter(&Cause::irq(0), ExceptionLevel::El1, &state(EL1H | old, 0, mask));
             assert_eq!(taken.pstate.into_bits(), want | 0x3c5, "{name}");
@@ -266,11 +326,21 @@ mod tests {
             ("NV = 1", 1 << 42, 0x9),
             ("NV = NV1 = 1, NV2 = 0", 3 << 42, 0x5),
             ("NV = NV1 = NV2 = 1", 3 << 42 | 1 << 45, 0x9),
+            ("NV = NV2 = 1", 1 << 42 | 1 << 45, 0x9),
         ];
         for (name, hcr, want) in CASES {
-            let state = EntryState { hcr: HcrEl2::from_bits(*hcr), ..state(EL1H, 0, PStateMask::ARMV8_0) };
-            let taken = enter(&Cause::irq(0), ExceptionLevel::El1, &state);
-            assert_eq!(taken.spsr.into_bits(), *want, "{name}");
+            // The stack pointer is recorded as it is, and so are the other levels.
+            for (from, target, spsr) in [
+                (EL1H, ExceptionLevel::El1, *want),
+                (EL1T, ExceptionLevel::El1, want & !1),
+                (EL1H, ExceptionLevel::El2, EL1H),
+                (EL0, ExceptionLevel::El1, EL0),
+            ] {
+                let state =
+                    EntryState { hcr: HcrEl2::from_bits(*hcr), ..state(from, 0, PStateMask::ARMV8_0) };
+                let taken = enter(&Cause::irq(0), target, &state);
+                assert_eq!(taken.spsr.into_bits(), spsr, "{name}: from {from:#x} to {target:?}");
+            }
         }
     }
 

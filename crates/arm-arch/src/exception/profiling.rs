@@ -75,10 +75,8 @@ pub struct ProfilingControls {
 
 impl Returned {
     /// Returns this return from `pstate` with PSTATE.PPEND: that of `spsr` if profiling exceptions were masked before
-    /// the return and are not after it, else 0. FEAT_SEBEP.
-    ///
-    /// Inferred: the manual says that PPEND is copied conditionally (Arm ARM, SPSR_EL1.PPEND), and the condition here
-    /// is the one that DebugExceptionReturnSS has for SS.
+    /// the return and are not after it, else 0: it is cleared at the end of each instruction that does not set it.
+    /// FEAT_SEBEP. Arm ARM, ExceptionReturnPPEND.
     pub fn with_profiling(
         self,
         pstate: PState,
@@ -199,7 +197,8 @@ mod tests {
             ("to EL1 with KPME and PM", 0b111, PM | 0x3c5, PPEND | PM | 0x5, false),
             ("from an EL1 that takes them", 0b111, 0x3c5, PPEND, false),
             ("interrupts in place of exceptions", 0b000, PM | 0x3c5, PPEND, false),
-            ("an illegal return, which leaves PM", 0b111, PM | 0x3c5, PPEND | 0x9, false),
+            ("an illegal return, which loads PM, 0", 0b111, PM | 0x3c5, PPEND | 0x9, true),
+            ("an illegal return, which loads PM, 1", 0b111, PM | 0x3c5, PPEND | PM | 0x9, false),
         ];
         let routing = Routing {
             hcr: HcrEl2::new(),

@@ -49,8 +49,8 @@ pub fn eret(state: &ReturnState) -> Returned {
     let target = if illegal { state.pstate.el() } else { spsr.el() };
     let ss = state.debug.return_ss(state.pstate, target, spsr);
     let pstate = if illegal {
-        // What the manual reinstates regardless: flags, PAN, masks. CHOICE: the bits that become UNKNOWN (SSBS,
-        // BTYPE, UAO, DIT, TCO) keep their values.
+        // What the manual reinstates regardless: flags, PAN, masks, PM among them. CHOICE: the bits that become UNKNOWN
+        // (SSBS, BTYPE, UAO, DIT, TCO, PACM) keep their values.
         state
             .pstate
             .with_il(true)
@@ -58,12 +58,16 @@ pub fn eret(state: &ReturnState) -> Returned {
             .with_daif(spsr.daif())
             .with_pan(spsr.pan())
             .with_allint(spsr.allint())
+            .with_pm(spsr.pm())
+            .with_uinj(false)
     } else {
         spsr
     };
+    // An illegal return goes to the level that it came from, and there the top byte is what it is for a legal one. CHOICE:
+    // after one to AArch32, which leaves PC[63:32] and PC[1:0] UNKNOWN, too.
     let pc = match target {
-        ExceptionLevel::El0 | ExceptionLevel::El1 if !illegal => branch_address(state.elr, state.tcr),
-        ExceptionLevel::El0 | ExceptionLevel::El1 | ExceptionLevel::El2 | ExceptionLevel::El3 => state.elr,
+        ExceptionLevel::El0 | ExceptionLevel::El1 => branch_address(state.elr, state.tcr),
+        ExceptionLevel::El2 | ExceptionLevel::El3 => state.elr,
     };
     Returned { pc, pstate: pstate.with_ss(ss), illegal }
 }
@@ -218,9 +222,14 @@ mod tests {
         for bit in (0..64).map(|at| 1 << at).filter(|bit| NEWER & bit != 0) {
             let back = eret(&ReturnState { mask, ..state(0x3c5, bit | 5) });
             assert_eq!((back.pstate.into_bits(), back.illegal), (bit | 5, false), "{bit:#x}");
-            // An illegal return loads ALLINT, and leaves the others as they were.
+            // An illegal return loads ALLINT and PM, and leaves the others as they were, but for UINJ. Arm ARM,
+            // SetPSTATEFromPSR.
+            let loads = bit == 1 << 13 || bit == 1 << 32;
             let back = eret(&ReturnState { mask, ..state(0x3c5, bit | 9) });
-            let kept = if bit == 1 << 13 { bit } else { 0 };
+            let loaded = if loads { bit } else { 0 };
+            assert_eq!((back.pstate.into_bits(), back.illegal), (loaded | 0x10_0005, true), "{bit:#x}");
+            let back = eret(&ReturnState { mask, ..state(bit | 0x3c5, 9) });
+            let kept = if loads || bit == 1 << 36 { 0 } else { bit };
             assert_eq!((back.pstate.into_bits(), back.illegal), (kept | 0x10_0005, true), "{bit:#x}");
         }
     }
@@ -233,6 +242,26 @@ mod tests {
     }
 
     #[test]
+    fn an_illegal_return_loads_ss_as_one_to_its_own_level() {
+        const SS: u64 = 1 << 21;
+        // KDE and SS: EL0 is stepped, and so is EL1 while D is 0. MDSCR_EL1, PSTATE, SPSR (to EL2), SS then. Arm ARM,
+        // DebugExceptionReturnSS.
+        const CASES: &[(&str, u64, u64, u64, bool)] = &[
+            ("D was set and is not", 0x2001, 0x205, SS | 0x9, true),
+            ("D stays", 0x2001, 0x205, SS | 0x209, false),
+            ("already stepping", 0x2001, 0x5, SS | 0x9, false),
+            ("no KDE", 0x0001, 0x205, SS | 0x9, false),
+            ("SPSR.SS is 0", 0x2001, 0x205, 0x9, false),
+        ];
+        for (name, mdscr, pstate, spsr, want) in CASES {
+            let mdscr = MdscrEl1::from_bits(*mdscr);
+            let debug = DebugControls { mdscr, os_lock: false, ..DebugControls::OFF };
+            let back = eret(&ReturnState { debug, ..state(*pstate, *spsr) });
+            assert_eq!((back.pstate.ss(), back.illegal), (*want, true), "{name}");
+        }
+    }
+
+    #[test]
     fn illegal_returns_are_those_the_manual_lists() {
         for m in 0..32u64 {
             let legal_at_el1 = matches!(m, 0b00000 | 0b00100 | 0b00101);
@@ -242,6 +271,10 @@ mod tests {
         }
         let with_user = ReturnState { mask: ALL.with(PState::new().with_nrw(true)), ..state(0x3c5, 0x10) };
         assert!(!is_illegal_return(&with_user), "AArch32 User where EL0 has AArch32");
+        for m in 0x11..0x20 {
+            let other = ReturnState { spsr: PState::from_bits(m), ..with_user };
+            assert!(is_illegal_return(&other), "AArch32 mode {m:#x}, which no level above EL0 has");
+        }
         let hosted = ReturnState { hcr: HcrEl2::new().with_tge(true), ..state(0x3c9, 0x5) };
         assert!(is_illegal_return(&hosted), "to EL1 with HCR_EL2.TGE");
         let hosted = ReturnState { hcr: HcrEl2::new().with_tge(true), ..state(0x3c9, 0x0) };
@@ -270,10 +303,22 @@ mod tests {
             ("TBI0 = TBID0 = 1", TBI0 | TBID0, 0xab00_0000_0000_1000, 0xab00_0000_0000_1000),
             ("TBI1 = 0", TBI0, 0xab80_0000_0000_1000, 0xab80_0000_0000_1000),
             ("TBI1 = 1", TBI1, 0xab80_0000_0000_1000, 0xff80_0000_0000_1000),
+            ("TBI1 = TBID1 = 1", TBI1 | 1 << 52, 0xab80_0000_0000_1000, 0xab80_0000_0000_1000),
+            ("bit 63 does not choose", TBI0, 0x8000_0000_0000_1000, 0x1000),
+            ("nor does it where it is 0", TBI1, 0x0080_0000_0000_1000, 0xff80_0000_0000_1000),
         ];
         for (name, tcr, elr, want) in CASES {
-            let state = ReturnState { elr: *elr, tcr: TcrEl1::from_bits(*tcr), ..state(0x3c5, 0) };
-            assert_eq!(eret(&state).pc, *want, "{name}");
+            // To EL0, and illegally to EL2, which leaves the PE at EL1 but the address what it is. Arm ARM,
+            // AArch64.ExceptionReturn.
+            for spsr in [0x0, 0x9] {
+                let state = ReturnState { elr: *elr, tcr: TcrEl1::from_bits(*tcr), ..state(0x3c5, spsr) };
+                assert_eq!(eret(&state).pc, *want, "{name}, SPSR {spsr:#x}");
+            }
+            // At EL2 and EL3 the address is for the caller, also after a return that is illegal.
+            for (pstate, spsr) in [(0x3c9, 0x9), (0x3c9, 0xd), (0x3cd, 0x2)] {
+                let state = ReturnState { elr: *elr, tcr: TcrEl1::from_bits(*tcr), ..state(pstate, spsr) };
+                assert_eq!(eret(&state).pc, *elr, "{name}, PSTATE {pstate:#x}, SPSR {spsr:#x}");
+            }
         }
     }
 

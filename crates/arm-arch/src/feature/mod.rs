@@ -112,7 +112,7 @@ impl Features {
             .with_btype(if self.has(Feature::BTI) { 3 } else { 0 })
             .with_allint(self.has(Feature::NMI))
             .with_exlock(self.has(Feature::GCS))
-            .with_pm(self.has(Feature::EBEP))
+            .with_pm(self.has(Feature::EBEP) || self.has(Feature::SPE_EXC) || self.has(Feature::TRBE_EXC))
             .with_ppend(self.has(Feature::SEBEP))
             .with_pacm(self.has(Feature::PAuth_LR))
             .with_uinj(self.has(Feature::UINJ))
@@ -219,6 +219,29 @@ mod tests {
         assert_eq!(Features::NONE.pstate_mask(), PStateMask::ARMV8_0);
         let some = Features::NONE.with(Feature::PAN).with(Feature::SSBS).with(Feature::BTI);
         assert_eq!(some.pstate_mask().present().into_bits(), 0xf070_1fcf);
+        // Arm ARM, GetPSRFromPSTATE: the feature of each bit.
+        const CASES: &[(Feature, u64)] = &[
+            (Feature::PAN, 1 << 22),
+            (Feature::UAO, 1 << 23),
+            (Feature::DIT, 1 << 24),
+            (Feature::MTE, 1 << 25),
+            (Feature::SSBS, 1 << 12),
+            (Feature::BTI, 3 << 10),
+            (Feature::NMI, 1 << 13),
+            (Feature::EBEP, 1 << 32),
+            (Feature::SPE_EXC, 1 << 32),
+            (Feature::TRBE_EXC, 1 << 32),
+            (Feature::SEBEP, 1 << 33),
+            (Feature::GCS, 1 << 34),
+            (Feature::PAuth_LR, 1 << 35),
+            (Feature::UINJ, 1 << 36),
+            (Feature::AA32EL0, 1 << 4),
+            (Feature::RAS, 0),
+        ];
+        for (feature, bits) in CASES {
+            let mask = Features::NONE.with(*feature).pstate_mask().present().into_bits();
+            assert_eq!(mask & !PStateMask::ARMV8_0.present().into_bits(), *bits, "{feature:?}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use arm_arch::trap::{self, Controls, Decision, FineGrained};
 use arm_arch::{ExceptionLevel, FaultStatus, PState, StackPointer, SysRegId};
 use quirks::{
     CLEARS_BTYPE, CLEARS_DIT, CLEARS_FAR, CLEARS_FLAGS, ILLEGAL_BEFORE_ABORT, IRQ_FIRST, KEEPS_PAN, KEEPS_SS,
-    NO_EXLOCK, NO_OS_LOCK, PC_BEFORE_STEP,
+    KEEPS_TAG, NO_EXLOCK, NO_OS_LOCK, PC_BEFORE_STEP,
 };
 
 /// Where the tables of vectors lie, each of whose entries holds [`ESCAPE`].
@@ -238,7 +238,9 @@ impl<'a> Pe<'a> {
         if self.has_quirk(CLEARS_BTYPE) && was_target {
             self.pstate = self.pstate.with_btype(0);
         }
-        self.pc = if self.pstate.el() == EL2 && !back.illegal {
+        self.pc = if back.illegal && self.has_quirk(KEEPS_TAG) {
+            elr
+        } else if self.pstate.el() == EL2 {
             branch_address_el2(back.pc, self.case.words[word::TCR_EL2], self.routing.hcr)
         } else {
             back.pc

@@ -58,6 +58,8 @@ pub(super) const NO_SMALL_MASK: Quirks = 1 << 18;
 pub(super) const FIRST_RUN: Quirks = 1 << 19;
 /// HVC of EL3 goes down to EL2. QEMU 7.2.
 pub(super) const DOWN_BY_HVC: Quirks = 1 << 20;
+/// An illegal return keeps the top byte of the address.
+pub(super) const KEEPS_TAG: Quirks = 1 << 21;
 
 /// Those that nearly every case shows.
 pub const COMMON: Quirks = CLEARS_FLAGS | CLEARS_DIT | NO_EXLOCK;
@@ -76,6 +78,7 @@ pub const QUIRKS: &[Quirk] = &[
     Quirk { bit: SWAPS_OPS, name: "op1 and op2 exchanged in a syndrome" },
     Quirk { bit: SECURE_HVC, name: "HVC from Secure EL1 without Secure EL2" },
     Quirk { bit: DOWN_BY_HVC, name: "HVC from EL3 goes to EL2" },
+    Quirk { bit: KEEPS_TAG, name: "illegal return keeps the top byte" },
     Quirk { bit: KEEPS_SS, name: "illegal return does not load SS" },
     Quirk { bit: STEPS_ANYWAY, name: "step exception after an instruction that ends stepping" },
     Quirk { bit: STATE_BY_BITS, name: "HMC, SSC, PMC and PAC bit by bit" },
