@@ -371,8 +371,11 @@ struct xarch_trace {
  *
  * Every callback gets context as it stands in xarch_backend_config. They are called on the
  * thread that called the library, with no lock of the library held, for different vCPUs
- * possibly at once. They may sleep where whoever called the library may. Unless it says
- * otherwise, a callback may call every entry that is marked "any context".
+ * possibly at once. Each says its context:
+ *
+ *   inside   from within an entry: may sleep where whoever called that may, and may call every entry
+ *            whose context is any or spin.
+ *   leaf     must not sleep and must not call the library; may come on any thread.
  */
 struct xarch_platform {
 	/* Size of this structure, set by the caller. */
@@ -380,32 +383,45 @@ struct xarch_platform {
 	/* XARCH_ABI of the header that the caller was compiled with. */
 	uint32_t abi;
 	/*
-	 * Returns the nanoseconds since some fixed moment; never goes back, the same on all
-	 * CPUs. Called often: it must be cheap, must not sleep and must not call the library.
+	 * Returns the time since some fixed moment; never goes back, the same on all CPUs.
+	 * Called often: it must be cheap.
+	 * Ownership: nothing changes hands.
+	 * Units: nanoseconds.
+	 * Context: leaf.
+	 * Errors: none; it cannot fail.
 	 *
 	 * Null: refused where XARCH_BACKEND_SOFTWARE, not needed otherwise.
 	 */
 	uint64_t (*clock)(void *context);
 	/*
-	 * Finds the slot that holds a guest-physical address and fills slot. XARCH_OK, or
-	 * XARCH_E_NOENT.
+	 * Finds the slot that holds a guest-physical address.
+	 * Ownership: slot is the library's, to be filled, and gone when it returns.
+	 * Units: bytes.
+	 * Context: inside.
+	 * Errors: XARCH_E_NOENT where no slot is.
 	 *
 	 * Null: no address is memory.
 	 */
 	int32_t (*slot)(void *context, uint64_t address, struct xarch_slot *slot);
 	/*
-	 * Accesses a device. XARCH_OK: it is done, access.value holds what a load got.
-	 * XARCH_E_AGAIN: the answer comes later; vcpu_run returns XARCH_OUTCOME_DEVICE and the
-	 * vCPU stays where it is until vcpu_complete. Anything else: no device, and the guest
-	 * sees that.
+	 * Accesses a device: access.value holds what a load got.
+	 * Ownership: access is the library's, and gone when it returns.
+	 * Units: bytes; vcpu counts from 0, here and below.
+	 * Context: inside.
+	 * Errors: XARCH_E_AGAIN if the answer comes later: vcpu_run returns
+	 * XARCH_OUTCOME_DEVICE and the vCPU stays where it is until vcpu_complete. Anything
+	 * else: there is no device, and the guest sees that.
 	 *
 	 * Null: there are no devices.
 	 */
 	int32_t (*device)(void *context, uint32_t vcpu, struct xarch_access *access);
 	/*
 	 * Makes a vCPU look at its state again: ends its wait, and calls request_exit for it. A
-	 * kick that comes before the wait ends it at once. Must not sleep where callers of
-	 * vm_set_irq may not.
+	 * kick that comes before the wait ends it at once.
+	 * Ownership: nothing changes hands.
+	 * Units: vcpu counts from 0.
+	 * Context: inside; also of vm_set_irq, whose callers may not sleep.
+	 * Errors: none; it cannot fail.
 	 *
 	 * Null: the library calls request_exit; whoever waits has to look at what woke it.
 	 */
@@ -413,20 +429,31 @@ struct xarch_platform {
 	/*
 	 * The vCPU spins on something that another one has to do: a good moment to run that one
 	 * instead.
+	 * Ownership: nothing changes hands.
+	 * Units: vcpu counts from 0.
+	 * Context: inside.
+	 * Errors: none; it cannot fail.
 	 *
 	 * Null: nothing happens.
 	 */
 	void (*relax)(void *context, uint32_t vcpu);
 	/*
-	 * Sees an event; event is gone when it returns. Must not call the library.
+	 * Sees an event.
+	 * Ownership: event is the library's, and gone when it returns.
+	 * Units: those of xarch_trace.
+	 * Context: inside.
+	 * Errors: none; it cannot fail.
 	 *
 	 * Null: nobody looks.
 	 */
 	void (*trace)(void *context, uint32_t vcpu, const struct xarch_trace *event);
 	/*
 	 * Copies guest memory out, for the core to look at an instruction or at the guest's own
-	 * tables. Aligned doublewords are read in one go. XARCH_OK, or XARCH_E_NOENT if there
-	 * is no memory at all of it.
+	 * tables. Aligned doublewords are read in one go.
+	 * Ownership: into is the library's, to be filled, and gone when it returns.
+	 * Units: bytes.
+	 * Context: inside.
+	 * Errors: XARCH_E_NOENT if there is no memory at a part of it.
 	 *
 	 * Null: the library looks itself where the back end is its own; otherwise what depends
 	 * on it takes the exception that hardware takes where nothing answers.
@@ -435,13 +462,19 @@ struct xarch_platform {
 	/*
 	 * The thread is about to take a spin lock of the library. Until spin_leave it calls
 	 * nothing of the embedder, and others may wait for it: a host that can take the CPU
-	 * away from a thread should not do so now. Calls come in pairs and do not nest. Must
-	 * not sleep, must not call the library.
+	 * away from a thread should not do so now. Calls come in pairs and do not nest.
+	 * Ownership: nothing changes hands.
+	 * Units: none.
+	 * Context: leaf.
+	 * Errors: none; it cannot fail.
 	 *
 	 * Null: nothing happens. Refused if only one of the two is.
 	 */
 	void (*spin_enter)(void *context);
-	/* The thread has given the lock back. As spin_enter. */
+	/*
+	 * The thread has given the lock back.
+	 * Ownership, units, context, errors: as spin_enter.
+	 */
 	void (*spin_leave)(void *context);
 };
 
@@ -510,7 +543,8 @@ struct xarch_frame {
  * A back end of the caller's own. The library copies the table.
  *
  * context is that of xarch_backend_config, vcpu is what vcpu_create was given as context. Calls
- * for one vCPU come from one thread at a time, with no lock of the library held.
+ * for one vCPU come from one thread at a time, with no lock of the library held. Contexts are
+ * those of xarch_platform.
  */
 struct xarch_backend_ops {
 	/* Size of this structure, set by the caller. */
@@ -518,53 +552,89 @@ struct xarch_backend_ops {
 	/* XARCH_ABI of the header that the caller was compiled with. */
 	uint32_t abi;
 	/*
-	 * Runs the guest until something happens that the back end cannot deal with itself, and
-	 * fills exit. Faults on memory inside slots are its own business. May sleep. Returns
-	 * XARCH_OK; anything else stops the vCPU with XARCH_STOP_HOST.
+	 * Runs the guest until something happens that the back end cannot deal with itself.
+	 * Faults on memory inside slots are its own business.
+	 * Ownership: exit is the library's, to be filled, and gone when it returns.
+	 * Units: those of xarch_exit.
+	 * Context: inside.
+	 * Errors: whatever it returns beside XARCH_OK stops the vCPU with XARCH_STOP_HOST.
 	 */
 	int32_t (*enter)(void *vcpu, struct xarch_exit *exit);
 	/*
-	 * Reads a register: two numbers, of which the first has bits 63 to 0. XARCH_OK;
-	 * XARCH_E_NOENT for an id that it does not know, which the core can often do without;
-	 * XARCH_E_IO.
+	 * Reads a register.
+	 * Ownership: value is the library's, two numbers to be filled, and gone when it
+	 * returns.
+	 * Units: id is an XARCH_REG; of the numbers the first has bits 63 to 0.
+	 * Context: inside.
+	 * Errors: XARCH_E_NOENT for an id that it does not know, which the core can often do
+	 * without; XARCH_E_IO.
 	 */
 	int32_t (*read)(void *vcpu, uint64_t id, uint64_t *value);
 	/*
-	 * Writes a register. As read, and XARCH_E_PERM for one that is read-only, XARCH_E_INVAL
-	 * for a value that it cannot take.
+	 * Writes a register.
+	 * Ownership, units, context: as read.
+	 * Errors: as read, and XARCH_E_PERM for one that is read-only, XARCH_E_INVAL for a
+	 * value that it cannot take.
 	 */
 	int32_t (*write)(void *vcpu, uint64_t id, const uint64_t *value);
 	/*
-	 * Makes enter for that vCPU return, or the next one if it is not inside. Any thread,
-	 * any time; must not sleep.
+	 * Makes enter for that vCPU return, or the next one if it is not inside.
+	 * Ownership: nothing changes hands.
+	 * Units: vcpu counts from 0.
+	 * Context: leaf, also from interrupts.
+	 * Errors: none; a vCPU that is not there is passed over.
 	 *
 	 * Null: an exit request is seen when enter returns for another reason.
 	 */
 	void (*request_exit)(void *context, uint32_t vcpu);
 	/*
-	 * As the entries of xarch_api by the same names.
+	 * As the entry of xarch_api by the same name.
 	 *
-	 * Null: those entries return XARCH_E_NOTSUP.
+	 * Null: that entry returns XARCH_E_NOTSUP.
 	 */
 	int32_t (*add_slot)(void *context, const struct xarch_slot *slot);
-	/* See add_slot. */
+	/*
+	 * As the entry of xarch_api by the same name.
+	 *
+	 * Null: that entry returns XARCH_E_NOTSUP.
+	 */
 	int32_t (*remove_slot)(void *context, uint64_t guest, uint64_t bytes);
-	/* See add_slot. */
+	/*
+	 * As the entry of xarch_api by the same name.
+	 *
+	 * Null: that entry returns XARCH_E_NOTSUP.
+	 */
 	int32_t (*unmap)(void *context, uint64_t guest, uint64_t bytes);
-	/* See add_slot. */
+	/*
+	 * As the entry of xarch_api by the same name.
+	 *
+	 * Null: that entry returns XARCH_E_NOTSUP.
+	 */
 	int32_t (*protect)(void *context, uint64_t guest, uint64_t bytes);
-	/* See add_slot. */
+	/*
+	 * As the entry of xarch_api by the same name.
+	 *
+	 * Null: that entry returns XARCH_E_NOTSUP.
+	 */
 	int32_t (*collect_dirty)(void *context,
 				 uint64_t guest,
 				 uint64_t bytes,
 				 void (*report)(void *argument, uint64_t page),
 				 void *argument);
-	/* See add_slot. */
+	/*
+	 * As the entry of xarch_api by the same name.
+	 *
+	 * Null: that entry returns XARCH_E_NOTSUP.
+	 */
 	int32_t (*age)(void *context, uint64_t guest, uint64_t bytes);
 	/*
-	 * Returns where some registers of the vCPU lie, or null. Called once, by vcpu_create.
-	 * The frame is valid until vcpu_destroy; whatever the back end does outside enter, it
-	 * finds and leaves the registers there, and read and write are not called for them.
+	 * Returns where some registers of the vCPU lie, or null. Called once. Whatever the back
+	 * end does outside enter, it finds and leaves the registers there, and read and write
+	 * are not called for them.
+	 * Ownership: the frame is the back end's, and valid until vcpu_destroy.
+	 * Units: those of xarch_frame.
+	 * Context: inside, of vcpu_create.
+	 * Errors: none; null says that there is no frame.
 	 *
 	 * Null: all registers go by read and write.
 	 */
@@ -701,7 +771,12 @@ struct xarch_outcome {
  * callers.
  *
  * Every entry returns XARCH_OK or one of XARCH_E_*, and has done nothing where it returns the
- * latter. Each says its context:
+ * latter. Beside the errors that it names: XARCH_E_INVAL for a pointer that is null or
+ * misaligned, for a structure that is shorter than version 1.0 has it and for a reserved field
+ * that is not 0; XARCH_E_2BIG for a structure with content that the library does not know; and
+ * on a back end of the caller's, services return what its functions do, or XARCH_E_NOTSUP.
+ *
+ * No entry takes a lock of the caller's, unless a callback does. Each says its context:
  *
  *   any      any thread, any time, also from callbacks. Does not sleep.
  *   spin     any thread, also from callbacks. Does not sleep, but holds a spin lock for a short,
@@ -710,7 +785,8 @@ struct xarch_outcome {
  *            the lock alone by spin_enter and spin_leave of the platform.
  *   vcpu     one thread at a time for one vCPU, else XARCH_E_BUSY; so too from callbacks for the
  *            same vCPU. May sleep where callbacks do, and no lock may be held that they take.
- *   setup    nobody else uses the object or what it was made of; not from callbacks.
+ *   setup    nobody else uses the object or what it was made of; not from callbacks. Does not
+ *            sleep.
  *
  * No entry allocates, and none keeps a pointer to a configuration or table after it has
  * returned.
@@ -723,25 +799,36 @@ struct xarch_api {
 	/* XARCH_FEATURE_*: all that the library can do. */
 	uint64_t features;
 	/*
-	 * Describes guest architecture number index, counted from 0. Context: any.
+	 * Describes guest architecture number index, counted from 0.
+	 * Ownership: info is the caller's, and filled.
+	 * Units: index is a number.
+	 * Context: any.
 	 * Errors: XARCH_E_NOENT past the last one.
 	 */
 	int32_t (*guest_info)(uint32_t index, struct xarch_guest_info *info);
 	/*
 	 * Describes back end number index, counted from 0, or from XARCH_BACKEND_ANNOUNCED.
+	 * Ownership: info is the caller's, and filled.
+	 * Units: index is a number, page_bytes in bytes.
 	 * Context: any.
 	 * Errors: XARCH_E_NOENT past the last one.
 	 */
 	int32_t (*backend_info)(uint32_t index, struct xarch_backend_info *info);
 	/*
-	 * Says how much memory a back end needs. Context: any.
+	 * Says how much memory a back end needs.
+	 * Ownership: both are the caller's; layout is filled.
+	 * Units: bytes.
+	 * Context: any.
 	 * Errors: as backend_create.
 	 */
 	int32_t (*backend_layout)(const struct xarch_backend_config *config,
 				  struct xarch_layout *layout);
 	/*
 	 * Makes a back end in memory, of which bytes are given: at least what backend_layout
-	 * said, and aligned as it said. The library owns the memory until backend_destroy.
+	 * said, and aligned as it said.
+	 * Ownership: the library has memory until backend_destroy, and uses storage until then;
+	 * configuration and tables are copied.
+	 * Units: bytes.
 	 * Context: setup.
 	 * Errors: XARCH_E_NOTSUP for a kind that is not there; XARCH_E_NOMEM if memory, storage
 	 * or table_bytes is too small; XARCH_E_INVAL; XARCH_E_2BIG; XARCH_E_IO if the machine
@@ -752,13 +839,20 @@ struct xarch_api {
 				  uint64_t bytes,
 				  struct xarch_backend **backend);
 	/*
-	 * Gives the back end's memory back to the caller. Context: setup.
+	 * Gives the back end's memory back to the caller.
+	 * Ownership: memory and storage are the caller's alone again.
+	 * Units: none.
+	 * Context: setup.
 	 * Errors: XARCH_E_BUSY while it has a VM.
 	 */
 	int32_t (*backend_destroy)(struct xarch_backend *backend);
 	/*
 	 * Makes a range memory. Pages are mapped when they are first touched; the platform's
-	 * slot has to name the slot from before this is called. Context: spin.
+	 * slot has to name the slot from before this is called.
+	 * Ownership: slot is copied. The memory that it names is the guest's too until the slot
+	 * is removed, or the back end is.
+	 * Units: bytes, multiples of the back end's page_bytes.
+	 * Context: spin.
 	 * Errors: XARCH_E_EXIST if it overlaps another; XARCH_E_RANGE; XARCH_E_NOSPC;
 	 * XARCH_E_NOMEM without room for tables; XARCH_E_INVAL.
 	 */
@@ -766,21 +860,30 @@ struct xarch_api {
 	/*
 	 * Makes the range of a slot, the whole of it, no memory; when it returns no vCPU uses
 	 * it. What was on record about its pages is forgotten. The platform's slot stops naming
-	 * it before. Cannot run out of anything. Context: spin.
+	 * it before. Cannot run out of anything.
+	 * Ownership: the slot's memory is the caller's alone when it returns.
+	 * Units: bytes, multiples of the back end's page_bytes.
+	 * Context: spin.
 	 * Errors: XARCH_E_NOENT if there is no slot of exactly this range; XARCH_E_RANGE;
-	 * XARCH_E_INVAL.
+	 * XARCH_E_INVAL; XARCH_E_IO.
 	 */
 	int32_t (*remove_slot)(struct xarch_backend *backend, uint64_t guest, uint64_t bytes);
 	/*
 	 * Takes every mapping of the range away; when it returns no vCPU uses one, and touching
 	 * the range maps it anew. What of it is in no slot is passed over, here and by the
-	 * services below. Context: spin.
-	 * Errors: XARCH_E_RANGE; XARCH_E_INVAL.
+	 * services below.
+	 * Ownership: nothing changes hands.
+	 * Units: bytes, multiples of the back end's page_bytes.
+	 * Context: spin.
+	 * Errors: XARCH_E_RANGE; XARCH_E_INVAL; XARCH_E_IO.
 	 */
 	int32_t (*unmap)(struct xarch_backend *backend, uint64_t guest, uint64_t bytes);
 	/*
 	 * Makes the range read-only until the next store to each page, which is then logged
-	 * dirty. Context: spin.
+	 * dirty.
+	 * Ownership: nothing changes hands.
+	 * Units: bytes, multiples of the back end's page_bytes.
+	 * Context: spin.
 	 * Errors: as unmap, and XARCH_E_NOMEM if there is no room for tables.
 	 */
 	int32_t (*protect)(struct xarch_backend *backend, uint64_t guest, uint64_t bytes);
@@ -788,7 +891,11 @@ struct xarch_api {
 	 * Reports the guest-physical address of every page of the range that was stored to
 	 * since the last call, and protects it again. A page is reported before a later store
 	 * to it can go unlogged. report is called without a lock and may sleep if the caller
-	 * may. Context: spin.
+	 * may.
+	 * Ownership: argument goes to report and nowhere else.
+	 * Units: bytes, multiples of the back end's page_bytes. page is the guest-physical
+	 * address of its first byte.
+	 * Context: spin.
 	 * Errors: as protect.
 	 */
 	int32_t (*collect_dirty)(struct xarch_backend *backend,
@@ -799,8 +906,10 @@ struct xarch_api {
 	/*
 	 * Returns 1 if a page of the range was touched since the last call, 0 if none, and
 	 * makes all of them old. A load, a store, a fetch and a walk of the guest's own tables
-	 * touch a page; one that is not mapped is old, so that unmap may lose a touch. Context:
-	 * spin.
+	 * touch a page; one that is not mapped is old, so that unmap may lose a touch.
+	 * Ownership: nothing changes hands.
+	 * Units: bytes, multiples of the back end's page_bytes.
+	 * Context: spin.
 	 * Errors: as unmap.
 	 */
 	int32_t (*age)(struct xarch_backend *backend, uint64_t guest, uint64_t bytes);
@@ -811,17 +920,26 @@ struct xarch_api {
 	 * no run: waking it is the platform's kick. Where hardware runs the guest, any
 	 * interrupt of the host makes it leave, and the caller sends one to the CPU that the
 	 * vCPU is on, again until vcpu_run has returned: it may come before the guest is
-	 * entered. Context: any.
-	 * Errors: XARCH_E_NOENT.
+	 * entered.
+	 * Ownership: nothing changes hands.
+	 * Units: vcpu is a number, counted from 0.
+	 * Context: any.
+	 * Errors: XARCH_E_NOENT if the back end has not so many.
 	 */
 	int32_t (*request_exit)(struct xarch_backend *backend, uint32_t vcpu);
 	/*
-	 * Says how much memory a VM needs. Context: any.
-	 * Errors: as vm_create.
+	 * Says how much memory a VM needs.
+	 * Ownership: both are the caller's; layout is filled.
+	 * Units: bytes.
+	 * Context: any.
+	 * Errors: none of its own.
 	 */
 	int32_t (*vm_layout)(const struct xarch_vm_config *config, struct xarch_layout *layout);
 	/*
-	 * Makes a VM on a back end that has none, in memory as vm_layout said. Context: setup.
+	 * Makes a VM on a back end that has none, in memory as vm_layout said.
+	 * Ownership: the library has memory until vm_destroy; the configuration is copied.
+	 * Units: bytes.
+	 * Context: setup.
 	 * Errors: XARCH_E_NOTSUP for a guest architecture that the back end does not run;
 	 * XARCH_E_BUSY if the back end has a VM; XARCH_E_NOMEM; XARCH_E_INVAL; XARCH_E_2BIG.
 	 */
@@ -831,19 +949,35 @@ struct xarch_api {
 			     uint64_t bytes,
 			     struct xarch_vm **vm);
 	/*
-	 * Gives the VM's memory back to the caller. Context: setup.
+	 * Gives the VM's memory back to the caller.
+	 * Ownership: memory is the caller's again.
+	 * Units: none.
+	 * Context: setup.
 	 * Errors: XARCH_E_BUSY while it has vCPUs.
 	 */
 	int32_t (*vm_destroy)(struct xarch_vm *vm);
 	/*
 	 * Puts what the vCPUs share into its reset state; input lines stay as they are. Each
-	 * vCPU is to be reset after it. Context: setup.
+	 * vCPU is to be reset after it.
+	 * Ownership: nothing changes hands.
+	 * Units: none.
+	 * Context: setup.
+	 * Errors: none of its own.
 	 */
 	int32_t (*vm_reset)(struct xarch_vm *vm);
-	/* Tells the features that both sides know: those that are in use. Context: any. */
+	/*
+	 * Tells the features that both sides know: those that are in use.
+	 * Ownership: features is the caller's, and filled.
+	 * Units: XARCH_FEATURE_*, a bit each.
+	 * Context: any.
+	 * Errors: none of its own.
+	 */
 	int32_t (*vm_features)(struct xarch_vm *vm, uint64_t *features);
 	/*
-	 * Drives an interrupt line, and kicks whom it concerns. Context: spin; calls kick.
+	 * Drives an interrupt line, and kicks whom it concerns.
+	 * Ownership: irq is copied.
+	 * Units: numbers as the guest architecture counts interrupts, vcpu from 0.
+	 * Context: spin; calls kick.
 	 * Errors: XARCH_E_NOENT if there is no such interrupt or vCPU; XARCH_E_NOTSUP for a
 	 * kind or action of a later version; XARCH_E_INVAL.
 	 */
@@ -851,28 +985,45 @@ struct xarch_api {
 	/*
 	 * Reads state that all vCPUs share: XARCH_BANK_CONTROLLER, XARCH_BANK_LINES; two
 	 * numbers, as vcpu_get_register. What is on its way to a vCPU is home only once a
-	 * register of that vCPU was asked for after its last run. Context: spin.
+	 * register of that vCPU was asked for after its last run.
+	 * Ownership: value is the caller's, two numbers, and filled.
+	 * Units: as vcpu_get_register.
+	 * Context: spin.
 	 * Errors: XARCH_E_NOENT.
 	 */
 	int32_t (*vm_get_register)(struct xarch_vm *vm, uint64_t id, uint64_t *value);
 	/*
-	 * Writes state that all vCPUs share. Context: spin, and no vCPU runs.
+	 * Writes state that all vCPUs share.
+	 * Ownership: value is copied, two numbers.
+	 * Units: as vcpu_get_register.
+	 * Context: spin, and no vCPU runs.
 	 * Errors: XARCH_E_NOENT; XARCH_E_INVAL.
 	 */
 	int32_t (*vm_set_register)(struct xarch_vm *vm, uint64_t id, const uint64_t *value);
 	/*
 	 * Lists that state, in the order in which it is to be restored, after the vCPUs' own.
-	 * count is the room in ids and becomes their number. Context: any.
+	 * count is the room in ids and becomes their number.
+	 * Ownership: ids and count are the caller's, and filled; ids may be null if count is 0.
+	 * Units: count in ids, XARCH_REG.
+	 * Context: any.
 	 * Errors: XARCH_E_2BIG if there is no room for all, with count saying how many there
 	 * are.
 	 */
 	int32_t (*vm_list_registers)(struct xarch_vm *vm, uint64_t *ids, uint32_t *count);
-	/* Says how much memory a vCPU of this VM needs. Context: any. */
+	/*
+	 * Says how much memory a vCPU of this VM needs.
+	 * Ownership: layout is the caller's, and filled.
+	 * Units: bytes.
+	 * Context: any.
+	 * Errors: none of its own.
+	 */
 	int32_t (*vcpu_layout)(struct xarch_vm *vm, struct xarch_layout *layout);
 	/*
 	 * Makes vCPU number index, in memory as vcpu_layout said. It has to be reset before it
-	 * runs. The back end's own ops get context. Context: setup, but other vCPUs of the VM
-	 * may run.
+	 * runs. The back end's own ops get context.
+	 * Ownership: the library has memory until vcpu_destroy; context is never looked at.
+	 * Units: bytes; index counts from 0.
+	 * Context: setup, but other vCPUs of the VM may run.
 	 * Errors: XARCH_E_NOENT if the VM has no such vCPU; XARCH_E_EXIST if it was made
 	 * already; XARCH_E_NOMEM; XARCH_E_INVAL; XARCH_E_IO.
 	 */
@@ -882,31 +1033,51 @@ struct xarch_api {
 			       void *memory,
 			       uint64_t bytes,
 			       struct xarch_vcpu **vcpu);
-	/* Gives the vCPU's memory back to the caller. Context: vcpu, and then never again. */
+	/*
+	 * Gives the vCPU's memory back to the caller.
+	 * Ownership: memory is the caller's again.
+	 * Units: none.
+	 * Context: vcpu, and then never again.
+	 * Errors: none of its own; where it is XARCH_E_BUSY, the vCPU is still there.
+	 */
 	int32_t (*vcpu_destroy)(struct xarch_vcpu *vcpu);
 	/*
 	 * Puts every register into its reset state. vCPU 0 is then on, the others wait to be
-	 * turned on by the guest. Context: vcpu.
+	 * turned on by the guest.
+	 * Ownership: nothing changes hands.
+	 * Units: none.
+	 * Context: vcpu.
 	 * Errors: XARCH_E_IO, or what the back end's write said, if the host lacks a register
 	 * that the core relies on.
 	 */
 	int32_t (*vcpu_reset)(struct xarch_vcpu *vcpu);
 	/*
 	 * Sets what a boot protocol sets: the address of the first instruction and the first
-	 * four arguments, an array. Context: vcpu, after a reset.
-	 * Errors: XARCH_E_IO.
+	 * four arguments, an array.
+	 * Ownership: arguments is copied.
+	 * Units: entry is an address as the guest sees it, the arguments are numbers of 64
+	 * bits.
+	 * Context: vcpu, after a reset.
+	 * Errors: XARCH_E_IO, as vcpu_reset.
 	 */
 	int32_t (*vcpu_boot)(struct xarch_vcpu *vcpu, uint64_t entry, const uint64_t *arguments);
 	/*
 	 * Runs the guest until the host is needed, and says why in outcome. After
 	 * XARCH_OUTCOME_WAIT call it again when the deadline has passed or somebody kicked;
-	 * after a stop do not. Context: vcpu.
-	 * Errors: XARCH_E_INVAL; XARCH_E_BUSY.
+	 * after a stop do not.
+	 * Ownership: outcome is the caller's, and filled.
+	 * Units: bytes and nanoseconds.
+	 * Context: vcpu.
+	 * Errors: XARCH_E_BUSY: every other end of a run is an outcome.
 	 */
 	int32_t (*vcpu_run)(struct xarch_vcpu *vcpu, struct xarch_outcome *outcome);
 	/*
 	 * Answers the device access that XARCH_OUTCOME_DEVICE named: status is XARCH_OK with
-	 * the value of a load, or XARCH_E_NODEV. Context: vcpu.
+	 * the value of a load, or XARCH_E_NODEV.
+	 * Ownership: nothing changes hands.
+	 * Units: value is a number of the host; byte 0 of the access is the least significant
+	 * one.
+	 * Context: vcpu.
 	 * Errors: XARCH_E_NOENT if no access with this token waits; XARCH_E_INVAL; XARCH_E_IO.
 	 */
 	int32_t (*vcpu_complete)(struct xarch_vcpu *vcpu,
@@ -916,12 +1087,17 @@ struct xarch_api {
 	/*
 	 * Reads a register as the guest would see it: two numbers, of which the first has bits
 	 * 63 to 0. What is pending, an exception or the end of an instruction, is applied
-	 * before. Context: vcpu.
+	 * before.
+	 * Ownership: value is the caller's, two numbers, and filled.
+	 * Units: id is an XARCH_REG, numbers are in the host's byte order.
+	 * Context: vcpu.
 	 * Errors: XARCH_E_NOENT; XARCH_E_IO.
 	 */
 	int32_t (*vcpu_get_register)(struct xarch_vcpu *vcpu, uint64_t id, uint64_t *value);
 	/*
 	 * Writes a register, within what the guest may be shown; value as in vcpu_get_register.
+	 * Ownership: value is copied.
+	 * Units: as vcpu_get_register.
 	 * Context: vcpu.
 	 * Errors: XARCH_E_NOENT; XARCH_E_PERM if it is read-only; XARCH_E_INVAL if it does not
 	 * take the value; XARCH_E_IO.
@@ -930,6 +1106,8 @@ struct xarch_api {
 	/*
 	 * Lists the registers that have to be kept to continue the vCPU elsewhere, in the order
 	 * in which they are to be restored. count is the room in ids and becomes their number.
+	 * Ownership: ids and count are the caller's, and filled; ids may be null if count is 0.
+	 * Units: count in ids, XARCH_REG.
 	 * Context: vcpu.
 	 * Errors: XARCH_E_2BIG if there is no room for all, with count saying how many there
 	 * are; XARCH_E_IO.

@@ -12,6 +12,8 @@ usage: cargo xtask check header [--write]
 /// The files that the header is made of, in this order.
 const SOURCES: [&str; 2] = ["crates/xarch-ffi/src/c/types.rs", "crates/xarch-ffi/src/c/api.rs"];
 const HEADER: &str = "include/xarch.h";
+/// What begins a line of its own in a comment.
+const LABELS: [&str; 6] = ["Ownership:", "Ownership,", "Units:", "Context:", "Errors:", "Null:"];
 /// Columns of a line, with tabs of eight.
 const COLUMNS: usize = 96;
 
@@ -146,7 +148,7 @@ fn comment(body: &[String], tabs: usize) -> Vec<String> {
         let mut current = String::new();
         for line in paragraph {
             // What these words begin is looked for at the start of a line.
-            if ["Errors:", "Null:"].iter().any(|word| line.starts_with(word)) && !current.is_empty() {
+            if LABELS.iter().any(|word| line.starts_with(word)) && !current.is_empty() {
                 lines.push(std::mem::take(&mut current));
             }
             for word in line.split_whitespace() {

@@ -317,3 +317,37 @@ fn the_header_names_no_architecture() {
         .collect();
     assert!(named.is_empty(), "{named:?}");
 }
+
+/// The functions of a table of the header: their names, each with its comment in small letters.
+fn functions(table: &str) -> BTreeMap<String, String> {
+    let (_, body) = HEADER.split_once(&format!("\nstruct {table} {{")).expect("the header has the table");
+    let (body, _) = body.split_once("\n};").expect("it ends");
+    let mut functions = BTreeMap::new();
+    for part in body.split("/*").skip(1) {
+        let (comment, declaration) = part.split_once("*/").expect("comments end");
+        if declaration.contains("(*") {
+            let words = comment.split_whitespace().filter(|word| *word != "*").collect::<Vec<_>>();
+            functions.insert(field(declaration).to_string(), words.join(" ").to_ascii_lowercase());
+        }
+    }
+    functions
+}
+
+#[test]
+fn every_entry_says_who_owns_what_in_which_units_from_where_and_with_which_errors() {
+    const WORDS: [&str; 4] = ["ownership", "units", "context", "errors"];
+    let entries = functions("xarch_api");
+    let listed =
+        FROZEN.lines().filter(|line| line.starts_with("type xarch_api.") && line.contains("(*")).count();
+    assert_eq!(entries.len(), listed, "each has a comment: {:?}", entries.keys());
+    for table in ["xarch_api", "xarch_platform", "xarch_backend_ops"] {
+        for (name, comment) in functions(table) {
+            let says =
+                |word: &&str| comment.contains(&format!("{word}:")) || comment.contains(&format!("{word},"));
+            let same =
+                comment.contains("as the entry of xarch_api by the same name") && entries.contains_key(&name);
+            let missing: Vec<_> = WORDS.into_iter().filter(|word| !says(word) && !same).collect();
+            assert!(missing.is_empty(), "{table}.{name} does not say: {missing:?}");
+        }
+    }
+}

@@ -312,9 +312,11 @@ pub struct xarch_trace {
 /// The embedder: who owns memory, devices, threads and the clock. The library copies the table.
 ///
 /// Every callback gets `context` as it stands in xarch_backend_config. They are called on the thread that called
-/// the library, with no lock of the library held, for different vCPUs possibly at once. They may sleep where
-/// whoever called the library may. Unless it says otherwise, a callback may call every entry that is marked
-/// "any context".
+/// the library, with no lock of the library held, for different vCPUs possibly at once. Each says its context:
+///
+///   inside   from within an entry: may sleep where whoever called that may, and may call every entry
+///            whose context is any or spin.
+///   leaf     must not sleep and must not call the library; may come on any thread.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct xarch_platform {
@@ -322,37 +324,63 @@ pub struct xarch_platform {
     pub size: u32,
     /// XARCH_ABI of the header that the caller was compiled with.
     pub abi: u32,
-    /// Returns the nanoseconds since some fixed moment; never goes back, the same on all CPUs. Called often: it
-    /// must be cheap, must not sleep and must not call the library.
+    /// Returns the time since some fixed moment; never goes back, the same on all CPUs. Called often: it must be cheap.
+    /// Ownership: nothing changes hands.
+    /// Units: nanoseconds.
+    /// Context: leaf.
+    /// Errors: none; it cannot fail.
     ///
     /// Null: refused where XARCH_BACKEND_SOFTWARE, not needed otherwise.
     pub clock: Option<unsafe extern "C" fn(context: *mut c_void) -> u64>,
-    /// Finds the slot that holds a guest-physical address and fills `slot`. XARCH_OK, or XARCH_E_NOENT.
+    /// Finds the slot that holds a guest-physical address.
+    /// Ownership: `slot` is the library's, to be filled, and gone when it returns.
+    /// Units: bytes.
+    /// Context: inside.
+    /// Errors: XARCH_E_NOENT where no slot is.
     ///
     /// Null: no address is memory.
     pub slot: Option<unsafe extern "C" fn(context: *mut c_void, address: u64, slot: *mut xarch_slot) -> i32>,
-    /// Accesses a device. XARCH_OK: it is done, `access.value` holds what a load got. XARCH_E_AGAIN: the
-    /// answer comes later; `vcpu_run` returns XARCH_OUTCOME_DEVICE and the vCPU stays where it is until
-    /// `vcpu_complete`. Anything else: no device, and the guest sees that.
+    /// Accesses a device: `access.value` holds what a load got.
+    /// Ownership: `access` is the library's, and gone when it returns.
+    /// Units: bytes; `vcpu` counts from 0, here and below.
+    /// Context: inside.
+    /// Errors: XARCH_E_AGAIN if the answer comes later: `vcpu_run` returns XARCH_OUTCOME_DEVICE and the vCPU stays where it
+    /// is until `vcpu_complete`. Anything else: there is no device, and the guest sees that.
     ///
     /// Null: there are no devices.
     pub device:
         Option<unsafe extern "C" fn(context: *mut c_void, vcpu: u32, access: *mut xarch_access) -> i32>,
     /// Makes a vCPU look at its state again: ends its wait, and calls `request_exit` for it. A kick that comes before
-    /// the wait ends it at once. Must not sleep where callers of `vm_set_irq` may not.
+    /// the wait ends it at once.
+    /// Ownership: nothing changes hands.
+    /// Units: `vcpu` counts from 0.
+    /// Context: inside; also of `vm_set_irq`, whose callers may not sleep.
+    /// Errors: none; it cannot fail.
     ///
     /// Null: the library calls `request_exit`; whoever waits has to look at what woke it.
     pub kick: Option<unsafe extern "C" fn(context: *mut c_void, vcpu: u32)>,
     /// The vCPU spins on something that another one has to do: a good moment to run that one instead.
+    /// Ownership: nothing changes hands.
+    /// Units: `vcpu` counts from 0.
+    /// Context: inside.
+    /// Errors: none; it cannot fail.
     ///
     /// Null: nothing happens.
     pub relax: Option<unsafe extern "C" fn(context: *mut c_void, vcpu: u32)>,
-    /// Sees an event; `event` is gone when it returns. Must not call the library.
+    /// Sees an event.
+    /// Ownership: `event` is the library's, and gone when it returns.
+    /// Units: those of xarch_trace.
+    /// Context: inside.
+    /// Errors: none; it cannot fail.
     ///
     /// Null: nobody looks.
     pub trace: Option<unsafe extern "C" fn(context: *mut c_void, vcpu: u32, event: *const xarch_trace)>,
     /// Copies guest memory out, for the core to look at an instruction or at the guest's own tables. Aligned
-    /// doublewords are read in one go. XARCH_OK, or XARCH_E_NOENT if there is no memory at all of it.
+    /// doublewords are read in one go.
+    /// Ownership: `into` is the library's, to be filled, and gone when it returns.
+    /// Units: bytes.
+    /// Context: inside.
+    /// Errors: XARCH_E_NOENT if there is no memory at a part of it.
     ///
     /// Null: the library looks itself where the back end is its own; otherwise what depends on it takes the exception
     /// that hardware takes where nothing answers.
@@ -361,11 +389,16 @@ pub struct xarch_platform {
     >,
     /// The thread is about to take a spin lock of the library. Until `spin_leave` it calls nothing of the embedder, and
     /// others may wait for it: a host that can take the CPU away from a thread should not do so now. Calls come in
-    /// pairs and do not nest. Must not sleep, must not call the library.
+    /// pairs and do not nest.
+    /// Ownership: nothing changes hands.
+    /// Units: none.
+    /// Context: leaf.
+    /// Errors: none; it cannot fail.
     ///
     /// Null: nothing happens. Refused if only one of the two is.
     pub spin_enter: Option<unsafe extern "C" fn(context: *mut c_void)>,
-    /// The thread has given the lock back. As `spin_enter`.
+    /// The thread has given the lock back.
+    /// Ownership, units, context, errors: as `spin_enter`.
     pub spin_leave: Option<unsafe extern "C" fn(context: *mut c_void)>,
     #[cfg(feature = "next")]
     /// The core has noticed that the vCPU lost its CPU. Called only where XARCH_FEATURE_PREEMPTED was agreed.
@@ -425,7 +458,8 @@ pub struct xarch_frame {
 /// A back end of the caller's own. The library copies the table.
 ///
 /// `context` is that of xarch_backend_config, `vcpu` is what `vcpu_create` was given as context. Calls for one
-/// vCPU come from one thread at a time, with no lock of the library held.
+/// vCPU come from one thread at a time, with no lock of the library held. Contexts are those of
+/// xarch_platform.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct xarch_backend_ops {
@@ -433,31 +467,50 @@ pub struct xarch_backend_ops {
     pub size: u32,
     /// XARCH_ABI of the header that the caller was compiled with.
     pub abi: u32,
-    /// Runs the guest until something happens that the back end cannot deal with itself, and fills `exit`.
-    /// Faults on memory inside slots are its own business. May sleep. Returns XARCH_OK; anything else stops the
-    /// vCPU with XARCH_STOP_HOST.
+    /// Runs the guest until something happens that the back end cannot deal with itself. Faults on memory inside slots
+    /// are its own business.
+    /// Ownership: `exit` is the library's, to be filled, and gone when it returns.
+    /// Units: those of xarch_exit.
+    /// Context: inside.
+    /// Errors: whatever it returns beside XARCH_OK stops the vCPU with XARCH_STOP_HOST.
     pub enter: Option<unsafe extern "C" fn(vcpu: *mut c_void, exit: *mut xarch_exit) -> i32>,
-    /// Reads a register: two numbers, of which the first has bits 63 to 0. XARCH_OK; XARCH_E_NOENT for an id that it
-    /// does not know, which the core can often do without; XARCH_E_IO.
+    /// Reads a register.
+    /// Ownership: `value` is the library's, two numbers to be filled, and gone when it returns.
+    /// Units: `id` is an XARCH_REG; of the numbers the first has bits 63 to 0.
+    /// Context: inside.
+    /// Errors: XARCH_E_NOENT for an id that it does not know, which the core can often do without; XARCH_E_IO.
     pub read: Option<unsafe extern "C" fn(vcpu: *mut c_void, id: u64, value: *mut u64) -> i32>,
-    /// Writes a register. As `read`, and XARCH_E_PERM for one that is read-only, XARCH_E_INVAL for a value that it
-    /// cannot take.
+    /// Writes a register.
+    /// Ownership, units, context: as `read`.
+    /// Errors: as `read`, and XARCH_E_PERM for one that is read-only, XARCH_E_INVAL for a value that it cannot take.
     pub write: Option<unsafe extern "C" fn(vcpu: *mut c_void, id: u64, value: *const u64) -> i32>,
-    /// Makes `enter` for that vCPU return, or the next one if it is not inside. Any thread, any time; must not sleep.
+    /// Makes `enter` for that vCPU return, or the next one if it is not inside.
+    /// Ownership: nothing changes hands.
+    /// Units: `vcpu` counts from 0.
+    /// Context: leaf, also from interrupts.
+    /// Errors: none; a vCPU that is not there is passed over.
     ///
     /// Null: an exit request is seen when `enter` returns for another reason.
     pub request_exit: Option<unsafe extern "C" fn(context: *mut c_void, vcpu: u32)>,
-    /// As the entries of xarch_api by the same names.
+    /// As the entry of xarch_api by the same name.
     ///
-    /// Null: those entries return XARCH_E_NOTSUP.
+    /// Null: that entry returns XARCH_E_NOTSUP.
     pub add_slot: Option<unsafe extern "C" fn(context: *mut c_void, slot: *const xarch_slot) -> i32>,
-    /// See `add_slot`.
+    /// As the entry of xarch_api by the same name.
+    ///
+    /// Null: that entry returns XARCH_E_NOTSUP.
     pub remove_slot: Option<unsafe extern "C" fn(context: *mut c_void, guest: u64, bytes: u64) -> i32>,
-    /// See `add_slot`.
+    /// As the entry of xarch_api by the same name.
+    ///
+    /// Null: that entry returns XARCH_E_NOTSUP.
     pub unmap: Option<unsafe extern "C" fn(context: *mut c_void, guest: u64, bytes: u64) -> i32>,
-    /// See `add_slot`.
+    /// As the entry of xarch_api by the same name.
+    ///
+    /// Null: that entry returns XARCH_E_NOTSUP.
     pub protect: Option<unsafe extern "C" fn(context: *mut c_void, guest: u64, bytes: u64) -> i32>,
-    /// See `add_slot`.
+    /// As the entry of xarch_api by the same name.
+    ///
+    /// Null: that entry returns XARCH_E_NOTSUP.
     pub collect_dirty: Option<
         unsafe extern "C" fn(
             context: *mut c_void,
@@ -467,11 +520,16 @@ pub struct xarch_backend_ops {
             argument: *mut c_void,
         ) -> i32,
     >,
-    /// See `add_slot`.
+    /// As the entry of xarch_api by the same name.
+    ///
+    /// Null: that entry returns XARCH_E_NOTSUP.
     pub age: Option<unsafe extern "C" fn(context: *mut c_void, guest: u64, bytes: u64) -> i32>,
-    /// Returns where some registers of the vCPU lie, or null. Called once, by `vcpu_create`. The frame is valid until
-    /// `vcpu_destroy`; whatever the back end does outside `enter`, it finds and leaves the registers there, and `read` and
-    /// `write` are not called for them.
+    /// Returns where some registers of the vCPU lie, or null. Called once. Whatever the back end does outside `enter`, it
+    /// finds and leaves the registers there, and `read` and `write` are not called for them.
+    /// Ownership: the frame is the back end's, and valid until `vcpu_destroy`.
+    /// Units: those of xarch_frame.
+    /// Context: inside, of `vcpu_create`.
+    /// Errors: none; null says that there is no frame.
     ///
     /// Null: all registers go by `read` and `write`.
     pub frame: Option<unsafe extern "C" fn(vcpu: *mut c_void) -> *mut xarch_frame>,
