@@ -1,4 +1,5 @@
-//! Addresses of the three kinds that translation tells apart, translation granules and lookup levels. Arm ARM D8.1.
+//! Addresses of the three kinds that translation tells apart, translation granules and lookup levels.
+//! Arm ARM, "Translation granules", "Translation table walks".
 
 use core::fmt;
 
@@ -67,19 +68,19 @@ macro_rules! address {
 }
 
 address! {
-    /// A virtual address: what an instruction uses, before stage 1. Arm ARM D8.1.
+    /// A virtual address: what an instruction uses, before stage 1. Arm ARM, AddressDescriptor, vaddress.
     Va
 }
 address! {
-    /// An intermediate physical address: after stage 1, before stage 2. Arm ARM D8.1.
+    /// An intermediate physical address: after stage 1, before stage 2. Arm ARM, FaultRecord, ipaddress.
     Ipa
 }
 address! {
-    /// A physical address: after all stages. Arm ARM D8.1.
+    /// A physical address: after all stages. Arm ARM, AddressDescriptor, paddress.
     Pa
 }
 
-/// The translation granule: the size of a page and of a table. Arm ARM D8.1.8.
+/// The translation granule: the size of a page and of a table. Arm ARM, "Translation granules".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Granule {
     /// 4 KiB.

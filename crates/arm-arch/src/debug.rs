@@ -1,6 +1,7 @@
 //! Self-hosted debug: when debug exceptions are generated, and the software step state machine.
 //!
-//! Arm ARM D2.8 and D2.11; which breakpoint or watchpoint matches is [`Matcher`]'s.
+//! Arm ARM, AArch64.GenerateDebugExceptions, "Software Step state machine"; which breakpoint or watchpoint matches is
+//! [`Matcher`]'s.
 
 mod matching;
 mod registers;
@@ -72,7 +73,7 @@ impl DebugControls {
         if el == target { self.mdscr.kde() && !pstate.d() } else { el < target }
     }
 
-    /// Returns where the step state machine stands. Arm ARM D2.11.3.
+    /// Returns where the step state machine stands. Arm ARM, "Software Step state machine".
     #[must_use]
     pub fn step_state(self, pstate: PState) -> StepState {
         if !self.mdscr.ss() || !self.generates_from(pstate.el(), pstate) {

@@ -1,4 +1,4 @@
-//! Exception levels and the stack pointer in use. Arm ARM D1.1.
+//! Exception levels and the stack pointer in use. Arm ARM, CurrentEL, SPSel.
 
 /// An exception level; a higher one is more privileged. Arm ARM, "Exception levels".
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

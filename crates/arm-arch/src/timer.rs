@@ -1,4 +1,5 @@
-//! The generic timer's arithmetic: condition, output, TVAL and deadline. Arm ARM D11.
+//! The generic timer's arithmetic: condition, output, TVAL and deadline.
+//! Arm ARM, "The Generic Timer in AArch64 state".
 //!
 //! Time is a number: the value of the counter that the timer compares with, physical or virtual.
 

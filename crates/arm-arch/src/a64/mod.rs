@@ -1,4 +1,4 @@
-//! A64 instructions by their encoding. Arm ARM, C4.1.
+//! A64 instructions by their encoding. Arm ARM, "A64 instruction set encoding".
 //!
 //! [`access`] is what a hypervisor needs to finish an access that trapped without a syndrome: small and always there.
 //! `decode`, behind the feature `a64`, knows every instruction, and with the feature `a64-text` prints it.

@@ -1,8 +1,8 @@
 //! Which breakpoint or watchpoint matches: state, context and address.
 //!
-//! Arm ARM D2.8 and D2.9. Modelled: address matches with masks, mismatches, all context types, linking, also to
-//! addresses (BT2), Non-secure and Secure state. Not modelled: mismatching watchpoints (FEAT_BWE2), banks of breakpoints
-//! beyond 16, Root and Realm state (SSCE).
+//! Arm ARM, AArch64.BreakpointMatch and AArch64.WatchpointMatch. Modelled: address matches with masks, mismatches, all
+//! context types, linking, also to addresses (BT2), Non-secure and Secure state. Not modelled: mismatching watchpoints
+//! (FEAT_BWE2), banks of breakpoints beyond 16, Root and Realm state (SSCE).
 
 use super::registers::{DbgbcrEl1, DbgbvrContext, DbgwcrEl1};
 use super::{DebugControls, Security};
@@ -145,7 +145,7 @@ pub struct Matcher<'a> {
 impl Matcher<'_> {
     /// Returns the number of the first breakpoint that takes part in a match of the instruction at `pc`, for which a
     /// breakpoint exception is generated before it executes. Of address breakpoints one has to match and none of the
-    /// mismatching ones may have the address; a context breakpoint matches by itself. Arm ARM D2.8.1.
+    /// mismatching ones may have the address; a context breakpoint matches by itself. Arm ARM, AArch64.BreakpointMatch.
     #[must_use]
     pub fn breakpoint(&self, pc: u64) -> Option<usize> {
         if !self.is_enabled() {

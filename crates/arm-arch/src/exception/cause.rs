@@ -1,4 +1,4 @@
-//! Why an exception is taken, and what it reports. Arm ARM D1.3.1; the class of each is of ESR_EL1.EC.
+//! Why an exception is taken, and what it reports. Arm ARM, AArch64.TakeException; the class of each is of ESR_EL1.EC.
 
 use crate::el::ExceptionLevel;
 use crate::esr::{EsrEl, ExceptionClass};
@@ -6,7 +6,7 @@ use crate::fault::DEBUG_STATUS;
 use crate::iss::{DataAbort, Immediate, InstructionAbort, Origin, SError, Step, Syndrome, SystemAccess};
 use crate::iss::{FpAccess, Pmu, VsesrEl2, Watchpoint, Wfx};
 
-/// The four kinds of exception, each with its own vector. Arm ARM D1.3.
+/// The four kinds of exception, each with its own vector. Arm ARM, AArch64.TakeException, vect_offset.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// Synchronous.
@@ -31,7 +31,7 @@ pub struct Cause {
     pub syndrome: Option<EsrEl>,
     /// What FAR is to hold; `None` leaves it as it is.
     pub far: Option<u64>,
-    /// The preferred return address, for ELR. Arm ARM D1.3.1.
+    /// The preferred return address, for ELR. Arm ARM, AArch64.TakeException.
     pub preferred_return: u64,
 }
 
@@ -94,7 +94,7 @@ impl Cause {
         Self::sync(Syndrome::FpAccess(FpAccess::A64), pc)
     }
 
-    /// An instruction executed with PSTATE.IL set. Arm ARM, CheckForIllegalState.
+    /// An instruction executed with PSTATE.IL set. Arm ARM, AArch64.CheckIllegalState.
     #[must_use]
     pub const fn illegal_state(pc: u64) -> Self {
         Self::of_class(EsrEl::of(ExceptionClass::ILLEGAL_STATE, 0), None, pc)

@@ -1,4 +1,4 @@
-//! Taking an exception. Arm ARM D1.3, AArch64.TakeException.
+//! Taking an exception. Arm ARM, AArch64.TakeException.
 
 use super::cause::{Cause, Kind};
 use crate::el::{ExceptionLevel, StackPointer};
@@ -80,7 +80,7 @@ pub fn enter(cause: &Cause, target: ExceptionLevel, state: &EntryState) -> Enter
     }
 }
 
-/// Returns the offset of the vector from VBAR. Arm ARM D1.3.3, table of vector offsets.
+/// Returns the offset of the vector from VBAR. Arm ARM, AArch64.TakeException, vect_offset.
 #[must_use]
 pub fn vector_offset(kind: Kind, old: PState, target: ExceptionLevel, hcr: HcrEl2) -> u64 {
     let row = if old.el() == target {

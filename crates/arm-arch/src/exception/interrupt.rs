@@ -1,4 +1,4 @@
-//! Which interrupt is taken, virtual or physical, and what ends a WFI. Arm ARM D1.3.6, "Asynchronous exception types".
+//! Which interrupt is taken, virtual or physical, and what ends a WFI. Arm ARM, "Asynchronous exception types".
 
 use super::cause::Kind;
 use super::route::{InterruptRoute, Routing};
@@ -6,7 +6,7 @@ use crate::el::{ExceptionLevel, StackPointer};
 use crate::pstate::PState;
 use crate::sysreg::{HcrEl2, HcrxEl2, SctlrEl1};
 
-/// The lines that the virtual CPU interface drives; see [`crate::gic`]. Arm ARM D1.3.6, "Virtual interrupts".
+/// The lines that the virtual CPU interface drives; see [`crate::gic`]. Arm ARM, "Virtual interrupts".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct VirtualLines {
     /// A Group 1 interrupt is signalled.
@@ -33,8 +33,8 @@ fn pending(hcr: HcrEl2, lines: VirtualLines) -> Pending {
     }
 }
 
-/// Returns the virtual interrupt to take to EL1 before the next instruction; `None` if there is none or all are
-/// masked. CHOICE: of several the order is FIQ, IRQ, SError. Arm ARM D1.3.6, "Virtual interrupts".
+/// Returns the virtual interrupt to take to EL1 before the next instruction; `None` if there is none or all are masked.
+/// CHOICE: of several the order is FIQ, IRQ, SError. Arm ARM, "Virtual interrupts".
 #[must_use]
 pub fn virtual_interrupt(hcr: HcrEl2, lines: VirtualLines, pstate: PState) -> Option<Kind> {
     if pstate.el() > ExceptionLevel::El1 {
@@ -66,7 +66,7 @@ pub struct VirtualPriority {
 
 /// Returns the virtual interrupt to take to EL1 as [`virtual_interrupt`] does, with superpriority; `None` if there is
 /// none or all are masked. CHOICE: of several that are not masked the order is FIQ, IRQ, SError, with superpriority or
-/// without. FEAT_NMI. Arm ARM, HCRX_EL2.VINMI, HCRX_EL2.VFNMI; AArch64.AllIntMask.
+/// without. FEAT_NMI. Arm ARM, HCRX_EL2.VINMI, HCRX_EL2.VFNMI; "Asynchronous exception masking".
 #[must_use]
 pub fn virtual_interrupt_by_priority(
     hcr: HcrEl2,
@@ -90,14 +90,15 @@ pub fn virtual_interrupt_by_priority(
     })
 }
 
-/// Whether a virtual interrupt ends a WFI: pending is enough, PSTATE does not matter. Arm ARM, "Wait for Interrupt".
+/// Whether a virtual interrupt ends a WFI: pending is enough, PSTATE does not matter.
+/// Arm ARM, "Wait for Interrupt mechanism".
 #[must_use]
 pub fn wakes_from_wfi(hcr: HcrEl2, lines: VirtualLines) -> bool {
     let pending = pending(hcr, lines);
     pending.irq || pending.fiq || pending.serror
 }
 
-/// Physical interrupts that are pending. Arm ARM D1.3.6.
+/// Physical interrupts that are pending. Arm ARM, "Asynchronous exception types".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PhysicalLines {
     /// An IRQ.
@@ -111,7 +112,7 @@ pub struct PhysicalLines {
 }
 
 /// Whether PSTATE masks an interrupt to the current level or, from the host's EL0, to EL2; `sctlr` is that of the
-/// target. Arm ARM D1.3.6, "Asynchronous exception masking"; AArch64.AllIntMask.
+/// target. Arm ARM, "Asynchronous exception masking".
 ///
 /// With SCTLR_ELx.NMI superpriority passes I and F, but at the target's own level neither ALLINT nor, on its own stack
 /// pointer, SPINTMASK; these two also hold back interrupts without it. They do not count below that level (Arm ARM,
@@ -140,7 +141,7 @@ pub fn is_masked(
 
 /// Returns the physical interrupt to take before the next instruction, and the level that takes it. CHOICE: of several
 /// the order is FIQ, IRQ, SError. `sctlr` gives SCTLR of a target.
-/// Arm ARM D1.3.6, "Asynchronous exception routing", "masking".
+/// Arm ARM, "Asynchronous exception routing", "masking".
 #[must_use]
 pub fn physical_interrupt(
     routing: &Routing,

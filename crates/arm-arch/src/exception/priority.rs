@@ -5,8 +5,8 @@ use crate::el::ExceptionLevel;
 use crate::fault::FaultStatus;
 use crate::iss::{Other, Syndrome};
 
-/// Where a synchronous exception stands among those of one instruction: the least is taken. Arm ARM, "Synchronous
-/// exception prioritization for exceptions taken to AArch64 state".
+/// Where a synchronous exception stands among those of one instruction: the least is taken.
+/// Arm ARM, "Prioritization of Synchronous exceptions taken to AArch64 state".
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Priority {
     /// Software step.
@@ -49,7 +49,7 @@ impl Priority {
     /// Returns the place of an exception that `target` takes; `None` where the list has none: SError and profiling,
     /// which are not synchronous with an instruction, and classes that only one kind of instruction has and that leave
     /// no choice (FEAT_MOPS, FEAT_GCS, floating-point exceptions). SMC that EL2 takes is a trap.
-    /// Arm ARM, "Synchronous exception prioritization for exceptions taken to AArch64 state".
+    /// Arm ARM, "Prioritization of Synchronous exceptions taken to AArch64 state".
     #[must_use]
     pub fn of(syndrome: Syndrome, target: ExceptionLevel) -> Option<Self> {
         let trap = match target {

@@ -1,4 +1,4 @@
-//! Returning from an exception. Arm ARM D1.4, AArch64.ExceptionReturn.
+//! Returning from an exception. Arm ARM, AArch64.ExceptionReturn.
 
 use super::entry::ExceptionLock;
 use crate::bits;

@@ -6,7 +6,7 @@ use crate::el::ExceptionLevel;
 use crate::pstate::PState;
 use crate::sysreg::{HcrEl2, HcrxEl2, MdcrEl2, ScrEl3};
 
-/// What routes exceptions. Arm ARM D1.3.6.
+/// What routes exceptions. Arm ARM, the field of each name: HCR_EL2.TGE, SCR_EL3.EA, MDCR_EL2.TDE and others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Routing {
     /// `HCR_EL2`.
@@ -21,7 +21,8 @@ pub struct Routing {
     pub has_el2: bool,
 }
 
-/// A synchronous exception, as far as its target depends on what it is. Arm ARM D1.3.6.
+/// A synchronous exception, as far as its target depends on what it is.
+/// Arm ARM, the pseudocode of each: AArch64.Abort, AArch64.CallHypervisor, AArch64.BreakpointException and others.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Synchronous {
     /// All that have no row of their own: UNDEFINED, SVC, illegal state, alignment, stage 1 faults, disabled
@@ -58,7 +59,7 @@ pub enum Route {
     Undefined,
 }
 
-/// Where a physical interrupt goes. Arm ARM D1.3.6, "Asynchronous exception routing".
+/// Where a physical interrupt goes. Arm ARM, "Asynchronous exception routing".
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum InterruptRoute {
@@ -82,7 +83,8 @@ impl Routing {
         if self.is_el2_enabled() { self.hcr } else { HcrEl2::new() }
     }
 
-    /// Returns where a synchronous exception from `pstate` goes. Arm ARM D1.3.6; the functions of the same names.
+    /// Returns where a synchronous exception from `pstate` goes.
+    /// Arm ARM, the pseudocode of each exception, as AArch64.CallHypervisor.
     pub fn synchronous(&self, exception: Synchronous, pstate: PState) -> Route {
         let el = pstate.el();
         let hcr = self.hcr();
@@ -148,7 +150,7 @@ impl Routing {
     }
 
     /// Returns where a physical interrupt goes that is pending while the element is at `el`; a synchronous kind goes
-    /// nowhere. Arm ARM D1.3.6, tables of the routing of physical interrupts.
+    /// nowhere. Arm ARM, "Asynchronous exception routing".
     pub fn interrupt(&self, kind: Kind, el: ExceptionLevel) -> InterruptRoute {
         let hcr = self.hcr();
         let (to_el3, to_el2) = match kind {

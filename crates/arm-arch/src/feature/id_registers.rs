@@ -13,7 +13,8 @@ use core::fmt;
 /// to 3 for AArch32, 4 to 7 for AArch64) and those that describe part, caches and DC ZVA.
 /// Arm ARM, "Principles of the ID scheme".
 ///
-/// `MPIDR_EL1` belongs to each element and is not here; the caches behind `CSSELR_EL1` are described by [`IdRegisters::ccsidr`].
+/// `MPIDR_EL1` belongs to each element and is not here; the caches behind `CSSELR_EL1` are described by
+/// [`IdRegisters::ccsidr`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct IdRegisters {
     pub(super) space: [u64; 32],
@@ -40,7 +41,7 @@ pub struct IdRegisters {
 }
 
 /// Whether an encoding lies in the ID space, allocated or not: op0 = 3, op1 = 0, CRn = 0, CRm = 1 to 7. What is not
-/// allocated reads as zero. Arm ARM D24.1.2, "Reserved ID registers".
+/// allocated reads as zero. Arm ARM, HCR_EL2.TID3.
 #[must_use]
 pub const fn is_id_space(id: SysRegId) -> bool {
     id.op0() == 3 && id.op1() == 0 && id.crn() == 0 && matches!(id.crm(), 1..=7)
@@ -89,8 +90,7 @@ impl IdRegisters {
     }
 
     /// Returns the value of an ID register, 0 for any of the ID space that is not allocated; `None` for a register that
-    /// is not in this set. `CCSIDR_EL1` depends on `CSSELR_EL1`: see [`IdRegisters::ccsidr`].
-    /// Arm ARM, "Reserved ID registers".
+    /// is not in this set. `CCSIDR_EL1` depends on `CSSELR_EL1`: see [`IdRegisters::ccsidr`]. Arm ARM, HCR_EL2.TID3.
     #[must_use]
     pub fn get(&self, id: SysRegId) -> Option<u64> {
         // Nearly all that is asked for is of the ID space.

@@ -1,4 +1,4 @@
-//! ID registers and the features they announce. Arm ARM A2, D24.1.3.
+//! ID registers and the features they announce. Arm ARM D24.1.3, "Principles of the ID scheme".
 //!
 //! [`IdRegisters`] is what a guest is told; [`Features`] is what follows from it and what code asks. The tables are
 //! generated: [`FIELDS`] says where each field lies and how two values compare, the rules say which values announce
@@ -36,7 +36,7 @@ use rule::Rule;
 /// The words of a set of features.
 const WORDS: usize = Feature::COUNT.div_ceil(64);
 
-/// The features that a set of ID registers announces. Arm ARM A2.
+/// The features that a set of ID registers announces. Arm ARM, the field of each name; `data/features.tsv`.
 ///
 /// Holding one answers "is it there" for everyone: PSTATE bits, register visibility and traps derive from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,7 +47,8 @@ pub struct Features {
 }
 
 impl Features {
-    /// Nothing but Armv8.0-A without any optional feature, one breakpoint and one watchpoint. Arm ARM A2.2.
+    /// Nothing but Armv8.0-A without any optional feature, and the one breakpoint and watchpoint that 0 in BRPs and
+    /// WRPs stands for. Arm ARM, ID_AA64DFR0_EL1.BRPs; `data/features.tsv`.
     pub const NONE: Self = Self { bits: [0; WORDS], breakpoints: 1, watchpoints: 1 };
 
     /// Returns what the ID registers announce. `data/id_fields.tsv`, `data/features.tsv`.

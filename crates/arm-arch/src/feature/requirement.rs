@@ -54,7 +54,7 @@ impl fmt::Display for Term {
 }
 
 /// A feature is there only where one of the terms holds. A feature may have several requirements, and needs all.
-/// Arm ARM A2.2, the paragraphs of each feature.
+/// `data/features.tsv`, requires.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Requirement {
     /// The feature.
@@ -104,7 +104,7 @@ impl fmt::Display for Requirement {
     }
 }
 
-/// A feature is mandatory where all of the terms hold. Arm ARM A2.2, the paragraphs of each feature.
+/// A feature is mandatory where all of the terms hold. `data/features.tsv`, mandatory_when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Duty {
     /// The feature.

@@ -1,8 +1,10 @@
-//! Versions of the architecture. Arm ARM A2.
+//! Versions of the architecture.
+//! Arm ARM, "Armv8-A architecture extensions", "Armv9-A architecture extensions".
 
 use core::fmt;
 
-/// A version of the A-profile architecture. Arm ARM A2.2.
+/// A version of the A-profile architecture.
+/// Arm ARM, "Armv8-A architecture extensions", "Armv9-A architecture extensions".
 ///
 /// Not ordered as numbers: Armv9.0 includes Armv8.5, and Armv8.9 does not include Armv9.0. See
 /// [`Version::includes`].
@@ -30,7 +32,7 @@ pub enum Version {
 
 impl Version {
     /// All of them, the newest first; no version includes one that stands before it.
-    /// `data/features.tsv`, mandatory_when.
+    /// Arm ARM, "Armv8-A architecture extensions", "Armv9-A architecture extensions".
     pub const NEWEST_FIRST: [Self; 17] = {
         use Version::*;
         [V9_6, V9_5, V9_4, V9_3, V9_2, V9_1, V9_0, V8_9, V8_8, V8_7, V8_6, V8_5, V8_4, V8_3, V8_2, V8_1, V8_0]
@@ -58,8 +60,8 @@ impl Version {
         }
     }
 
-    /// Whether what complies with this version complies with the other one too. Armv9.n includes Armv8.(n+5), as far
-    /// as that exists. Arm ARM A1.2.
+    /// Whether what complies with this version complies with the other one too. Armv9.n includes Armv8.(n+5), as far as
+    /// that exists. Arm ARM, "The Armv9.0 architecture extension" and those after it.
     #[must_use]
     pub const fn includes(self, other: Self) -> bool {
         let ((major, minor), (wanted_major, wanted)) = (self.parts(), other.parts());

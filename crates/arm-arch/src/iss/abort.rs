@@ -4,7 +4,8 @@ use crate::bits;
 use crate::fault::FaultStatus;
 use bitfield_struct::bitfield;
 
-/// ISS of a data abort (EC 0x24, 0x25). Bits \[23:14\] are valid only with ISV: use [`DataAbort::transfer`]. Arm ARM, ESR_EL1, "ISS encoding for an exception from a Data Abort".
+/// ISS of a data abort (EC 0x24, 0x25). Bits \[23:14\] are valid only with ISV: use [`DataAbort::transfer`].
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from a Data Abort".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct DataAbort {
@@ -179,7 +180,8 @@ impl Transfer {
     }
 }
 
-/// ISS of an instruction abort (EC 0x20, 0x21). Arm ARM, ESR_EL1, "ISS encoding for an exception from an Instruction Abort".
+/// ISS of an instruction abort (EC 0x20, 0x21).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from an Instruction Abort".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct InstructionAbort {

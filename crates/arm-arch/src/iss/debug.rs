@@ -2,7 +2,8 @@
 
 use bitfield_struct::bitfield;
 
-/// ISS of a software step (EC 0x32, 0x33). Arm ARM, ESR_EL1, "ISS encoding for an exception from a Software Step exception".
+/// ISS of a software step (EC 0x32, 0x33).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from a Software Step exception".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Step {
@@ -78,7 +79,8 @@ pub struct Watchpoint {
 }
 const _: () = assert!(Watchpoint::WPT_OFFSET == 18);
 
-/// ISS of an SError (EC 0x2f); with IDS the rest is IMPLEMENTATION DEFINED. Arm ARM, ESR_EL1, "ISS encoding for an SError exception".
+/// ISS of an SError (EC 0x2f); with IDS the rest is IMPLEMENTATION DEFINED.
+/// Arm ARM, ESR_EL1, "ISS encoding for an SError exception".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct SError {

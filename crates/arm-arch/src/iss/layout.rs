@@ -370,7 +370,8 @@ impl fmt::Display for FaultStatus {
     }
 }
 
-/// The reason of a granule protection check: six bits, the lowest of which is the level of the table. Arm ARM, ESR_EL3, GPCSC.
+/// The reason of a granule protection check: six bits, the lowest of which is the level of the table.
+/// Arm ARM, ESR_EL3, GPCSC.
 impl Gpc {
     /// Returns what GPCSC says; `None` where it is reserved. Arm ARM, ESR_EL3, GPCSC.
     #[must_use]

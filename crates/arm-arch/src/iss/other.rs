@@ -166,7 +166,8 @@ impl Other {
     }
 }
 
-/// ISS of a trapped MCR, MRC or VMRS (EC 0x03, 0x05, 0x08). Arm ARM, ESR_EL1, "ISS encoding for an exception from an MCR or MRC access".
+/// ISS of a trapped MCR, MRC or VMRS (EC 0x03, 0x05, 0x08).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from an MCR or MRC access".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct CoprocessorAccess {
@@ -197,7 +198,8 @@ pub struct CoprocessorAccess {
 }
 const _: () = assert!(CoprocessorAccess::CV_OFFSET == 24);
 
-/// ISS of a trapped MCRR or MRRC (EC 0x04, 0x0c). Arm ARM, ESR_EL1, "ISS encoding for an exception from an MCRR or MRRC access".
+/// ISS of a trapped MCRR or MRRC (EC 0x04, 0x0c).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from an MCRR or MRRC access".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct CoprocessorPair {
@@ -226,7 +228,8 @@ pub struct CoprocessorPair {
 }
 const _: () = assert!(CoprocessorPair::CV_OFFSET == 24);
 
-/// ISS of a trapped LDC or STC (EC 0x06). Arm ARM, ESR_EL1, "ISS encoding for an exception from an LDC or STC instruction".
+/// ISS of a trapped LDC or STC (EC 0x06).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from an LDC or STC instruction".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct CoprocessorMemory {
@@ -254,7 +257,8 @@ pub struct CoprocessorMemory {
 }
 const _: () = assert!(CoprocessorMemory::CV_OFFSET == 24);
 
-/// The instruction of EC 0x0a, whose ISS is a number. Arm ARM, ESR_EL1, "ISS encoding for an exception from an LD64B or ST64B* instruction".
+/// The instruction of EC 0x0a, whose ISS is a number.
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from an LD64B or ST64B* instruction".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Ls64 {
     /// ST64BV. FEAT_LS64_V.
@@ -284,7 +288,8 @@ impl Ls64 {
     }
 }
 
-/// ISS of a branch target exception (EC 0x0d). Arm ARM, ESR_EL1, "ISS encoding for an exception from a Branch Target Identification instruction".
+/// ISS of a branch target exception (EC 0x0d).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from a Branch Target Identification instruction".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct BranchTarget {
@@ -296,7 +301,8 @@ pub struct BranchTarget {
 }
 const _: () = assert!(BranchTarget::BTYPE_OFFSET == 0);
 
-/// ISS of SMC from AArch32 (EC 0x13). Arm ARM, ESR_EL2, "ISS encoding for an exception from SMC instruction execution in AArch32 state".
+/// ISS of SMC from AArch32 (EC 0x13).
+/// Arm ARM, ESR_EL2, "ISS encoding for an exception from SMC instruction execution in AArch32 state".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Smc32 {
@@ -314,7 +320,8 @@ pub struct Smc32 {
 }
 const _: () = assert!(Smc32::CV_OFFSET == 24);
 
-/// ISS of a trapped MSRR, MRRS or SYSP (EC 0x14). Arm ARM, ESR_EL1, "ISS encoding for an exception from MSRR, MRRS, or 128-bit System instruction execution".
+/// ISS of a trapped MSRR, MRRS or SYSP (EC 0x14).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from MSRR, MRRS, or 128-bit System instruction execution".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct SystemAccess128 {
@@ -388,7 +395,8 @@ pub struct Tstart {
 }
 const _: () = assert!(Tstart::RD_OFFSET == 5);
 
-/// ISS of a pointer authentication failure (EC 0x1c). FEAT_FPAC. Arm ARM, ESR_EL1, "ISS encoding for an exception from a Pointer Authentication instruction authentication failure".
+/// ISS of a pointer authentication failure (EC 0x1c). FEAT_FPAC.
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from a Pointer Authentication instruction authentication failure".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct PacFail {
@@ -413,7 +421,8 @@ pub struct SmeAccess {
 }
 const _: () = assert!(SmeAccess::SMTC_OFFSET == 0);
 
-/// ISS of a granule protection check (EC 0x1e). FEAT_RME. Arm ARM, ESR_EL3, "ISS encoding for an exception from a Granule Protection Check".
+/// ISS of a granule protection check (EC 0x1e). FEAT_RME.
+/// Arm ARM, ESR_EL3, "ISS encoding for an exception from a Granule Protection Check".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Gpc {
@@ -442,7 +451,8 @@ pub struct Gpc {
 }
 const _: () = assert!(Gpc::S2PTW_OFFSET == 21);
 
-/// ISS of a memory copy or set exception (EC 0x27). FEAT_MOPS. Arm ARM, ESR_EL1, "ISS encoding for an exception from the Memory Copy and Memory Set instructions".
+/// ISS of a memory copy or set exception (EC 0x27). FEAT_MOPS.
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from the Memory Copy and Memory Set instructions".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Mops {

@@ -46,7 +46,8 @@ impl SystemAccess {
     }
 }
 
-/// ISS of a trapped WFI, WFE, WFIT or WFET (EC 0x01). Arm ARM, ESR_EL1, "ISS encoding for an exception from a WF* instruction".
+/// ISS of a trapped WFI, WFE, WFIT or WFET (EC 0x01).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from a WF* instruction".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Wfx {
@@ -118,7 +119,8 @@ impl WaitKind {
     }
 }
 
-/// ISS of a disabled access to floating point, SIMD, SVE or SME (EC 0x07). Arm ARM, ESR_EL1, "ISS encoding for an exception from an access to SVE, Advanced SIMD or floating-point functionality".
+/// ISS of a disabled access to floating point, SIMD, SVE or SME (EC 0x07). Arm ARM, ESR_EL1, "ISS encoding for an
+/// exception from an access to SVE, Advanced SIMD or floating-point functionality".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct FpAccess {
@@ -139,7 +141,8 @@ impl FpAccess {
     pub const A64: Self = Self::from_bits(0x1e0_0000);
 }
 
-/// ISS of SVC, HVC and SMC (EC 0x15, 0x16, 0x17), and of BRK (EC 0x3c). Arm ARM, ESR_EL1, "ISS encoding for an exception from HVC or SVC instruction execution".
+/// ISS of SVC, HVC and SMC (EC 0x15, 0x16, 0x17), and of BRK (EC 0x3c).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from HVC or SVC instruction execution".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Immediate {
@@ -149,7 +152,8 @@ pub struct Immediate {
 }
 const _: () = assert!(Immediate::IMM16_OFFSET == 0);
 
-/// ISS of a trapped ERET, ERETAA or ERETAB (EC 0x1a). Arm ARM, ESR_EL2, "ISS encoding for an exception from an ERET, ERETAA or ERETAB instruction".
+/// ISS of a trapped ERET, ERETAA or ERETAB (EC 0x1a).
+/// Arm ARM, ESR_EL2, "ISS encoding for an exception from an ERET, ERETAA or ERETAB instruction".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct Eret {
@@ -162,7 +166,8 @@ pub struct Eret {
 }
 const _: () = assert!(Eret::AUTHENTICATED_OFFSET == 1);
 
-/// ISS of a trapped floating-point exception (EC 0x2c). Arm ARM, ESR_EL1, "ISS encoding for an exception from a trapped floating-point exception".
+/// ISS of a trapped floating-point exception (EC 0x2c).
+/// Arm ARM, ESR_EL1, "ISS encoding for an exception from a trapped floating-point exception".
 #[bitfield(u32)]
 #[derive(PartialEq, Eq)]
 pub struct FpException {

@@ -1,4 +1,5 @@
-//! Registers that switch the behaviour of EL1 and EL0 on and off, and what traps to EL2. Arm ARM D24.2, D24.3.
+//! Registers that switch the behaviour of EL1 and EL0 on and off, and what traps to EL2.
+//! Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 

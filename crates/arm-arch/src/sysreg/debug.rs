@@ -1,4 +1,4 @@
-//! Registers of self-hosted debug: who may debug what, and what traps. Arm ARM D24.3.
+//! Registers of self-hosted debug: who may debug what, and what traps. Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 

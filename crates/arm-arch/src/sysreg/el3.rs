@@ -1,4 +1,4 @@
-//! Registers of EL3 that decide about the levels below it: routing, traps, debug. Arm ARM D24.2, D24.3.
+//! Registers of EL3 that decide about the levels below it: routing, traps, debug. Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 

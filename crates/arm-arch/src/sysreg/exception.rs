@@ -1,4 +1,4 @@
-//! Registers of exceptions that no other module names: what is pending. Arm ARM D24.2.
+//! Registers of exceptions that no other module names: what is pending. Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 

@@ -1,4 +1,4 @@
-//! The encoding that names a system register or a system instruction. Arm ARM C5.1.2.
+//! The encoding that names a system register or a system instruction. Arm ARM, MRS, SYS.
 
 use crate::bits;
 use core::fmt;
@@ -6,7 +6,7 @@ use core::fmt;
 /// The five fields op0, op1, CRn, CRm and op2 of MSR, MRS, SYS and SYSL, packed into 16 bits.
 ///
 /// Any value is a possible encoding; whether a register stands behind it is another question. The packing is
-/// op0\[15:14\], op1\[13:11\], CRn\[10:7\], CRm\[6:3\], op2\[2:0\]. Arm ARM C5.1.
+/// op0\[15:14\], op1\[13:11\], CRn\[10:7\], CRm\[6:3\], op2\[2:0\]. Arm ARM, MRS, MSR (register), SYS, SYSL.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct SysRegId(u16);
@@ -31,7 +31,7 @@ impl SysRegId {
         self.0
     }
 
-    /// Returns op0: 1 for SYS and SYSL, 2 for debug registers, 3 for the others. Arm ARM C5.1.2.
+    /// Returns op0: 1 for SYS and SYSL, 2 for debug and trace registers, 3 for the others. Arm ARM, MRS, op0; SYS.
     #[must_use]
     pub const fn op0(self) -> u8 {
         self.part(15, 14)
@@ -88,7 +88,8 @@ impl SysRegId {
         bits::trunc32(high | bits::zext8(self.crn()) << 10 | bits::zext8(self.crm()) << 1)
     }
 
-    /// Takes the fields out of an instruction word of MSR (register), MRS, SYS or SYSL. Arm ARM C4.1.
+    /// Takes the fields out of an instruction word of MSR (register), MRS, SYS or SYSL.
+    /// Arm ARM, MRS, MSR (register), SYS, SYSL.
     #[must_use]
     pub const fn from_instruction(word: u32) -> Self {
         let word = bits::zext32(word);

@@ -1,4 +1,5 @@
-//! Registers that say which part the processing element is, and what its caches are like. Arm ARM D24.2.
+//! Registers that say which part the processing element is, and what its caches are like.
+//! Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 

@@ -1,4 +1,5 @@
-//! Control and syndrome of the Profiling Buffer (FEAT_SPE) and the trace buffer (FEAT_TRBE). Arm ARM D24.4, D24.7.
+//! Control and syndrome of the Profiling Buffer (FEAT_SPE) and the trace buffer (FEAT_TRBE).
+//! Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 

@@ -3,7 +3,8 @@
 
 use bitfield_struct::bitfield;
 
-/// `TCR_EL2`, Translation Control Register (EL2), in the form of HCR_EL2.E2H = 0; with 1 it is that of [`super::TcrEl1`]. Arm ARM, TCR_EL2.
+/// `TCR_EL2`, Translation Control Register (EL2), in the form of HCR_EL2.E2H = 0; with 1 it is that of
+/// [`super::TcrEl1`]. Arm ARM, TCR_EL2.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]
 pub struct TcrEl2 {

@@ -1,4 +1,4 @@
-//! Registers that say how an address is translated. Arm ARM D24.2.
+//! Registers that say how an address is translated. Arm ARM, the register of each name.
 
 use bitfield_struct::bitfield;
 

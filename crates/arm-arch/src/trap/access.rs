@@ -1,4 +1,4 @@
-//! The evaluator: reads the rule of an access in the manual's order. Arm ARM D1.3.6, "Accessing" of each register.
+//! The evaluator: reads the rule of an access in the manual's order. Arm ARM, "Accessing" of each register.
 
 use super::{
     Controls, Decision, Extensions, Gate, Nested, Outcome, Rule, Trap, TrapEl3, Unit, active_traps, hosted,

@@ -11,7 +11,7 @@ use crate::sysreg::{
 use bitflags::bitflags;
 
 /// The control registers. The default leaves everything off: an EL2 that traps little, and an EL1 that lets EL0 do
-/// little. Arm ARM D24.2.
+/// little. Arm ARM, the register of each name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Controls {
     /// `HCR_EL2`.

@@ -10,7 +10,8 @@ use crate::sysreg::{
 use bitflags::bitflags;
 
 /// The control registers that decide about later extensions, beside [`Controls`]: those of EL1 and EL2, the
-/// fine-grained traps, and EL3 where there is one. [`Extensions::NEUTRAL`] traps nothing. Arm ARM D24.2.
+/// fine-grained traps, and EL3 where there is one. [`Extensions::NEUTRAL`] traps nothing.
+/// Arm ARM, the register of each name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extensions {
     /// `HCRX_EL2`.

@@ -56,7 +56,7 @@ use crate::iss::Syndrome;
 use crate::sysreg::SysRegId;
 use core::fmt;
 
-/// What happens to an instruction, where there is no EL3. Arm ARM D1.3.6.
+/// What happens to an instruction, where there is no EL3. Arm ARM, AArch64.SystemAccessTrap, AArch64.Undefined.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {

@@ -171,8 +171,8 @@ pub fn wait_access(
     (el <= ExceptionLevel::El2 && by_el3).then_some(Outcome::TrapEl3(syndrome))
 }
 
-/// Decides about SMC with an EL3: HCR_EL2.TSC, then SCR_EL3.SMD, then the call. Arm ARM,
-/// AArch64.CheckForSMCUndefOrTrap.
+/// Decides about SMC: HCR_EL2.TSC, then SCR_EL3.SMD, then the call; without an EL3 as [`smc`] does.
+/// Arm ARM, AArch64.CheckForSMCUndefOrTrap.
 pub fn smc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Outcome {
     let syndrome = Syndrome::Smc(Immediate::new().with_imm16(imm16));
     match ext.el3 {
@@ -183,7 +183,7 @@ pub fn smc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Ext
     }
 }
 
-/// Decides about HVC with an EL3: SCR_EL3.HCE in place of HCR_EL2.HCD. Arm ARM, HVC.
+/// Decides about HVC: with an EL3, SCR_EL3.HCE takes the place of HCR_EL2.HCD. Arm ARM, HVC.
 pub fn hvc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Outcome {
     let disabled = match ext.el3 {
         Some(el3) => !el3.scr().hce(),
@@ -196,7 +196,9 @@ pub fn hvc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Ext
     }
 }
 
-/// Decides about SMC, where there is no EL3: EL2 traps it or it is UNDEFINED. Arm ARM, AArch64.CheckForSMCUndefOrTrap.
+/// Decides about SMC, where there is no EL3: EL2 traps it or it is UNDEFINED. CHOICE: HCR_EL2.TSC traps as it does with
+/// an EL3, for a hypervisor that answers calls; the manual has it UNDEFINED unless HCR_EL2.NV is 1.
+/// Arm ARM, AArch64.CheckForSMCUndefOrTrap.
 pub fn smc(imm16: u16, el: ExceptionLevel, controls: &Controls) -> Decision {
     if el == ExceptionLevel::El1 && controls.hcr.tsc() {
         Decision::TrapEl2(Syndrome::Smc(Immediate::new().with_imm16(imm16)))
@@ -205,7 +207,7 @@ pub fn smc(imm16: u16, el: ExceptionLevel, controls: &Controls) -> Decision {
     }
 }
 
-/// Decides about HVC: it calls EL2 from EL1 unless HCR_EL2.HCD disables it. The preferred return address of the
+/// Decides about HVC: it calls EL2 from EL1 and EL2 unless HCR_EL2.HCD disables it. The preferred return address of the
 /// exception is the next instruction. Arm ARM, HVC.
 pub fn hvc(imm16: u16, el: ExceptionLevel, controls: &Controls) -> Decision {
     if el == ExceptionLevel::El0 || controls.hcr.hcd() {

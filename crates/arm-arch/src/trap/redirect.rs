@@ -7,7 +7,7 @@
 
 use crate::sysreg::{HcrEl2, SysRegId, names};
 
-/// Where an access at EL1 goes under nested virtualization. Arm ARM D8.11.
+/// Where an access at EL1 goes under nested virtualization. Arm ARM, HCR_EL2.NV, HCR_EL2.NV2.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Nested {
@@ -21,9 +21,8 @@ pub enum Nested {
     Trap,
 }
 
-/// Returns what HCR_EL2.{NV, NV1, NV2} make of an access by EL1, with EL2 enabled. Arm ARM D8.11, "Nested
-/// virtualization"; HCR_EL2.NV, NV1 and NV2. PMBSR_EL1 and TRBSR_EL1 as if exceptions of their buffers were enabled;
-/// [`super::access`] looks.
+/// Returns what HCR_EL2.{NV, NV1, NV2} make of an access by EL1, with EL2 enabled. Arm ARM, HCR_EL2.NV, NV1 and NV2.
+/// PMBSR_EL1 and TRBSR_EL1 as if exceptions of their buffers were enabled; [`super::access`] looks.
 ///
 /// What NV makes accessible is UNDEFINED to EL1 otherwise: [`Nested::Direct`] says nothing about that. CHOICE: NV1 and
 /// NV2 without NV do nothing.
@@ -65,15 +64,16 @@ fn is_trapped_by_nv1(id: SysRegId) -> bool {
     matches!(id, names::VBAR_EL1 | names::ELR_EL1 | names::SPSR_EL1)
 }
 
-/// Returns the offset from VNCR_EL2.BADDR of a register that FEAT_NV2 keeps in memory. Arm ARM D8.11, table of
-/// the offsets.
+/// Returns the offset from VNCR_EL2.BADDR of a register that FEAT_NV2 keeps in memory.
+/// Arm ARM, VNCR_EL2; `data/sysregs.tsv`, vncr_off.
 #[must_use]
 pub fn vncr_offset(id: SysRegId) -> Option<u16> {
     let at = VNCR.binary_search_by_key(&id.into_bits(), |(id, _)| *id).ok()?;
     VNCR.get(at).map(|(_, offset)| *offset)
 }
 
-/// Returns the register that an `_EL12` or `_EL02` name stands for, at EL2 with E2H. Arm ARM D24.1, "E2H".
+/// Returns the register that an `_EL12` or `_EL02` name stands for, at EL2 with E2H.
+/// Arm ARM, HCR_EL2.E2H; `data/sysregs.tsv`, alias_of.
 #[must_use]
 pub fn without_alias(id: SysRegId) -> Option<SysRegId> {
     let at = ALIASES.binary_search_by_key(&id.into_bits(), |(alias, _)| *alias).ok()?;
@@ -85,8 +85,8 @@ fn has_alias(id: SysRegId) -> bool {
     ALIASES.iter().any(|(_, plain)| *plain == id.into_bits())
 }
 
-/// Returns the register that a name of EL1 or EL0 reaches at EL2 with HCR_EL2.E2H = 1: that of EL2, where there is
-/// one, else itself. Arm ARM D24.1, "E2H". PMBSR_EL1 and TRBSR_EL1 as in [`nested`].
+/// Returns the register that a name of EL1 or EL0 reaches at EL2 with HCR_EL2.E2H = 1: that of EL2, where there is one,
+/// else itself. Arm ARM, HCR_EL2.E2H. PMBSR_EL1 and TRBSR_EL1 as in [`nested`].
 #[must_use]
 pub fn hosted(id: SysRegId) -> SysRegId {
     match id {

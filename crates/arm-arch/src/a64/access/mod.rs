@@ -26,7 +26,7 @@ mod table;
 
 use crate::bits;
 
-/// What is done with memory. Arm ARM, C3.2.
+/// What is done with memory. Arm ARM, "Loads and stores".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operation {
     /// Memory to registers.
@@ -49,7 +49,7 @@ pub enum Operation {
     Refused(Refusal),
 }
 
-/// What an atomic operation makes of the value in memory. Arm ARM, C3.2.14.
+/// What an atomic operation makes of the value in memory. Arm ARM, MemAtomicOp.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Atomic {
     /// Memory plus Rs.
@@ -113,7 +113,7 @@ pub enum Transfer {
     Replicated,
 }
 
-/// How the address is made. Arm ARM, C1.3.3.
+/// How the address is made. Arm ARM, "Load/Store addressing modes".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Address {
     /// Rn.
@@ -169,7 +169,7 @@ pub enum Registers {
     Consecutive4,
 }
 
-/// What is added to the base, and when. [`Access::offset`]. Arm ARM, "Load/store addressing modes".
+/// What is added to the base, and when. [`Access::offset`]. Arm ARM, "Load/Store addressing modes".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Offset {
     /// Address is base plus this; the base stays.
@@ -341,7 +341,7 @@ impl Access {
         self.form.transfer
     }
 
-    /// Returns how the address is made. Arm ARM, "Load/store addressing modes".
+    /// Returns how the address is made. Arm ARM, "Load/Store addressing modes".
     #[must_use]
     pub const fn address(self) -> Address {
         self.form.address
@@ -451,7 +451,7 @@ impl Access {
         }
     }
 
-    /// Returns what is added to the base, and whether the base changes. Arm ARM, "Load/store addressing modes".
+    /// Returns what is added to the base, and whether the base changes. Arm ARM, "Load/Store addressing modes".
     #[must_use]
     pub fn offset(self) -> Offset {
         let word = self.word;
@@ -493,7 +493,7 @@ impl Access {
         signed((self.word >> 13 & 0x200) | (self.word >> 12 & 0x1ff), 0, 10).wrapping_mul(8)
     }
 
-    /// Is true if Rn receives a new value. Arm ARM, "Load/store addressing modes".
+    /// Is true if Rn receives a new value. Arm ARM, "Load/Store addressing modes".
     #[must_use]
     pub const fn has_writeback(self) -> bool {
         match self.form.address {
@@ -569,7 +569,8 @@ impl Access {
         )
     }
 
-    /// Is true for register numbers whose use together is CONSTRAINED UNPREDICTABLE. Arm ARM, K1.1.
+    /// Is true for register numbers whose use together is CONSTRAINED UNPREDICTABLE: a base written back that is
+    /// transferred too, two loads of one register, a status that is data or base. Arm ARM, LDR (immediate), LDP, STXR.
     #[must_use]
     pub fn is_unpredictable(self) -> bool {
         let general =
