@@ -12,8 +12,9 @@ use arm_arch::iss::{self, DataAbort, InstructionAbort};
 use arm_arch::sysreg::{CntCtl, CptrEl2, FpEnable, names};
 use arm_arch::{EsrEl, ExceptionClass, SysRegId};
 use xarch_abi::{
-    AccessCause, AccessSize, BackendVcpu, Direction, Exit, Guest, GuestPa, Lock, MemoryAccess, Next, Outcome,
-    Platform, RegId, RegisterError, Registers, StopReason, TimerSet, TraceEvent, Trap, VcpuIndex,
+    AccessCause, AccessSize, BackendVcpu, Direction, Entry, Exit, Guest, GuestPa, Lock, MemoryAccess,
+    Outcome, Platform, RegId, RegisterError, Registers, StopReason, TimerSet, TraceEvent, Trap, VcpuIndex,
+    drive,
 };
 
 /// The raw code of an [`Exit::Unknown`] that is an SError.
@@ -392,7 +393,7 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P,
     }
 
     /// Enters the guest once.
-    fn enter(&mut self) -> Exception {
+    fn switch(&mut self) -> Exception {
         if self.held != TimerSet::default() {
             // The guest side has seen that the timer came due. Its interrupt is of use again once the line is low.
             self.release(|control| !(control.enable() && control.istatus()) || control.imask());
@@ -499,54 +500,26 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P,
             Err(_) => Err(StopReason::Memory(address)),
         }
     }
+}
 
-    /// Obeys the guest side's decision; `Some` ends the run.
-    fn obey<G: Guest, Q: Platform>(&mut self, guest: &mut G, platform: &Q, next: Next) -> Option<Outcome> {
-        match next {
-            Next::Resume => None,
-            Next::Wait { deadline } => Some(Outcome::Wait { deadline }),
-            Next::Stop(reason) => Some(Outcome::Stopped(reason)),
-            Next::Device(access, token) => match platform.device(self.vcpu.index, &access) {
-                None => Some(Outcome::Device(access, token)),
-                // A platform that answers a read with Done or a write with a value has a bug of its own.
-                Some(answer) => {
-                    guest.complete(self, token, answer).err().map(|_| Outcome::Stopped(StopReason::Host))
-                }
-            },
-        }
+impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Entry for Loaded<'_, '_, P, C, S, L> {
+    fn index(&self) -> VcpuIndex {
+        self.vcpu.index
     }
 
-    fn run<G: Guest, Q: Platform>(&mut self, guest: &mut G, platform: &Q) -> Outcome {
-        let index = self.vcpu.index;
-        loop {
-            if self.vcpu.vm.take_exit_request(index) {
-                return Outcome::Interrupted;
-            }
-            let entry = guest.before_entry(self, platform);
-            if !matches!(entry, Next::Resume) {
-                match self.obey(guest, platform, entry) {
-                    Some(outcome) => return outcome,
-                    None => continue,
-                }
-            }
-            let exception = self.enter();
-            let exit = match self.exit(platform, exception) {
-                Ok(None) => continue,
-                Ok(Some(exit)) => exit,
-                Err(reason) => return Outcome::Stopped(reason),
-            };
-            let next = guest.on_exit(self, platform, exit);
-            platform.trace(index, TraceEvent::Exit(exit, next));
-            if let Some(outcome) = self.obey(guest, platform, next) {
-                return outcome;
-            }
-        }
+    fn take_exit_request(&mut self) -> bool {
+        self.vcpu.vm.take_exit_request(self.vcpu.index)
+    }
+
+    fn enter<Q: Platform>(&mut self, platform: &Q) -> Result<Option<Exit>, StopReason> {
+        let exception = self.switch();
+        self.exit(platform, exception)
     }
 }
 
 impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> BackendVcpu for Vcpu<'_, P, C, S, L> {
     fn run<G: Guest, Q: Platform>(&mut self, guest: &mut G, platform: &Q) -> Outcome {
-        self.load().run(guest, platform)
+        drive(&mut self.load(), guest, platform)
     }
 }
 

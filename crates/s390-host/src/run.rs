@@ -11,8 +11,9 @@ use s390_arch::sae::{
 };
 use s390_arch::{Absolute, AbsoluteStorage};
 use xarch_abi::{
-    AccessCause, BackendVcpu, Direction, Exit, Guest, GuestPa, InvalidState, Lock, MemoryAccess, Next,
+    AccessCause, BackendVcpu, Direction, Entry, Exit, Guest, GuestPa, InvalidState, Lock, MemoryAccess,
     Outcome, Platform, RegId, RegisterError, Registers, StopReason, TimerSet, TraceEvent, Trap, VcpuIndex,
+    drive,
 };
 
 /// Marks the raw code of an [`Exit::Unknown`] that is a program interruption which came with code 2.
@@ -275,7 +276,7 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Drop for 
 
 impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_, '_, F, C, S, L> {
     /// Executes SAE once and decodes what it recorded.
-    fn enter(&mut self) -> Result<Interception, HostError> {
+    fn execute(&mut self) -> Result<Interception, HostError> {
         let vcpu = &mut *self.vcpu;
         let block = vcpu.block;
         if !vcpu.shadows_are_on_cpu {
@@ -372,52 +373,23 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
             Err(_) => Err(StopReason::Memory(address)),
         }
     }
+}
 
-    /// Obeys the guest side's decision; `Some` ends the run.
-    fn obey<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P, next: Next) -> Option<Outcome> {
-        match next {
-            Next::Resume => None,
-            Next::Wait { deadline } => Some(Outcome::Wait { deadline }),
-            Next::Stop(reason) => Some(Outcome::Stopped(reason)),
-            Next::Device(access, token) => match platform.device(self.vcpu.index, &access) {
-                None => Some(Outcome::Device(access, token)),
-                // A platform that answers a read with Done or a write with a value has a bug of its own.
-                Some(answer) => {
-                    guest.complete(self, token, answer).err().map(|_| Outcome::Stopped(StopReason::Host))
-                }
-            },
-        }
+impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Entry for Loaded<'_, '_, F, C, S, L> {
+    fn index(&self) -> VcpuIndex {
+        self.vcpu.index
     }
 
-    fn run<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P) -> Outcome {
-        let index = self.vcpu.index;
-        loop {
-            if self.vcpu.vm.take_exit_request(index) {
-                return Outcome::Interrupted;
-            }
-            let entry = guest.before_entry(self, platform);
-            if !matches!(entry, Next::Resume) {
-                match self.obey(guest, platform, entry) {
-                    Some(outcome) => return outcome,
-                    None => continue,
-                }
-            }
-            let interception = match self.enter() {
-                Ok(interception) => interception,
-                Err(error) => {
-                    self.vcpu.failure = Some(error);
-                    return Outcome::Stopped(StopReason::Host);
-                }
-            };
-            let exit = match self.exit(platform, interception) {
-                Ok(None) => continue,
-                Ok(Some(exit)) => exit,
-                Err(reason) => return Outcome::Stopped(reason),
-            };
-            let next = guest.on_exit(self, platform, exit);
-            platform.trace(index, TraceEvent::Exit(exit, next));
-            if let Some(outcome) = self.obey(guest, platform, next) {
-                return outcome;
+    fn take_exit_request(&mut self) -> bool {
+        self.vcpu.vm.take_exit_request(self.vcpu.index)
+    }
+
+    fn enter<P: Platform>(&mut self, platform: &P) -> Result<Option<Exit>, StopReason> {
+        match self.execute() {
+            Ok(interception) => self.exit(platform, interception),
+            Err(error) => {
+                self.vcpu.failure = Some(error);
+                Err(StopReason::Host)
             }
         }
     }
@@ -436,7 +408,7 @@ impl<F, C, S, L> Vcpu<'_, F, C, S, L> {
 impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> BackendVcpu for Vcpu<'_, F, C, S, L> {
     fn run<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P) -> Outcome {
         let error = match self.load() {
-            Ok(mut loaded) => return loaded.run(guest, platform),
+            Ok(mut loaded) => return drive(&mut loaded, guest, platform),
             Err(error) => error,
         };
         self.failure = Some(error);

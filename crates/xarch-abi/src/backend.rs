@@ -1,9 +1,9 @@
 //! The host side: how a guest is entered and its memory mapped.
 
 use crate::addr::{GuestPa, GuestRange};
-use crate::exit::{Outcome, VcpuIndex};
+use crate::exit::{Exit, Next, Outcome, StopReason, VcpuIndex};
 use crate::guest::Guest;
-use crate::platform::{Platform, Slot};
+use crate::platform::{Platform, Slot, TraceEvent};
 use crate::reg::Registers;
 
 /// Bytes of a page, unless a back end says otherwise.
@@ -90,8 +90,47 @@ pub trait Backend: Sync {
 pub trait BackendVcpu: Registers {
     /// Runs the guest until the embedder is needed.
     ///
-    /// The loop is: [`Guest::before_entry`]; enter; turn what the hardware reported into an
-    /// [`Exit`](crate::exit::Exit), resolving memory faults inside slots on the way;
-    /// [`Guest::on_exit`]; device accesses through [`Platform::device`].
+    /// The loop is: [`Guest::before_entry`]; enter; turn what the hardware reported into an [`Exit`], resolving memory
+    /// faults inside slots on the way; [`Guest::on_exit`]; [`Next::obey`]. [`drive`] is that loop.
     fn run<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P) -> Outcome;
+}
+
+/// What a back end does of a run itself, one entry at a time: [`drive`] does the rest.
+pub trait Entry: Registers {
+    /// Returns which vCPU of its VM this is.
+    fn index(&self) -> VcpuIndex;
+
+    /// Returns whether [`Backend::request_exit`] was called since this was asked last.
+    fn take_exit_request(&mut self) -> bool;
+
+    /// Enters the guest, and says why it left; `None` where the guest side is not concerned, as with a fault in a slot
+    /// that is resolved.
+    ///
+    /// # Errors
+    /// Why the run cannot go on.
+    fn enter<P: Platform>(&mut self, platform: &P) -> Result<Option<Exit>, StopReason>;
+}
+
+/// Runs the guest until the embedder is needed: what [`BackendVcpu::run`] promises, for a back end that has [`Entry`].
+#[inline]
+pub fn drive<E: Entry, G: Guest, P: Platform>(vcpu: &mut E, guest: &mut G, platform: &P) -> Outcome {
+    let index = vcpu.index();
+    loop {
+        if vcpu.take_exit_request() {
+            return Outcome::Interrupted;
+        }
+        let mut next = guest.before_entry(vcpu, platform);
+        if matches!(next, Next::Resume) {
+            let exit = match vcpu.enter(platform) {
+                Ok(Some(exit)) => exit,
+                Ok(None) => continue,
+                Err(reason) => return Outcome::Stopped(reason),
+            };
+            next = guest.on_exit(vcpu, platform, exit);
+            platform.trace(index, TraceEvent::Exit(exit, next));
+        }
+        if let Some(outcome) = next.obey(index, vcpu, guest, platform) {
+            return outcome;
+        }
+    }
 }

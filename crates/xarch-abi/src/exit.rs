@@ -1,7 +1,9 @@
 //! Why a guest stopped running, and what to do about it.
 
 use crate::addr::GuestPa;
-use crate::reg::RegisterError;
+use crate::guest::Guest;
+use crate::platform::Platform;
+use crate::reg::{RegisterError, Registers};
 
 /// Number of a vCPU in its VM, from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -240,6 +242,33 @@ pub enum Next {
     },
     /// Do not enter again.
     Stop(StopReason),
+}
+
+impl Next {
+    /// Obeys the decision for `vcpu`, whose registers and guest side these are; `Some` ends the run. The platform's devices
+    /// are asked here; what they answer at once is completed.
+    #[inline]
+    pub fn obey<R: Registers, G: Guest, P: Platform>(
+        self,
+        vcpu: VcpuIndex,
+        registers: &mut R,
+        guest: &mut G,
+        platform: &P,
+    ) -> Option<Outcome> {
+        match self {
+            Self::Resume => None,
+            Self::Wait { deadline } => Some(Outcome::Wait { deadline }),
+            Self::Stop(reason) => Some(Outcome::Stopped(reason)),
+            Self::Device(access, token) => match platform.device(vcpu, &access) {
+                None => Some(Outcome::Device(access, token)),
+                // A platform that answers a read with Done or a write with a value has a bug of its own.
+                Some(answer) => {
+                    let completed = guest.complete(registers, token, answer);
+                    completed.err().map(|_| Outcome::Stopped(StopReason::Host))
+                }
+            },
+        }
+    }
 }
 
 /// How [`run`](crate::backend::BackendVcpu::run) came back to the embedder.

@@ -9,8 +9,8 @@
 //!                          Platform   memory slots, devices, threads, wake-ups
 //! ```
 //!
-//! A back end owns the loop: it asks the [`Guest`] before each entry, enters, reports the [`Exit`]
-//! and obeys [`Next`]. What a syndrome means is the guest side's business; how a page gets mapped is
+//! A back end owns the loop, of which [`drive`] is the common form: it asks the [`Guest`] before each entry, enters,
+//! reports the [`Exit`] and obeys [`Next`]. What a syndrome means is the guest side's business; how a page gets mapped is
 //! the back end's. Registers go by [`RegId`]: a bank, and in most banks the guest architecture's own
 //! encoding, so that neither the contract nor a back end changes when that architecture grows.
 //!
@@ -37,7 +37,7 @@ mod platform;
 mod reg;
 
 pub use addr::{GuestPa, GuestRange, HostPa};
-pub use backend::{Age, Backend, BackendVcpu, PAGE_BYTES};
+pub use backend::{Age, Backend, BackendVcpu, Entry, PAGE_BYTES, drive};
 pub use exit::{
     AccessCause, AccessSize, Deadline, DeviceAccess, DeviceAnswer, DeviceOperation, Direction, Exit,
     InvalidState, MemoryAccess, Next, Outcome, StopReason, TimerSet, Token, Trap, VcpuIndex,

@@ -7,8 +7,7 @@ use crate::objects::{BackendObject, CoreVcpu, VCPUS};
 use crate::status::Status;
 use core::sync::atomic::{AtomicBool, Ordering};
 use xarch_abi::{
-    Exit, Guest as _, Next, Outcome, Platform as _, RegId, RegisterError, Registers, StopReason, TraceEvent,
-    VcpuIndex,
+    Exit, Guest as _, Next, Outcome, Platform as _, RegId, RegisterError, Registers, TraceEvent, VcpuIndex,
 };
 
 /// What its vCPUs share.
@@ -154,7 +153,7 @@ impl OpsVcpu {
             if matches!(next, Next::Resume) {
                 continue;
             }
-            if let Some(outcome) = self.obey(guest, backend, next) {
+            if let Some(outcome) = next.obey(self.index, self, guest, backend) {
                 return Ok(outcome);
             }
         }
@@ -194,22 +193,6 @@ impl OpsVcpu {
         match self.host.table.enter(self.context, &mut exit) {
             XARCH_OK => Ok(exit),
             error => Err(error),
-        }
-    }
-
-    /// Obeys the guest side's decision; `Some` ends the run.
-    fn obey(&mut self, guest: &mut CoreVcpu, backend: &BackendObject, next: Next) -> Option<Outcome> {
-        match next {
-            Next::Resume => None,
-            Next::Wait { deadline } => Some(Outcome::Wait { deadline }),
-            Next::Stop(reason) => Some(Outcome::Stopped(reason)),
-            Next::Device(access, token) => match backend.device(self.index, &access) {
-                None => Some(Outcome::Device(access, token)),
-                Some(answer) => {
-                    let completed = guest.complete(self, token, answer);
-                    completed.err().map(|_| Outcome::Stopped(StopReason::Host))
-                }
-            },
         }
     }
 

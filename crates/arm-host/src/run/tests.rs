@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::vec::Vec;
 use xarch_abi::{
-    Backend, CompletionError, DeviceAccess, DeviceAnswer, GuestRange, HostPa, Slot, Token, Writable,
+    Backend, CompletionError, DeviceAccess, DeviceAnswer, GuestRange, HostPa, Next, Slot, Token, Writable,
 };
 
 /// What the guest does, one after the other: exception, ESR, FAR, HPFAR.

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 use xarch_abi::{
-    AccessCause, AccessSize, Age, Backend, BackendVcpu, Bank, Direction, Exit, Guest, GuestPa, GuestRange,
-    MemoryAccess, Next, Outcome, Platform, RegId, RegisterError, Registers, Slot, StopReason, TimerSet,
-    TraceEvent, Trap, VcpuIndex, Writable,
+    AccessCause, AccessSize, Age, Backend, BackendVcpu, Bank, Direction, Entry, Exit, Guest, GuestPa,
+    GuestRange, MemoryAccess, Outcome, Platform, RegId, RegisterError, Registers, Slot, StopReason, TimerSet,
+    TraceEvent, Trap, VcpuIndex, Writable, drive,
 };
 
 use super::asm;
@@ -350,7 +350,7 @@ impl<'vm> ToyVcpu<'vm> {
     }
 
     /// Runs the guest until something happens; `None` is what this side has dealt with.
-    fn enter<P: Platform>(&mut self, platform: &P) -> Option<Exit> {
+    fn execute<P: Platform>(&mut self, platform: &P) -> Option<Exit> {
         loop {
             if self.vm.requests[usize::from(self.index.0)].load(SeqCst) {
                 return Some(Exit::Spurious);
@@ -425,21 +425,6 @@ impl<'vm> ToyVcpu<'vm> {
         }
         tables.pages.insert(number, Page { host, writable, protected: !is_store, young: true });
         None
-    }
-
-    fn obey<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P, next: Next) -> Option<Outcome> {
-        match next {
-            Next::Resume => None,
-            Next::Wait { deadline } => Some(Outcome::Wait { deadline }),
-            Next::Stop(reason) => Some(Outcome::Stopped(reason)),
-            Next::Device(access, token) => match platform.device(self.index, &access) {
-                None => Some(Outcome::Device(access, token)),
-                Some(answer) => {
-                    let completed = guest.complete(self, token, answer);
-                    completed.err().map(|_| Outcome::Stopped(StopReason::Host))
-                }
-            },
-        }
     }
 }
 
@@ -530,21 +515,22 @@ impl Registers for ToyVcpu<'_> {
     }
 }
 
+impl Entry for ToyVcpu<'_> {
+    fn index(&self) -> VcpuIndex {
+        self.index
+    }
+
+    fn take_exit_request(&mut self) -> bool {
+        self.vm.requests[usize::from(self.index.0)].swap(false, SeqCst)
+    }
+
+    fn enter<P: Platform>(&mut self, platform: &P) -> Result<Option<Exit>, StopReason> {
+        Ok(self.execute(platform))
+    }
+}
+
 impl BackendVcpu for ToyVcpu<'_> {
     fn run<G: Guest, P: Platform>(&mut self, guest: &mut G, platform: &P) -> Outcome {
-        loop {
-            if self.vm.requests[usize::from(self.index.0)].swap(false, SeqCst) {
-                return Outcome::Interrupted;
-            }
-            let mut next = guest.before_entry(self, platform);
-            if next == Next::Resume {
-                let Some(exit) = self.enter(platform) else { continue };
-                next = guest.on_exit(self, platform, exit);
-                platform.trace(self.index, TraceEvent::Exit(exit, next));
-            }
-            if let Some(outcome) = self.obey(guest, platform, next) {
-                return outcome;
-            }
-        }
+        drive(self, guest, platform)
     }
 }
