@@ -183,22 +183,25 @@ pub fn smc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Ext
     }
 }
 
-/// Decides about HVC: with an EL3, SCR_EL3.HCE takes the place of HCR_EL2.HCD. Arm ARM, HVC.
+/// Decides about HVC: with an EL3, SCR_EL3.HCE takes the place of HCR_EL2.HCD, and EL3 calls itself.
+/// Arm ARM, HVC, AArch64.CallHypervisor.
 pub fn hvc_access(imm16: u16, el: ExceptionLevel, controls: &Controls, ext: &Extensions) -> Outcome {
     let disabled = match ext.el3 {
         Some(el3) => !el3.scr().hce(),
         None => controls.hcr.hcd(),
     };
-    if el == ExceptionLevel::El0 || el == ExceptionLevel::El3 || disabled {
-        Outcome::Undefined
-    } else {
-        Outcome::TrapEl2(Syndrome::Hvc(Immediate::new().with_imm16(imm16)))
+    let syndrome = Syndrome::Hvc(Immediate::new().with_imm16(imm16));
+    match el {
+        _ if disabled => Outcome::Undefined,
+        ExceptionLevel::El0 => Outcome::Undefined,
+        ExceptionLevel::El1 | ExceptionLevel::El2 => Outcome::TrapEl2(syndrome),
+        ExceptionLevel::El3 => Outcome::TrapEl3(syndrome),
     }
 }
 
 /// Decides about SMC, where there is no EL3: EL2 traps it or it is UNDEFINED. CHOICE: HCR_EL2.TSC traps as it does with
-/// an EL3, for a hypervisor that answers calls; the manual has it UNDEFINED unless HCR_EL2.NV is 1.
-/// Arm ARM, AArch64.CheckForSMCUndefOrTrap.
+/// an EL3, for a hypervisor that answers calls; without HCR_EL2.NV the manual leaves that open.
+/// Arm ARM, HCR_EL2.TSC, AArch64.CheckForSMCUndefOrTrap.
 pub fn smc(imm16: u16, el: ExceptionLevel, controls: &Controls) -> Decision {
     if el == ExceptionLevel::El1 && controls.hcr.tsc() {
         Decision::TrapEl2(Syndrome::Smc(Immediate::new().with_imm16(imm16)))
@@ -430,7 +433,11 @@ mod tests {
         assert_eq!(asked(Some(smc_access(0, EL1, &twi, &both))), (2, 0x17));
         assert_eq!(smc_access(0, EL1, &OFF, &both), Outcome::Undefined, "SMD");
         assert_eq!(asked(Some(smc_access(0, EL1, &OFF, &with_el3(|_| {})))), (3, 0x17));
-        assert_eq!(asked(Some(hvc_access(0, EL1, &OFF, &both))), (2, 0x16));
+        let calls = [(EL1, 2), (ExceptionLevel::El2, 2), (ExceptionLevel::El3, 3)];
+        for (el, target) in calls {
+            assert_eq!(asked(Some(hvc_access(0, el, &OFF, &both))), (target, 0x16), "HVC at {el:?}");
+        }
+        assert_eq!(hvc_access(0, EL0, &OFF, &both), Outcome::Undefined, "HVC at EL0");
         let off = with_el3(|el3| el3.scr &= !(1 << 8));
         assert_eq!(hvc_access(0, EL1, &OFF, &off), Outcome::Undefined, "HCE");
     }
