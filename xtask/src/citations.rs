@@ -1,11 +1,12 @@
-//! `cargo xtask check citations`: whether each public item of `arm-arch` says where the manual, or which table, has it.
+//! `cargo xtask check citations`: whether each public item of `arm-arch` says where the manual, or which table, has it,
+//! and whether what the docs of fields say of bits is so ([`field_docs`]).
 //!
 //! Files are read line by line, as `rustfmt` leaves them: an item starts on a line of its own, and what it opens ends
 //! with a brace that is indented like it. A type stands for its variants and fields, and for constants that a macro makes
 //! of `NAME = value`, a trait for its methods; a module is judged by the header of its file. Generated files name their
 //! tables in theirs.
 
-use crate::{checks, shell};
+use crate::{checks, field_docs, shell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -72,13 +73,22 @@ pub fn check() -> Result<(), String> {
     let sources = Sources::read(&root.join(TABLES))?;
     let files = read_crate(&root.join(CRATE))?;
     let public = public_items(&files);
-    let found = judge(&files, &public, &sources, EXEMPT);
+    let mut found = judge(&files, &public, &sources, EXEMPT);
+    let layouts = field_docs::layouts(&checks::read(&root.join(TABLES).join("sysregs.tsv"))?);
+    let mut fields = 0;
+    for file in files.iter().filter(|file| !file.is_generated) {
+        let text = checks::read(&root.join(CRATE).join(&file.name))?;
+        let (count, wrong) = field_docs::judge(&format!("{CRATE}/{}", file.name), &text, &layouts);
+        fields += count;
+        found.extend(wrong);
+    }
     if !found.is_empty() {
         return Err(found.join("\n"));
     }
     let bare =
         public.iter().filter(|(file, item)| !sources.are_cited_in(&item.full_doc(file, &files))).count();
     println!("{} public items of arm-arch cite their source, {bare} need none", public.len() - bare);
+    println!("{fields} fields lie where their docs say");
     Ok(())
 }
 

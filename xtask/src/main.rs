@@ -11,6 +11,7 @@ mod cross;
 mod demo;
 mod emulator;
 mod fetch;
+mod field_docs;
 mod fuzz;
 mod generate;
 mod generate_a64;
@@ -43,7 +44,8 @@ usage: cargo xtask COMMAND
                 one step of it (rules: dependencies, unsafe code, no_std)
   check header  whether include/xarch.h is what its sources say (--write: make it)
   check citations
-                whether the public items of arm-arch say where the manual or the tables have them
+                whether the public items of arm-arch say where the manual or the tables have them, and of fields which
+                bits
   check panic-free
                 link the static library whole: no panic, no allocator, little stack (--help for options)
   generate      make source files from data/ (--check: only say whether they are up to date)

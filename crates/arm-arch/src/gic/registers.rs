@@ -4,7 +4,7 @@ use super::{Deactivated, Group, IchState};
 use crate::bits;
 use crate::sysreg::{IccCtlr, IccIntid, IccSre, IchHcr, IchLr, IchVmcr, SysRegId, names};
 
-/// What a write to an ICC register asks for beyond the state. GIC, ICV_EOIR1_EL1, ICV_DIR_EL1, ICC_SGI1R_EL1.
+/// What a write to an ICC register asks for beyond the state. GIC, ICV_EOIR1_EL1, ICV_DIR_EL1.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WriteEffect {
