@@ -99,6 +99,7 @@ impl Priority {
             Other::Svc32(_) | Other::Hvc32(_) | Other::Bkpt32(_) => Self::Generated,
             Other::PacFail(_) => Self::PacFail,
             Other::SpAlignment => Self::SpAlignment,
+            Other::Gpc(iss) if iss.ind() => Self::InstructionAbort,
             Other::Gpc(_) => Self::DataAbort,
             Other::Mops(_)
             | Other::FpException32(_)
@@ -152,6 +153,27 @@ mod tests {
         assert_eq!(of(0x9200_0014, El1), Some(Priority::DataAbort));
         assert_eq!(of(0x5e00_0000, El2), Some(Priority::TrapEl2));
         assert_eq!(of(0x5e00_0000, El3), Some(Priority::Generated));
+        // Those that share a place with one of the list, or depend on their syndrome.
+        const SAME: &[(&str, u64, ExceptionLevel, Priority)] = &[
+            ("vector catch", 0xea00_0022, El2, Priority::Breakpoint),
+            ("granule protection, fetch", 0x7a10_0028, El3, Priority::InstructionAbort),
+            ("granule protection, load", 0x7a00_0028, El3, Priority::DataAbort),
+            ("external abort of a fetch", 0x8200_0010, El1, Priority::InstructionAbort),
+            ("WFI by HCR_EL2.TWI", 0x07e0_0000, El2, Priority::TrapEl2),
+            ("WFI by SCTLR_EL1.nTWI", 0x07e0_0000, El1, Priority::TrapEl1),
+            ("ERET by HCR_EL2.NV", 0x6a00_0000, El2, Priority::TrapEl2),
+            ("authentication by HCR_EL2.API", 0x2600_0000, El2, Priority::TrapEl2),
+            ("LD64B by SCTLR_EL1.EnALS", 0x2a00_0002, El1, Priority::TrapEl1),
+            ("SVE by CPTR_EL3.EZ", 0x6600_0000, El3, Priority::TrapEl3),
+            ("SME by CPTR_EL2.TSM", 0x7600_0000, El2, Priority::TrapEl2),
+            ("MRRS by HCRX_EL2.D128En", 0x5230_0881, El2, Priority::TrapEl2),
+            ("HVC", 0x5a00_0000, El2, Priority::Generated),
+            ("BRK", 0xf200_0000, El1, Priority::Generated),
+            ("tag check", 0x9200_0011, El1, Priority::DataAbort),
+        ];
+        for (name, esr, target, want) in SAME {
+            assert_eq!(of(*esr, *target), Some(*want), "{name}");
+        }
         assert_eq!(of(0xbe00_0000, El1), None, "SError");
         assert_eq!(of(0xf600_0000, El1), None, "profiling");
     }
