@@ -269,6 +269,39 @@ mod tests {
                 None,
                 0x1000,
             ),
+            (
+                "external abort of a fetch without an address",
+                Cause::instruction_abort(
+                    Origin::Lower,
+                    InstructionAbort::from_bits(0x410),
+                    0xdead_0000,
+                    0x1000,
+                ),
+                0x8200_0410,
+                None,
+                0x1000,
+            ),
+            (
+                "external abort of cache maintenance at EL1",
+                Cause::external_data_abort(el1, el1, DataAbort::from_bits(0x0182_01c7), 0xdead_0000, 0x1000),
+                0x9600_0150,
+                Some(0xdead_0000),
+                0x1000,
+            ),
+            (
+                "step at EL0",
+                Cause::step(Origin::Lower, Step::from_bits(0x22), 0x1004),
+                0xca00_0022,
+                None,
+                0x1004,
+            ),
+            (
+                "step at the same level, of a load exclusive",
+                Cause::step(Origin::Same, Step::from_bits(0x100_0062), 0x1004),
+                0xcf00_0062,
+                None,
+                0x1004,
+            ),
             ("SError", Cause::serror(SError::from_bits(1 << 24), 0x1000), 0xbf00_0000, None, 0x1000),
         ];
         for (name, cause, esr, far, elr) in cases {

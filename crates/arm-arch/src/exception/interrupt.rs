@@ -3,6 +3,7 @@
 use super::cause::Kind;
 use super::route::{InterruptRoute, Routing};
 use crate::el::{ExceptionLevel, StackPointer};
+use crate::iss::{Disr, VsesrEl2};
 use crate::pstate::PState;
 use crate::sysreg::{HcrEl2, HcrxEl2, SctlrEl1};
 
@@ -55,8 +56,8 @@ pub fn virtual_interrupt(hcr: HcrEl2, lines: VirtualLines, pstate: PState) -> Op
 /// What virtual interrupts depend on with FEAT_NMI. Arm ARM, HCRX_EL2.VINMI, HCRX_EL2.VFNMI, SCTLR_EL1.NMI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct VirtualPriority {
-    /// `HCRX_EL2`, whose VINMI and VFNMI give superpriority to what HCR_EL2.VI and VF make pending; 0 where it is not
-    /// in effect.
+    /// `HCRX_EL2`, whose VINMI and VFNMI give superpriority to what HCR_EL2.VI and VF make pending, and whose TMEA
+    /// (FEAT_DoubleFault2) enables virtual SErrors; 0 where it is not in effect.
     pub hcrx: HcrxEl2,
     /// `SCTLR_EL1`: NMI and SPINTMASK.
     pub sctlr: SctlrEl1,
@@ -82,12 +83,22 @@ pub fn virtual_interrupt_by_priority(
     let candidates = [
         (Kind::Fiq, pending.fiq, hcr.vf() && hcrx.vfnmi() || lines.fiq && line),
         (Kind::Irq, pending.irq, hcr.vi() && hcrx.vinmi() || lines.irq && line),
-        (Kind::SError, pending.serror, false),
+        // HCRX_EL2.TMEA enables virtual SErrors as AMO does. Arm ARM, AArch64.TakeVirtualSErrorException.
+        (Kind::SError, pending.serror || !hcr.tge() && hcr.vse() && hcrx.tmea(), false),
     ];
     candidates.into_iter().find_map(|(kind, pending, superpriority)| {
         let masked = is_masked(kind, pstate, ExceptionLevel::El1, sctlr, superpriority);
         (pending && !masked).then_some(kind)
     })
+}
+
+/// Returns `VDISR_EL2` if ESB at EL1 or EL0 defers a virtual SError, one that is pending and that PSTATE.A masks; taking
+/// it so clears HCR_EL2.VSE. `hcrx` is 0 where it is not in effect. FEAT_RAS. Arm ARM, AArch64.vESBOperation.
+#[must_use]
+pub fn deferred_virtual_serror(hcr: HcrEl2, hcrx: HcrxEl2, vsesr: VsesrEl2, pstate: PState) -> Option<Disr> {
+    let is_guest = pstate.el() <= ExceptionLevel::El1;
+    let is_pending = hcr.vse() && !hcr.tge() && (hcr.amo() || hcrx.tmea());
+    (is_guest && is_pending && pstate.a()).then(|| vsesr.deferred())
 }
 
 /// Whether a virtual interrupt ends a WFI: pending is enough, PSTATE does not matter.
@@ -140,7 +151,8 @@ pub fn is_masked(
 }
 
 /// Returns the physical interrupt to take before the next instruction, and the level that takes it. CHOICE: of several
-/// the order is FIQ, IRQ, SError. `sctlr` gives SCTLR of a target.
+/// the order is FIQ, IRQ, SError. `sctlr` gives SCTLR of a target. An SError that is masked goes where HCRX_EL2.TMEA and
+/// SCR_EL3.TMEA say; NMEA of SCTLR2_ELx and SCR_EL3 is not modelled.
 /// Arm ARM, "Asynchronous exception routing", "masking".
 #[must_use]
 pub fn physical_interrupt(
@@ -151,14 +163,19 @@ pub fn physical_interrupt(
 ) -> Option<(Kind, ExceptionLevel)> {
     let pending = [(Kind::Fiq, lines.fiq), (Kind::Irq, lines.irq), (Kind::SError, lines.serror)];
     pending.into_iter().filter(|(_, pending)| *pending).find_map(|(kind, _)| {
-        match routing.interrupt(kind, pstate.el()) {
-            InterruptRoute::Unmaskable(target) => Some((kind, target)),
+        let target = match routing.interrupt(kind, pstate.el()) {
+            InterruptRoute::Unmaskable(target) => Some(target),
             InterruptRoute::Maskable(target) => {
                 let masked = is_masked(kind, pstate, target, sctlr(target), lines.superpriority);
-                (!masked).then_some((kind, target))
+                (!masked).then_some(target)
             }
             InterruptRoute::Pending => None,
-        }
+        };
+        let target = match kind {
+            Kind::SError => target.or_else(|| routing.masked_error(pstate.el())),
+            Kind::Sync | Kind::Irq | Kind::Fiq => target,
+        };
+        target.map(|target| (kind, target))
     })
 }
 
@@ -201,10 +218,47 @@ mod tests {
     }
 
     #[test]
+    fn esb_defers_a_virtual_serror_that_is_pending_and_masked() {
+        const VSE: u64 = 1 << 8;
+        const AMO: u64 = 1 << 5;
+        const TMEA: u64 = 1 << 19;
+        // HCR, HCRX, PSTATE, VDISR; VSESR holds a recoverable error.
+        const CASES: &[(&str, u64, u64, u64, Option<u64>)] = &[
+            ("masked at EL1", VSE | AMO, 0, 0x105, Some(0x8000_0c11)),
+            ("masked at EL0", VSE | AMO, 0, 0x100, Some(0x8000_0c11)),
+            ("not masked", VSE | AMO, 0, 0x5, None),
+            ("not pending", AMO, 0, 0x105, None),
+            ("AMO is 0", VSE, 0, 0x105, None),
+            ("by TMEA", VSE, TMEA, 0x105, Some(0x8000_0c11)),
+            ("TGE", VSE | AMO | 1 << 27, 0, 0x100, None),
+            ("at EL2", VSE | AMO, 0, 0x109, None),
+        ];
+        for (name, hcr, hcrx, pstate, want) in CASES {
+            let (hcr, hcrx) = (HcrEl2::from_bits(*hcr), HcrxEl2::from_bits(*hcrx));
+            let vsesr = VsesrEl2::from_bits(0xc11);
+            let got = deferred_virtual_serror(hcr, hcrx, vsesr, PState::from_bits(*pstate));
+            assert_eq!(got.map(Disr::into_bits), *want, "{name}");
+        }
+    }
+
+    #[test]
     fn wfi_ends_by_a_masked_interrupt_but_not_by_an_unrouted_one() {
-        assert!(wakes_from_wfi(HcrEl2::from_bits(ROUTED), IRQ));
-        assert!(!wakes_from_wfi(HcrEl2::from_bits(0), IRQ));
-        assert!(!wakes_from_wfi(HcrEl2::from_bits(ROUTED), NONE));
+        const CASES: &[(&str, u64, VirtualLines, bool)] = &[
+            ("IRQ", ROUTED, IRQ, true),
+            ("IRQ, IMO is 0", 0x28, IRQ, false),
+            ("FIQ", ROUTED, FIQ, true),
+            ("FIQ, FMO is 0", 0x30, FIQ, false),
+            ("HCR.VI", ROUTED | 0x80, NONE, true),
+            ("HCR.VF", ROUTED | 0x40, NONE, true),
+            ("HCR.VSE", ROUTED | 0x100, NONE, true),
+            ("HCR.VSE, AMO is 0", 0x118, NONE, false),
+            ("nothing routed", 0, BOTH, false),
+            ("nothing pending", ROUTED, NONE, false),
+            ("TGE", ROUTED | 1 << 27, BOTH, false),
+        ];
+        for (name, hcr, lines, want) in CASES {
+            assert_eq!(wakes_from_wfi(HcrEl2::from_bits(*hcr), *lines), *want, "{name}");
+        }
     }
 
     #[test]
@@ -254,6 +308,7 @@ mod tests {
         const VF: u64 = 1 << 6;
         const VINMI: u64 = 1 << 7;
         const VFNMI: u64 = 1 << 8;
+        const TMEA: u64 = 1 << 19;
         const ALLINT: u64 = 1 << 13;
         // HCR, HCRX, SCTLR, PSTATE.
         type Case = (&'static str, u64, u64, u64, u64, Option<Kind>);
@@ -271,6 +326,11 @@ mod tests {
             ("SError has A alone", ROUTED | 0x100, 0, NMI, ALLINT | 0x5, Some(Kind::SError)),
             ("TGE", ROUTED | VI | 1 << 27, VINMI, NMI, 0x0, None),
             ("at EL2", ROUTED | VI, VINMI, NMI, 0x9, None),
+            ("SError without AMO", 0x118, 0, 0, 0x5, None),
+            ("SError by TMEA", 0x118, TMEA, 0, 0x5, Some(Kind::SError)),
+            ("SError by TMEA, A is set", 0x118, TMEA, 0, 0x105, None),
+            ("SError by TMEA, TGE", 0x118 | 1 << 27, TMEA, 0, 0x0, None),
+            ("TMEA alone makes nothing pending", 0x38, TMEA, 0, 0x5, None),
         ];
         for (name, hcr, hcrx, sctlr, pstate, want) in CASES {
             let priority = VirtualPriority {
@@ -320,5 +380,76 @@ mod tests {
             let got = physical_interrupt(&routing, ALL, PState::from_bits(*pstate), |_| SctlrEl1::new());
             assert_eq!(got, *want, "{name}");
         }
+    }
+
+    /// Routing by `HCR_EL2`, `HCRX_EL2` and `SCR_EL3`.
+    fn routing(hcr: u64, hcrx: u64, scr: u64) -> Routing {
+        Routing {
+            hcr: HcrEl2::from_bits(hcr),
+            hcrx: HcrxEl2::from_bits(hcrx),
+            mdcr: crate::sysreg::MdcrEl2::new(),
+            scr: Some(crate::sysreg::ScrEl3::from_bits(scr)),
+            has_el2: true,
+        }
+    }
+
+    #[test]
+    fn superpriority_of_a_physical_interrupt_is_judged_by_the_targets_sctlr() {
+        const NMI: u64 = 1 << 61;
+        const EL1: ExceptionLevel = ExceptionLevel::El1;
+        const EL2: ExceptionLevel = ExceptionLevel::El2;
+        // HCR, SCTLR_EL1, SCTLR_EL2, PSTATE, taken without superpriority and with it.
+        type Taken = Option<ExceptionLevel>;
+        type Case = (&'static str, u64, u64, u64, u64, Taken, Taken);
+        const CASES: &[Case] = &[
+            ("to EL1, NMI", 0, NMI, 0, 0x85, None, Some(EL1)),
+            ("to EL1, NMI of EL2", 0, 0, NMI, 0x85, None, None),
+            ("to EL2, NMI", 0x10, 0, NMI, 0x89, None, Some(EL2)),
+            ("to EL2, NMI of EL1", 0x10, NMI, 0, 0x89, None, None),
+            ("not masked", 0, 0, 0, 0x5, Some(EL1), Some(EL1)),
+        ];
+        for (name, hcr, sctlr1, sctlr2, pstate, plain, superior) in CASES {
+            for (superpriority, want) in [(false, plain), (true, superior)] {
+                let lines = PhysicalLines { irq: true, superpriority, ..PhysicalLines::default() };
+                let got = physical_interrupt(&routing(*hcr, 0, 1), lines, PState::from_bits(*pstate), |el| {
+                    SctlrEl1::from_bits(if el == EL1 { *sctlr1 } else { *sctlr2 })
+                });
+                assert_eq!(got, want.map(|el| (Kind::Irq, el)), "{name}, {superpriority}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_masked_serror_goes_where_tmea_says() {
+        const HCRX_TMEA: u64 = 1 << 19;
+        const SCR_TMEA: u64 = 1 << 51;
+        const EL2: ExceptionLevel = ExceptionLevel::El2;
+        const EL3: ExceptionLevel = ExceptionLevel::El3;
+        // HCR, HCRX, SCR, PSTATE, the level that takes it.
+        const CASES: &[(&str, u64, u64, u64, u64, Option<ExceptionLevel>)] = &[
+            ("EL1, A", 0, 0, 1, 0x105, None),
+            ("EL1, A, HCRX.TMEA", 0, HCRX_TMEA, 1, 0x105, Some(EL2)),
+            ("EL1, HCRX.TMEA, not masked", 0, HCRX_TMEA, 1, 0x5, Some(ExceptionLevel::El1)),
+            ("EL0, A, both", 0, HCRX_TMEA, 1 | SCR_TMEA, 0x100, None),
+            ("EL1, A, SCR.TMEA", 0, 0, 1 | SCR_TMEA, 0x105, Some(EL3)),
+            ("EL1, A, both", 0, HCRX_TMEA, 1 | SCR_TMEA, 0x105, Some(EL2)),
+            ("EL1, A, HCRX.TMEA, Secure without EEL2", 0, HCRX_TMEA, 0, 0x105, None),
+            ("EL1, A, AMO and SCR.TMEA", 0x20, 0, 1 | SCR_TMEA, 0x105, Some(EL2)),
+            ("EL2, A, AMO and SCR.TMEA", 0x20, 0, 1 | SCR_TMEA, 0x109, Some(EL3)),
+            ("EL2, A, AMO and HCRX.TMEA", 0x20, HCRX_TMEA, 1, 0x109, None),
+            ("EL3, A, SCR.TMEA", 0, 0, 1 | SCR_TMEA | 8, 0x10d, None),
+        ];
+        for (name, hcr, hcrx, scr, pstate, want) in CASES {
+            let lines = PhysicalLines { serror: true, ..PhysicalLines::default() };
+            let got =
+                physical_interrupt(&routing(*hcr, *hcrx, *scr), lines, PState::from_bits(*pstate), |_| {
+                    SctlrEl1::new()
+                });
+            assert_eq!(got, want.map(|el| (Kind::SError, el)), "{name}");
+        }
+        // Of an IRQ they say nothing.
+        let lines = PhysicalLines { irq: true, ..PhysicalLines::default() };
+        let all = routing(0, HCRX_TMEA, 1 | SCR_TMEA);
+        assert_eq!(physical_interrupt(&all, lines, PState::from_bits(0x3c5), |_| SctlrEl1::new()), None);
     }
 }

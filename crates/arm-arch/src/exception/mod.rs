@@ -38,8 +38,8 @@ pub use buffer::{BufferControls, Recorded};
 pub use cause::{Cause, Kind};
 pub use entry::{Entered, EntryState, ExceptionLock, enter, vector_offset};
 pub use interrupt::{
-    PhysicalLines, VirtualLines, VirtualPriority, is_masked, physical_interrupt, virtual_interrupt,
-    virtual_interrupt_by_priority, wakes_from_wfi,
+    PhysicalLines, VirtualLines, VirtualPriority, deferred_virtual_serror, is_masked, physical_interrupt,
+    virtual_interrupt, virtual_interrupt_by_priority, wakes_from_wfi,
 };
 pub use priority::Priority;
 pub use profiling::{PmecrEl1, Profiling, ProfilingControls, profiling};

@@ -107,9 +107,11 @@ impl Routing {
                 if self.scr.is_some_and(|scr| scr.ea()) {
                     return Route::To(ExceptionLevel::El3);
                 }
-                let masked =
-                    self.is_el2_enabled() && self.hcrx.tmea() && pstate.a() && el == ExceptionLevel::El1;
-                el2_if(is_guest && (is_stage2 || hcr.tea() || masked))
+                let explicit = is_guest && (is_stage2 || hcr.tea());
+                match self.masked_error(el) {
+                    Some(target) if pstate.a() && !explicit => Route::To(target),
+                    Some(_) | None => el2_if(explicit),
+                }
             }
             Synchronous::GranuleProtection if self.scr.is_some_and(|scr| scr.gpf()) => {
                 Route::To(ExceptionLevel::El3)
@@ -118,6 +120,17 @@ impl Routing {
             Synchronous::MemoryCopy => {
                 el2_if(el == ExceptionLevel::El1 && self.is_el2_enabled() && self.hcrx.mce2())
             }
+        }
+    }
+
+    /// Returns the level that takes an error which PSTATE.A masks at `el` and which is routed nowhere else: EL2 from EL1,
+    /// EL3 from EL1 and EL2. FEAT_DoubleFault2. Arm ARM, HCRX_EL2.TMEA, SCR_EL3.TMEA.
+    pub(super) fn masked_error(&self, el: ExceptionLevel) -> Option<ExceptionLevel> {
+        let by_el3 = self.scr.is_some_and(|scr| scr.tmea());
+        match el {
+            ExceptionLevel::El1 if self.is_el2_enabled() && self.hcrx.tmea() => Some(ExceptionLevel::El2),
+            ExceptionLevel::El1 | ExceptionLevel::El2 if by_el3 => Some(ExceptionLevel::El3),
+            ExceptionLevel::El0 | ExceptionLevel::El1 | ExceptionLevel::El2 | ExceptionLevel::El3 => None,
         }
     }
 
@@ -279,11 +292,66 @@ mod tests {
         assert_eq!(targets(&copies, Synchronous::MemoryCopy), [1, 2, 2, 3], "HCRX.MCE2");
         let masked = Routing { hcrx: HcrxEl2::from_bits(1 << 19), ..routing(0, None) };
         assert_eq!(targets(&masked, direct), [1, 1, 2, 3], "HCRX.TMEA, A is 0");
-        assert_eq!(
-            masked.synchronous(direct, PState::from_bits(0x105)),
-            Route::To(ExceptionLevel::El2),
-            "HCRX.TMEA, A is 1"
-        );
+    }
+
+    #[test]
+    fn an_error_that_a_masks_goes_where_tmea_says() {
+        let direct = Synchronous::External { is_stage2: false };
+        let walk = Synchronous::External { is_stage2: true };
+        const HCRX_TMEA: u64 = 1 << 19;
+        const SCR_TMEA: u64 = 1 << 51;
+        type Case = (&'static str, Synchronous, u64, u64, u64, [u8; 4], [u8; 4]);
+        // HCR_EL2, HCRX_EL2, SCR_EL3, levels taken to from EL0 to EL3 with PSTATE.A 0 and 1.
+        let cases: &[Case] = &[
+            ("neither", direct, 0, 0, NS, [1, 1, 2, 3], [1, 1, 2, 3]),
+            ("HCRX.TMEA", direct, 0, HCRX_TMEA, NS, [1, 1, 2, 3], [1, 2, 2, 3]),
+            ("HCRX.TMEA, Secure without EEL2", direct, 0, HCRX_TMEA, 0, [1, 1, 2, 3], [1, 1, 2, 3]),
+            ("SCR.TMEA", direct, 0, 0, NS | SCR_TMEA, [1, 1, 2, 3], [1, 3, 3, 3]),
+            ("both", direct, 0, HCRX_TMEA, NS | SCR_TMEA, [1, 1, 2, 3], [1, 2, 3, 3]),
+            ("SCR.TMEA and TEA", direct, TEA, 0, NS | SCR_TMEA, [2, 2, 2, 3], [2, 2, 3, 3]),
+            ("SCR.TMEA, on a stage 2 walk", walk, 0, 0, NS | SCR_TMEA, [2, 2, 2, 3], [2, 2, 3, 3]),
+            ("SCR.TMEA and EA", direct, 0, 0, NS | SCR_TMEA | 8, [3, 3, 3, 3], [3, 3, 3, 3]),
+        ];
+        for (name, exception, hcr, hcrx, scr, open, masked) in cases {
+            let routing = Routing { hcrx: HcrxEl2::from_bits(*hcrx), ..routing(*hcr, Some(*scr)) };
+            for (a, want) in [(0, open), (0x100, masked)] {
+                let got =
+                    MODE.map(|mode| match routing.synchronous(*exception, PState::from_bits(mode | a)) {
+                        Route::To(el) => el.number(),
+                        Route::Undefined => 9,
+                    });
+                assert_eq!(got, *want, "{name}, A {a:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn controls_of_an_el2_that_is_not_enabled_route_nothing() {
+        // All that could route, in Secure state without a Secure EL2, where there is no EL2, and in Non-secure state.
+        let all = |scr: Option<u64>, has_el2| Routing {
+            hcr: HcrEl2::from_bits(TGE | TEA | TSC | GPF | 0x38),
+            hcrx: HcrxEl2::from_bits(1 << 10 | 1 << 19),
+            mdcr: MdcrEl2::from_bits(1 << 8),
+            scr: scr.map(ScrEl3::from_bits),
+            has_el2,
+        };
+        let direct = Synchronous::External { is_stage2: false };
+        let kinds = [
+            Synchronous::General,
+            Synchronous::Debug,
+            Synchronous::SoftwareBreakpoint,
+            direct,
+            Synchronous::GranuleProtection,
+            Synchronous::MemoryCopy,
+        ];
+        for kind in kinds {
+            assert_eq!(targets(&all(Some(0), true), kind)[..2], [1, 1], "{kind:?}, Secure");
+            assert_eq!(targets(&all(None, false), kind)[..2], [1, 1], "{kind:?}, no EL2");
+            assert_ne!(targets(&all(Some(NS), true), kind)[..2], [1, 1], "{kind:?}, Non-secure");
+        }
+        assert_eq!(targets(&all(Some(0), true), Synchronous::Smc), [9, 3, 3, 3], "TSC, Secure");
+        assert_eq!(targets(&all(Some(0x100), false), Synchronous::Hvc), [9, 9, 9, 9], "HVC, no EL2, HCE");
+        assert_eq!(targets(&all(Some(0x100), true), Synchronous::Hvc), [9, 9, 9, 3], "HVC, Secure, HCE");
     }
 
     #[test]
