@@ -426,7 +426,8 @@ mod tests {
         const EL2: ExceptionLevel = ExceptionLevel::El2;
         const EL3: ExceptionLevel = ExceptionLevel::El3;
         // HCR, HCRX, SCR, PSTATE, the level that takes it.
-        const CASES: &[(&str, u64, u64, u64, u64, Option<ExceptionLevel>)] = &[
+        type Case = (&'static str, u64, u64, u64, u64, Option<ExceptionLevel>);
+        const CASES: &[Case] = &[
             ("EL1, A", 0, 0, 1, 0x105, None),
             ("EL1, A, HCRX.TMEA", 0, HCRX_TMEA, 1, 0x105, Some(EL2)),
             ("EL1, HCRX.TMEA, not masked", 0, HCRX_TMEA, 1, 0x5, Some(ExceptionLevel::El1)),
