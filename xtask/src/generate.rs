@@ -194,7 +194,7 @@ fn instruction_names(table: &Table) -> Result<Output, String> {
     let (insn, op, el) = (insn?, op?, el?);
     let parts = [op0?, op1?, crn?, crm?, op2?];
     let mut text = format!(
-        "//! Encodings of the SYS and SYSL instructions, as the manual names their aliases. Arm ARM, C5.3 to C5.5.\n\
+        "//! Encodings of the SYS and SYSL instructions, as the manual names their aliases. Arm ARM, SYS, SYSL.\n\
          {BANNER}\nuse crate::sysreg::SysRegId;\n\n"
     );
     for row in &table.rows {
@@ -282,7 +282,7 @@ const FLAGS: &[&str] = &["I16I64", "I8I32", "I16I32", "SYSPMUID"];
 /// The table of ID fields.
 fn field_table(fields: &[Field]) -> Output {
     let mut text = format!(
-        "//! The fields of the AArch64 ID registers, by register and from the lowest bit. Arm ARM, D24.2.\n{BANNER}\n\
+        "//! The fields of the AArch64 ID registers, by register and from the lowest bit. `data/id_fields.tsv`.\n{BANNER}\n\
          use super::field::Kind::{{Exact, Flags, Signed, StageTwo, Unsigned}};\nuse super::field::{{Field, field}};\n\
          use crate::sysreg::names as id;\n\n/// Every named field; what is in none of them is RES0.\n\
          #[rustfmt::skip]\npub static FIELDS: &[Field] = &[\n"
@@ -389,7 +389,7 @@ fn feature_tables(table: &Table, fields: &[Field]) -> Result<Vec<Output>, String
     }
     rules.sort_by(|a, b| a.0.cmp(&b.0));
     let mut names = format!(
-        "//! The features that ID registers announce, as the manual names them. Arm ARM, A2.\n{BANNER}\n\
+        "//! The features that ID registers announce, as the manual names them. `data/features.tsv`.\n{BANNER}\n\
          /// An architectural feature that the AArch64 ID registers announce.\n\
          #[expect(non_camel_case_types, reason = \"the manual's names\")]\n\
          #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]\n#[repr(u16)]\npub enum Feature {{\n"

@@ -159,13 +159,19 @@ mod complete {
     /// First part of the group, and the title of its file.
     const GROUPS: [(&str, &str); 8] = [
         ("reserved", "Reserved encodings: UDF."),
-        ("control", "Branches, exception generating and system instructions. Arm ARM, C4.1.94."),
-        ("dpimm", "Data processing, immediate. Arm ARM, C4.1.93."),
-        ("dpreg", "Data processing, register. Arm ARM, C4.1.95."),
-        ("ldst", "Loads and stores. Arm ARM, C4.1.97."),
-        ("simd_dp", "Data processing, scalar floating-point and Advanced SIMD. Arm ARM, C4.1.96."),
-        ("sve", "SVE. Arm ARM, C4.1.92."),
-        ("sme", "SME. Arm ARM, C4.1.91."),
+        (
+            "control",
+            "Branches, exception generating and system instructions. Arm ARM, \"A64 instruction set encoding\".",
+        ),
+        ("dpimm", "Data processing, immediate. Arm ARM, \"A64 instruction set encoding\"."),
+        ("dpreg", "Data processing, register. Arm ARM, \"A64 instruction set encoding\"."),
+        ("ldst", "Loads and stores. Arm ARM, \"A64 instruction set encoding\"."),
+        (
+            "simd_dp",
+            "Data processing, scalar floating-point and Advanced SIMD. Arm ARM, \"A64 instruction set encoding\".",
+        ),
+        ("sve", "SVE. Arm ARM, \"A64 instruction set encoding\"."),
+        ("sme", "SME. Arm ARM, \"A64 instruction set encoding\"."),
     ];
     /// The bits that the first look-up uses.
     const ROOT: (u32, u32) = (21, 11);
@@ -1069,7 +1075,7 @@ mod access {
             .map(|(_, choice)| choice.iter().map(|(rule, f)| (rule.unwrap_or(ANY), tables.form(f))).collect())
             .collect();
         let mut text = format!(
-            "//! Loads, stores and atomics by their encoding. Arm ARM, C4.1, \"Loads and Stores\".\n{BANNER}\n\
+            "//! Loads, stores and atomics by their encoding. Arm ARM, \"Loads and stores\".\n{BANNER}\n\
              use super::Address::*;\nuse super::Atomic::*;\nuse super::Operation::*;\nuse super::Refusal::*;\n\
              use super::Registers::*;\nuse super::Transfer::*;\nuse super::{{Form, form}};\n\n\
              const PLAIN: u8 = 0;\nconst ACQUIRE: u8 = 1;\nconst ACQUIRE_PC: u8 = 2;\nconst RELEASE: u8 = 4;\n\

@@ -1,4 +1,4 @@
-//! `PSTATE` in the format of `SPSR_ELx`, and the mode it names. Arm ARM D1.2.2, "PSTATE".
+//! `PSTATE` in the format of `SPSR_ELx`, and the mode it names. Arm ARM, ProcState, SPSR_EL1.
 
 use crate::el::{ExceptionLevel, StackPointer};
 use bitfield_struct::bitfield;

@@ -29,7 +29,7 @@ pub fn output(models: &Table, registers: &Table) -> Result<Output, String> {
     let [model, register, value, source] = ["model", "register", "value", "source"].map(|c| models.column(c));
     let (model, register, value, source) = (model?, register?, value?, source?);
     let mut text = format!(
-        "//! Named models, and where each value comes from. The registers are those of Arm ARM D24.2, \"ID_AA64PFR0_EL1\" and so on.\n{BANNER}\n\
+        "//! Named models, and where each value comes from. `data/cpu_models.tsv`.\n{BANNER}\n\
          use super::IdRegisters;\nuse super::cpu::{{CpuModel, NamedModel}};\nuse super::model;\n\
          use crate::sysreg::{{CtrEl0, DczidEl0, MidrEl1}};\n"
     );

@@ -98,7 +98,7 @@ pub fn output(table: &Table, features: &[String]) -> Result<Output, String> {
     let (name, needs, when) =
         (table.column("feature")?, table.column("requires")?, table.column("mandatory_when")?);
     let mut text = format!(
-        "//! What features need, and since when they are mandatory. Arm ARM, A2.\n{BANNER}\n\
+        "//! What features need, and since when they are mandatory. `data/features.tsv`.\n{BANNER}\n\
          use super::names::Feature as F;\n\
          use super::requirement::Term::{{Before, Has, Lacks, Since}};\n\
          use super::requirement::{{Duty, Requirement, duty, needs}};\n\

@@ -1,6 +1,6 @@
 //! The fields of the AArch32 ID registers as AArch64 reads them, and what ties them to the AArch64 ones.
 //!
-//! They say something only where EL0 can use AArch32; elsewhere they are UNKNOWN (CHOICE: zero). Arm ARM, D24.2,
+//! They say something only where EL0 can use AArch32; elsewhere they are UNKNOWN (CHOICE: zero). Arm ARM,
 //! `ID_PFR0_EL1` to `ID_MMFR5_EL1`, `MVFR0_EL1` to `MVFR2_EL1`. `ID_AFR0_EL1` is IMPLEMENTATION DEFINED and has no field.
 
 use super::field::Kind::{Exact, Signed, Unsigned};

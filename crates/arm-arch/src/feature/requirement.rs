@@ -1,4 +1,4 @@
-//! What features need of each other, and since when they are mandatory. Arm ARM A2, "Architectural features".
+//! What features need of each other, and since when they are mandatory. `data/features.tsv`.
 
 use super::requirements::{DUTIES, REQUIREMENTS};
 use super::version::Version;

@@ -35,7 +35,7 @@ pub use sgi::{Affinity, SgiTargets, sgi_targets};
 
 use crate::sysreg::{IchHcr, IchLr, IchVmcr, IchVtr};
 
-/// Bits of priority that are implemented, PRIbits. (CHOICE: as many as common cores have.). GIC, ICH_VTR_EL2.PRIbits.
+/// Bits of priority that are implemented, PRIbits. CHOICE: as many as common cores have. GIC, ICH_VTR_EL2.PRIbits.
 pub const PRIORITY_BITS: u32 = 5;
 /// Bits of priority that decide about preemption, PREbits. GIC, ICH_VTR_EL2.PREbits.
 pub const PREEMPTION_BITS: u32 = 5;

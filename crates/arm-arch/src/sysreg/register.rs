@@ -1,5 +1,5 @@
 //! The register table: every named system register with its encoding, access, fields and presence.
-//! Arm ARM D24, the register of each name; instructions and encodings are C5's.
+//! Arm ARM, the register of each name.
 //!
 //! For tools and traces; code that runs a guest uses [`names`] and the typed views. Present with
 //! the crate's feature `tables`. `data/sysregs.tsv` of the repository is the source; its README says what was checked.

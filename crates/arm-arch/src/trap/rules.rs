@@ -272,7 +272,7 @@ const NONE: Allowed = Allowed::Nothing;
 const READ: Allowed = Allowed::Read;
 const WRITE: Allowed = Allowed::Write;
 
-/// What is reserved in the ID space reads as zero and is trapped with the rest. Arm ARM D24.3.1.
+/// What is reserved in the ID space reads as zero and is trapped with the rest. Arm ARM, HCR_EL2.TID3.
 const RESERVED_ID: Rule = Rule {
     traps: Trap::TID3,
     el3_traps: TrapEl3::TID3,
@@ -310,7 +310,7 @@ fn is_beyond_count(id: SysRegId, features: &Features) -> bool {
     }
 }
 
-/// MSR (immediate): CRn = 4; CRm is the operand. Arm ARM C5.1.3.
+/// MSR (immediate): CRn = 4; CRm is the operand. Arm ARM, MSR (immediate).
 fn pstate_immediate(id: SysRegId) -> Option<Rule> {
     if id.crn() != 4 {
         return None;

@@ -1,4 +1,4 @@
-//! Loads, stores and atomics that a hypervisor may have to finish itself. Arm ARM C4.1, "Loads and Stores".
+//! Loads, stores and atomics that a hypervisor may have to finish itself. Arm ARM, "Loads and stores".
 //!
 //! A data abort from stage 2 says what was accessed only for plain loads and stores of one general-purpose register
 //! without write-back (ESR_ELx.ISS.ISV). For all others the instruction has to be looked at. [`decode`] turns its
@@ -242,7 +242,7 @@ const fn form(
     Form { operation, size_log2, transfer, address, attributes, registers }
 }
 
-/// A load, store or atomic. Arm ARM C4.1, "Loads and Stores".
+/// A load, store or atomic. Arm ARM, "Loads and stores".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
     word: u32,
@@ -283,7 +283,7 @@ fn decode_further(word: u32, entry: u16) -> Option<Access> {
     Some(Access { word, form: table::FORMS.get(usize::from(form))? })
 }
 
-/// Instructions by virtual address. Arm ARM, C5.3.
+/// Instructions by virtual address. Arm ARM, DC ZVA, DC CVAC and the others.
 fn system(word: u32) -> Option<Access> {
     const fn target(operation: Operation) -> Form {
         form(operation, 0, Transfer::General, Address::Target, 0, Registers::Zero)
