@@ -431,7 +431,7 @@ pub struct IdAa64Mmfr2 {
     /// EVT, \[59:56\]: enhanced virtualization traps.
     #[bits(4)]
     pub evt: u8,
-    /// E0PD, \[63:60\]: TCR_EL1.E0PD.
+    /// E0PD, \[63:60\]: TCR_EL1.E0PD0 and E0PD1.
     #[bits(4)]
     pub e0pd: u8,
 }
