@@ -63,7 +63,7 @@ pub struct PState {
     pub ppend: bool,
     /// EXLOCK, \[34\]: exception return state lock. FEAT_GCS.
     pub exlock: bool,
-    /// PACM, \[35\]: PAC modifier is the return address. FEAT_PAuth_LR.
+    /// PACM, \[35\]: signing and authentication have the PC as second modifier. FEAT_PAuth_LR.
     pub pacm: bool,
     /// UINJ, \[36\]: inject an undefined instruction exception. FEAT_UINJ.
     pub uinj: bool,

@@ -11,7 +11,7 @@ pub struct DbgbcrEl1 {
     /// PMC, \[2:1\]: with HMC and SSC: at which levels.
     #[bits(2)]
     pub pmc: u8,
-    /// BT2, \[3\]: more of the type. FEAT_BWE.
+    /// BT2, \[3\]: more of the type. FEAT_ABLE.
     pub bt2: bool,
     __: bool,
     /// BAS, \[8:5\]: which bytes of the word; RES1 without AArch32.
@@ -30,7 +30,7 @@ pub struct DbgbcrEl1 {
     /// BT, \[23:20\]: type.
     #[bits(4)]
     pub bt: u8,
-    /// MASK, \[28:24\]: how many low bits of the address do not count; 1 and 2 are reserved. FEAT_ABLE.
+    /// MASK, \[28:24\]: how many low bits of the address do not count; 1 and 2 are reserved. FEAT_BWE.
     #[bits(5)]
     pub mask: u8,
     /// SSCE, \[29\]: more of SSC. FEAT_RME.

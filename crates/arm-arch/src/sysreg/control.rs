@@ -76,9 +76,9 @@ pub struct SctlrEl1 {
     pub mscen: bool,
     /// EnFPM, \[34\]: EL0 may access FPMR. FEAT_FPMR.
     pub enfpm: bool,
-    /// BT0, \[35\]: PACIxSP is no landing pad at EL0. FEAT_BTI.
+    /// BT0, \[35\]: PACIxSP is no landing pad for BTYPE 11 at EL0. FEAT_BTI.
     pub bt0: bool,
-    /// BT1, \[36\]: PACIxSP is no landing pad at EL1. FEAT_BTI.
+    /// BT1, \[36\]: PACIxSP is no landing pad for BTYPE 11 at EL1. FEAT_BTI.
     pub bt1: bool,
     /// ITFSB, \[37\]: tag check faults are synchronised on entry. FEAT_MTE_ASYNC.
     pub itfsb: bool,
@@ -139,9 +139,9 @@ pub struct Sctlr2 {
     pub emec: bool,
     /// NMEA, \[2\]: an SError interrupt is not masked by PSTATE.A. FEAT_DoubleFault2.
     pub nmea: bool,
-    /// EnADERR, \[3\]: errors of device reads are reported. FEAT_ADERR.
+    /// EnADERR, \[3\]: external aborts of reads of Device memory may be SErrors. FEAT_ADERR.
     pub enaderr: bool,
-    /// EnANERR, \[4\]: errors of normal reads are reported. FEAT_ANERR.
+    /// EnANERR, \[4\]: external aborts of reads of Normal memory may be SErrors. FEAT_ANERR.
     pub enanerr: bool,
     /// EASE, \[5\]: synchronous external aborts take the vector of SError. FEAT_DoubleFault2.
     pub ease: bool,
@@ -368,15 +368,15 @@ pub struct HcrxEl2 {
     pub tcr2en: bool,
     /// SCTLR2En, \[15\]: SCTLR2_EL1 does not trap. FEAT_SCTLR2.
     pub sctlr2en: bool,
-    /// PTTWI, \[16\]: walks are write-back cacheable. FEAT_THE.
+    /// PTTWI, \[16\]: TCR2_EL1.PTTWI is in effect. FEAT_THE.
     pub pttwi: bool,
     /// D128En, \[17\]: 128-bit registers do not trap. FEAT_D128.
     pub d128en: bool,
-    /// EnSNERR, \[18\]: synchronous non-error exceptions are enabled. FEAT_ANERR.
+    /// EnSNERR, \[18\]: EnANERR of EL1 counts as 0: synchronous Normal read errors. FEAT_ANERR.
     pub ensnerr: bool,
     /// TMEA, \[19\]: masked external aborts go to EL2. FEAT_DoubleFault2.
     pub tmea: bool,
-    /// EnSDERR, \[20\]: synchronous device error exceptions are enabled. FEAT_ADERR.
+    /// EnSDERR, \[20\]: EnADERR of EL1 counts as 0: synchronous Device read errors. FEAT_ADERR.
     pub ensderr: bool,
     /// EnIDCP128, \[21\]: 128-bit IMPLEMENTATION DEFINED registers do not trap. FEAT_SYSREG128.
     pub enidcp128: bool,

@@ -142,7 +142,7 @@ pub struct IchVmcr {
     pub veng0: bool,
     /// VENG1, \[1\]: Group 1 is enabled.
     pub veng1: bool,
-    /// VAckCtl, \[2\]: RES1 with the system register interface only: AckCtl of GICv2.
+    /// VAckCtl, \[2\]: AckCtl of GICv2; RES0 with the system register interface only.
     pub vackctl: bool,
     /// VFIQEn, \[3\]: Group 0 is signalled as FIQ; RES1 with the system register interface only.
     pub vfiqen: bool,

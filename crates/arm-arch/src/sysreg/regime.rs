@@ -127,7 +127,7 @@ pub struct TcrEl3 {
     pub d128: bool,
     #[bits(2)]
     __: u8,
-    /// PTTWI, \[41\]: walks are write-back cacheable. FEAT_THE.
+    /// PTTWI, \[41\]: writes of RCWS instructions may have the Reduced Coherence property. FEAT_THE.
     pub pttwi: bool,
     /// HAFT, \[42\]: hardware sets the access flag of tables. FEAT_HAFT.
     pub haft: bool,
@@ -160,7 +160,7 @@ pub struct Tcr2 {
     /// SKL1, \[9:8\]: EL2 only: levels that TTBR1 skips. FEAT_D128.
     #[bits(2)]
     pub skl1: u8,
-    /// PTTWI, \[10\]: walks are write-back cacheable. FEAT_THE.
+    /// PTTWI, \[10\]: writes of RCWS instructions may have the Reduced Coherence property. FEAT_THE.
     pub pttwi: bool,
     /// HAFT, \[11\]: hardware sets the access flag of tables. FEAT_HAFT.
     pub haft: bool,
