@@ -451,4 +451,122 @@ mod tests {
         assert_eq!(state.acknowledge(Group::One), 1021);
         assert_eq!((state.lr[0].state(), state.ap1r0), (LrState::Inactive, 0));
     }
+
+    #[test]
+    fn the_binary_point_says_which_bits_of_a_priority_are_the_group_priority() {
+        // VBPR0, VBPR1, VCBPR, group, priority, and the active priorities bit that it sets, whose number is the running
+        // priority shifted right by three. GIC, "Priority grouping": with five bits of preemption BPR0 is at least 2 and
+        // BPR1 at least 3.
+        type Case = (&'static str, u32, u32, bool, Group, u64, u32);
+        const CASES: &[Case] = &[
+            ("Group 1, smallest", 2, 3, false, Group::One, 0xa8, 0xa8),
+            ("Group 1, below the smallest counts as it", 0, 0, false, Group::One, 0xa8, 0xa8),
+            ("Group 1, bits 7:4", 2, 4, false, Group::One, 0xa8, 0xa0),
+            ("Group 1, bits 7:6", 2, 6, false, Group::One, 0xb8, 0x80),
+            ("Group 1, bit 7", 2, 7, false, Group::One, 0xf0, 0x80),
+            ("Group 1 does not use BPR0", 6, 3, false, Group::One, 0xa8, 0xa8),
+            ("Group 0, smallest", 2, 3, false, Group::Zero, 0xa8, 0xa8),
+            ("Group 0, below the smallest counts as it", 0, 0, false, Group::Zero, 0xa8, 0xa8),
+            ("Group 0, bits 7:4", 3, 3, false, Group::Zero, 0xa8, 0xa0),
+            ("Group 0, bits 7:5", 4, 3, false, Group::Zero, 0xb8, 0xa0),
+            ("Group 0, bit 7", 6, 3, false, Group::Zero, 0xf0, 0x80),
+            ("Group 0, none", 7, 3, false, Group::Zero, 0xf0, 0x00),
+            ("common, bits 7:5", 4, 3, true, Group::One, 0xb8, 0xa0),
+            ("common, none", 7, 3, true, Group::One, 0xf0, 0x00),
+            ("common, Group 0", 4, 7, true, Group::Zero, 0xb8, 0xa0),
+        ];
+        for (name, vbpr0, vbpr1, common, group, priority, running) in CASES {
+            let flag = if *group == Group::One { G1 } else { 0 };
+            let mut state = ich(&[lr(flag | PENDING, *priority, 40)]);
+            let vmcr = 0xf800_000b | vbpr0 << 21 | vbpr1 << 18 | u32::from(*common) << 4;
+            state.vmcr = IchVmcr::from_bits(vmcr.into());
+            assert_eq!(state.acknowledge(*group), 40, "{name}");
+            let bits = match group {
+                Group::Zero => [1 << (running >> 3), 0],
+                Group::One => [0, 1 << (running >> 3)],
+            };
+            assert_eq!([state.ap0r0, state.ap1r0], bits, "{name}");
+            assert_eq!(u32::from(state.running_priority()), *running, "{name}");
+            // One of the same group priority does not preempt it, and the end of it finds its list register.
+            state.lr[1] = lr(flag | PENDING, u64::from(*running), 41);
+            assert_eq!(state.lines(), VirtualLines::default(), "{name}");
+            assert_eq!(state.end_of_interrupt(*group, 40), Deactivated::NONE, "{name}");
+            assert_eq!((state.lr[0].state(), state.running_priority()), (LrState::Inactive, 0xff), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_reads_as_binary_point_and_mask_is_what_counts() {
+        // Values below the minimum, and bits of the mask that do not exist, as a hypervisor may leave them.
+        let mut state = ich(&[lr(G1 | PENDING, 0xf8, 40)]);
+        state.vmcr = IchVmcr::from_bits(0xff00_000b);
+        assert_eq!((state.binary_point(Group::Zero), state.binary_point(Group::One)), (2, 3));
+        assert_eq!((state.priority_mask(), state.lines()), (0xf8, VirtualLines::default()));
+        state.set_binary_point(Group::Zero, 0xff);
+        state.set_binary_point(Group::One, 0xff);
+        assert_eq!((state.binary_point(Group::Zero), state.binary_point(Group::One)), (7, 7), "three bits");
+    }
+
+    #[test]
+    fn nothing_preempts_without_group_priorities_but_idle_takes_all() {
+        // VBPR0 = 7: no bit of a priority of Group 0 counts.
+        let mut state = ich(&[lr(PENDING, 0xa0, 40), lr(PENDING, 0x20, 41)]);
+        state.vmcr.set_vbpr0(7);
+        assert_eq!(state.lines(), VirtualLines { irq: false, fiq: true });
+        assert_eq!(state.acknowledge(Group::Zero), 41);
+        assert_eq!((state.ap0r0, state.lines()), (1, VirtualLines::default()));
+        let _ = state.end_of_interrupt(Group::Zero, 41);
+        assert_eq!(state.acknowledge(Group::Zero), 40);
+    }
+
+    #[test]
+    fn an_end_drops_one_priority_and_finds_the_active_list_register() {
+        let mut both = ich(&[]);
+        (both.ap0r0, both.ap1r0) = (1 << 20, 1 << 20);
+        let _ = both.end_of_interrupt(Group::One, 40);
+        assert_eq!((both.ap0r0, both.ap1r0), (0, 1 << 20), "of equal priorities that of Group 0");
+        let _ = both.end_of_interrupt(Group::One, 40);
+        assert_eq!((both.ap0r0, both.ap1r0), (0, 0));
+
+        // What an earlier interrupt of the same number left behind, and one that is pending again, are not active.
+        for other in [0, PENDING] {
+            let mut state = ich(&[lr(G1 | other, 0xa0, 40), lr(G1 | ACTIVE, 0xa0, 40)]);
+            state.ap1r0 = 1 << 20;
+            let _ = state.end_of_interrupt(Group::One, 40);
+            let states = [state.lr[0].state(), state.lr[1].state()];
+            assert_eq!(states, [lr(other, 0, 0).state(), LrState::Inactive]);
+            assert_eq!(state.hcr.eoicount(), 0);
+        }
+        let mut pending = ich(&[lr(G1 | PENDING, 0xa0, 40)]);
+        pending.ap1r0 = 1 << 20;
+        let _ = pending.end_of_interrupt(Group::One, 40);
+        assert_eq!(
+            (pending.lr[0].state(), pending.hcr.eoicount()),
+            (LrState::Pending, 1),
+            "not active: counted"
+        );
+
+        // The priority that runs is another's: it drops, and the list register stays.
+        let mut state = ich(&[lr(G1 | ACTIVE, 0xa0, 40)]);
+        state.ap1r0 = 1 << 8;
+        let _ = state.end_of_interrupt(Group::One, 40);
+        assert_eq!((state.ap1r0, state.lr[0].state(), state.hcr.eoicount()), (0, LrState::Active, 0));
+    }
+
+    #[test]
+    fn special_numbers_and_lpis_are_not_deactivated() {
+        for intid in [1020, 1021, 1022, 1023, 8192] {
+            let mut state = ich(&[lr(G1 | ACTIVE, 0xa0, intid)]);
+            state.vmcr.set_veoim(true);
+            assert_eq!(state.deactivate(u32::try_from(intid).unwrap()), Deactivated::NONE);
+            assert_eq!((state.lr[0].state(), state.hcr.eoicount()), (LrState::Active, 0), "{intid}");
+        }
+        // The last before them and the first behind them are counted.
+        for intid in [1019, 1024] {
+            let mut state = ich(&[]);
+            state.vmcr.set_veoim(true);
+            let _ = state.deactivate(intid);
+            assert_eq!(state.hcr.eoicount(), 1, "{intid}");
+        }
+    }
 }

@@ -170,4 +170,88 @@ mod tests {
         assert_eq!(IchState::<4>::sanitised_lr(u64::MAX).into_bits(), 0xf0f8_1fff_ffff_ffff);
         assert_eq!(IchState::<4>::sanitised_lr(0x50a7_0000_0000_001b).into_bits(), 0x50a0_0000_0000_001b);
     }
+
+    /// Interface on, all open; Group 0 has 40 at 0x60, Group 1 has 41 at 0x80.
+    fn busy() -> IchState<4> {
+        let mut ich = IchState::<4> { hcr: IchHcr::from_bits(1), ..IchState::default() };
+        ich.vmcr = IchVmcr::from_bits(0xf84c_000b);
+        ich.lr[0] = IchLr::from_bits(0x4060_0000_0000_0028);
+        ich.lr[1] = IchLr::from_bits(0x5080_0000_0000_0029);
+        ich
+    }
+
+    #[test]
+    fn each_encoding_reads_the_register_that_it_names() {
+        // op0 3, op1 0, CRn 12: CRm, op2, what it reads. GIC, the encodings of the ICC registers.
+        let mut ich = IchState { ap0r0: 0x1000, ap1r0: 0x10_0000, ..busy() };
+        ich.vmcr = IchVmcr::from_bits(0xf074_0009);
+        const CASES: &[(&str, u8, u8, u64)] = &[
+            ("PMR", 6, 0, 0xf0),
+            ("HPPIR0", 8, 2, 40),
+            ("BPR0", 8, 3, 3),
+            ("AP0R0", 8, 4, 0x1000),
+            ("AP1R0", 9, 0, 0x10_0000),
+            ("RPR", 11, 3, 0x60),
+            ("HPPIR1", 12, 2, 1023),
+            ("BPR1", 12, 3, 5),
+            ("CTLR", 12, 4, 0x8c00),
+            ("SRE", 12, 5, 7),
+            ("IGRPEN0", 12, 6, 1),
+            ("IGRPEN1", 12, 7, 0),
+        ];
+        for (name, crm, op2, want) in CASES {
+            let id = if *name == "PMR" {
+                SysRegId::new(3, 0, 4, 6, 0)
+            } else {
+                SysRegId::new(3, 0, 12, *crm, *op2)
+            };
+            assert_eq!(ich.read(id), Some(*want), "{name}");
+        }
+        let (iar0, iar1) = (SysRegId::new(3, 0, 12, 8, 0), SysRegId::new(3, 0, 12, 12, 0));
+        let mut ich = busy();
+        assert_eq!((ich.read(iar1), ich.read(iar0)), (Some(1023), Some(40)), "Group 0 is first");
+        assert_eq!((ich.ap0r0, ich.ap1r0), (1 << 12, 0));
+        let mut ich = busy();
+        ich.vmcr.set_veng0(false);
+        let hppir1 = SysRegId::new(3, 0, 12, 12, 2);
+        assert_eq!((ich.read(hppir1), ich.read(iar0), ich.read(iar1)), (Some(41), Some(1023), Some(41)));
+        assert_eq!((ich.ap0r0, ich.ap1r0), (0, 1 << 16));
+    }
+
+    #[test]
+    fn each_encoding_writes_the_register_that_it_names() {
+        // CRm, op2, the value, then VMCR, AP0R0 and AP1R0.
+        const CASES: &[(&str, SysRegId, u64, u64, u32, u32)] = &[
+            ("PMR", SysRegId::new(3, 0, 4, 6, 0), 0xa7, 0xa04c_000b, 0, 0),
+            ("BPR0", SysRegId::new(3, 0, 12, 8, 3), 5, 0xf8ac_000b, 0, 0),
+            ("AP0R0", SysRegId::new(3, 0, 12, 8, 4), 0xf_0000_0100, 0xf84c_000b, 0x100, 0),
+            ("AP1R0", SysRegId::new(3, 0, 12, 9, 0), 0xf_0000_0200, 0xf84c_000b, 0, 0x200),
+            ("BPR1", SysRegId::new(3, 0, 12, 12, 3), 5, 0xf854_000b, 0, 0),
+            ("CTLR, CBPR", SysRegId::new(3, 0, 12, 12, 4), 1, 0xf84c_001b, 0, 0),
+            ("CTLR, EOImode", SysRegId::new(3, 0, 12, 12, 4), 2, 0xf84c_020b, 0, 0),
+            ("CTLR, the rest", SysRegId::new(3, 0, 12, 12, 4), !3, 0xf84c_000b, 0, 0),
+            ("SRE", SysRegId::new(3, 0, 12, 12, 5), 0, 0xf84c_000b, 0, 0),
+            ("IGRPEN0", SysRegId::new(3, 0, 12, 12, 6), 0, 0xf84c_000a, 0, 0),
+            ("IGRPEN1", SysRegId::new(3, 0, 12, 12, 7), !1, 0xf84c_0009, 0, 0),
+        ];
+        for (name, id, value, vmcr, ap0r0, ap1r0) in CASES {
+            let mut ich = busy();
+            assert_eq!(ich.write(*id, *value), Some(WriteEffect::None), "{name}");
+            let got = (ich.vmcr.into_bits(), ich.ap0r0, ich.ap1r0);
+            assert_eq!(got, (*vmcr, *ap0r0, *ap1r0), "{name}");
+        }
+        // EOIR0, EOIR1 and DIR: each frees what is of its group, or what was dropped before.
+        let active = |lr: u64| lr & !(3 << 62) | 2 << 62;
+        let mut ich = busy();
+        ich.lr = ich.lr.map(|lr| IchLr::from_bits(active(lr.into_bits())));
+        (ich.ap0r0, ich.ap1r0) = (1 << 12, 1 << 16);
+        assert_eq!(ich.write(SysRegId::new(3, 0, 12, 8, 1), 40), Some(WriteEffect::None), "EOIR0");
+        assert_eq!((ich.lr[0].state(), ich.lr[1].state()), (LrState::Inactive, LrState::Active));
+        assert_eq!((ich.ap0r0, ich.ap1r0), (0, 1 << 16));
+        ich.vmcr.set_veoim(true);
+        assert_eq!(ich.write(SysRegId::new(3, 0, 12, 12, 1), 41), Some(WriteEffect::None), "EOIR1");
+        assert_eq!((ich.lr[1].state(), ich.ap1r0), (LrState::Active, 0));
+        assert_eq!(ich.write(SysRegId::new(3, 0, 12, 11, 1), 0xff00_0029), Some(WriteEffect::None), "DIR");
+        assert_eq!(ich.lr[1].state(), LrState::Inactive, "the number has 24 bits");
+    }
 }
