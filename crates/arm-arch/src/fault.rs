@@ -215,4 +215,13 @@ mod tests {
         }
         assert_eq!(FaultStatus::decode(0b01_1001), None, "asynchronous parity is AArch32 only");
     }
+
+    #[test]
+    fn external_aborts_are_these_codes() {
+        for code in 0..64 {
+            let status = FaultStatus::decode(code);
+            let want = matches!(code, 0x10 | 0x12..=0x18 | 0x1a..=0x1f);
+            assert_eq!(status.is_some_and(FaultStatus::is_external), want, "{code:#08b}");
+        }
+    }
 }

@@ -121,6 +121,7 @@ fn with_matcher<T>(state: &State, ask: impl FnOnce(&Matcher<'_>) -> T) -> T {
             contextidr_el1: arm_arch::bits::trunc32(state.sys.contextidr_el1),
             contextidr_el2: 0,
             vmid: 0,
+            vmid16: false,
             // No EL2 that the guest could use.
             hcr: HcrEl2::new(),
         },

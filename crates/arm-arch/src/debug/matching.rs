@@ -60,8 +60,10 @@ pub struct Context {
     pub contextidr_el1: u32,
     /// `CONTEXTIDR_EL2`.
     pub contextidr_el2: u32,
-    /// VTTBR_EL2.VMID, 8 or 16 bits.
+    /// VTTBR_EL2.VMID.
     pub vmid: u16,
+    /// VMIDs have 16 bits, else 8: FEAT_VMID16 and VTCR_EL2.VS.
+    pub vmid16: bool,
     /// `HCR_EL2`; 0 where there is no EL2.
     pub hcr: HcrEl2,
 }
@@ -329,7 +331,9 @@ impl Matcher<'_> {
         let id2 = el != ExceptionLevel::El3
             && self.is_el2_enabled()
             && context.contextidr_el2 == value.context_id2();
-        let vmid = self.is_el2_enabled() && is_guest && !in_host && context.vmid == value.vmid();
+        // Of a VMID of 8 bits the upper half of the field does not count.
+        let same_vmid = (context.vmid ^ value.vmid()) & if context.vmid16 { 0xffff } else { 0xff } == 0;
+        let vmid = self.is_el2_enabled() && is_guest && !in_host && same_vmid;
         match bt >> 1 {
             0b001 if in_host => context.contextidr_el2 == id,
             0b001 => is_guest && context.contextidr_el1 == id,

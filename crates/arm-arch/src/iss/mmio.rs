@@ -116,6 +116,25 @@ mod tests {
     }
 
     #[test]
+    fn the_faults_that_hpfar_belongs_to_have_an_address() {
+        // FIPA, \[47:4\], is bits 55:12; FAR has the rest, and its upper bits do not count.
+        const CASES: &[(&str, u64, u64)] = &[
+            ("translation, level 0", 0x9365_0004, 0xfff_ffff_ffff),
+            ("translation, level -1", 0x9365_002b, 0x1),
+            ("access flag, level 3", 0x9365_000b, 0x9_0001),
+            ("address size, level 0", 0x9365_0000, 0x8000_0000_000),
+            ("address size, level -1", 0x9365_0029, 0x8000_0000_000),
+        ];
+        for (name, esr, page) in CASES {
+            // NS, \[63\], and what is RES0 are not of the address.
+            let hpfar = page << 4 | 1 << 63 | 0xf;
+            let access = MmioAccess::decode(EsrEl::from_bits(*esr), 0xabcd_ffff_ffff_f678, hpfar).unwrap();
+            assert_eq!(access.address, Ipa::new(page << 12 | 0x678), "{name}");
+        }
+        assert_eq!(faulting_ipa(0, 0x0000_ffff_ffff_fff0), Ipa::new(0x00ff_ffff_ffff_f000));
+    }
+
+    #[test]
     fn every_size_swaps_its_own_bytes() {
         const CASES: &[(AccessSize, u64)] = &[
             (AccessSize::Byte, 0x88),

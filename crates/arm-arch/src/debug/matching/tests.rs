@@ -25,8 +25,8 @@ const EL2: PState = PState::from_bits(9);
 const PC: u64 = 0xffff_8000_0801_0004;
 
 const fn matcher(breakpoints: &[Breakpoint], pstate: PState) -> Matcher<'_> {
-    let context =
-        Context { contextidr_el1: 0x1234, contextidr_el2: 0x5678, vmid: 9, hcr: HcrEl2::from_bits(1 << 31) };
+    let hcr = HcrEl2::from_bits(1 << 31);
+    let context = Context { contextidr_el1: 0x1234, contextidr_el2: 0x5678, vmid: 9, vmid16: true, hcr };
     Matcher { unit: UNIT, controls: ON, pstate, context, breakpoints }
 }
 
@@ -347,6 +347,42 @@ fn contexts_match_by_type() {
         let linked = [breakpoint(control | 1 << 20, *value)];
         assert_eq!(matcher(&linked, EL1).breakpoint(PC), None, "{bt:#06b}, linked: not by itself");
     }
+    // Without FEAT_VMID16 in use, 8 bits of the VMID count, in the register and in the breakpoint. Arm ARM,
+    // AArch64.BreakpointValueMatch.
+    for (vmid16, vmid, value, want) in [
+        (true, 0x109, 0x109 << 32, true),
+        (true, 0x109, 0x009 << 32, false),
+        (true, 0x009, 0x109 << 32, false),
+        (false, 0x109, 0x009 << 32, true),
+        (false, 0x009, 0x109 << 32, true),
+        (false, 0x009, 0x008 << 32, false),
+    ] {
+        let breakpoints = [breakpoint(0x21e7 | 0b1000 << 20, value)];
+        let mut m = matcher(&breakpoints, EL1);
+        (m.context.vmid, m.context.vmid16) = (vmid, vmid16);
+        assert_eq!(m.breakpoint(PC).is_some(), want, "{vmid16} {vmid:#x} {value:#x}");
+    }
+    // Which level each type is for: at EL2 without E2H only CONTEXTIDR_EL2, at a host's EL2 also in place of
+    // CONTEXTIDR_EL1, at EL3 none.
+    let levels = [EL0, EL1, EL2, PState::from_bits(0xd)];
+    for (bt, value, plain, host) in [
+        (0b0010, ID1, [true, true, false, false], [false, true, false, false]),
+        (0b0010, 0x5678, [false; 4], [true, false, true, false]),
+        (0b0110, ID1, [true, true, false, false], [false, true, false, false]),
+        (0b1000, VMID, [true, true, false, false], [false, true, false, false]),
+        (0b1100, ID2, [true, true, true, false], [true, true, true, false]),
+        (0b1110, ID2 | ID1, [true, true, false, false], [false, true, false, false]),
+    ] {
+        for (e2h, want) in [(false, plain), (true, host)] {
+            for (pstate, want) in levels.into_iter().zip(want) {
+                let breakpoints = [];
+                let mut m = matcher(&breakpoints, pstate);
+                m.context.hcr = m.context.hcr.with_e2h(e2h).with_tge(e2h);
+                let got = m.context_matches(bits::low8(bt), value);
+                assert_eq!(got, want, "{bt:#06b} {value:#x}, host {e2h}, {pstate:?}");
+            }
+        }
+    }
     let plain = [breakpoint(0x21e7 | 0b0110 << 20, ID1)];
     let mut m = matcher(&plain, EL0);
     assert_eq!(m.breakpoint(PC), Some(0));
@@ -432,6 +468,14 @@ fn loads_stores_and_privilege_are_told_apart() {
     assert!(hits(1, 3, both) && hits(2, 3, both));
     assert!(hits(1, 2, user) && !hits(1, 1, user), "LDTR counts as EL0");
     assert!(!hits(1, 2, load(0x1000, 8)) && hits(1, 1, load(0x1000, 8)));
+    // At EL2, with HMC for it and debug exceptions within it: LDTR is that of EL0, and not of EL2.
+    let at_el2 = |hmc: u64, pac: u64, access| {
+        let control = 1 | pac << 1 | 1 << 3 | 0xff << 5 | hmc << 13;
+        let watched = [Watched { control: DbgwcrEl1::from_bits(control), value: 0x1000 }];
+        matcher(&[], EL2).watchpoint(&watched, access).is_some()
+    };
+    assert!(at_el2(1, 1, load(0x1000, 8)) && !at_el2(1, 1, user), "HMC 1, PAC 01: EL1 and above");
+    assert!(at_el2(0, 2, user) && !at_el2(0, 2, load(0x1000, 8)), "HMC 0, PAC 10: EL0");
 }
 
 #[test]

@@ -68,8 +68,7 @@ impl Pe<'_> {
 
     pub(super) fn matcher<'b>(&'b self, breakpoints: &'b [Breakpoint]) -> Matcher<'b> {
         let w = &self.case.words;
-        let wide = w[word::VTCR] >> 19 & 1 == 1 && self.machine.has(Feature::VMID16);
-        let vmid = (w[word::VTTBR] >> 48) as u16;
+        let vmid16 = w[word::VTCR] >> 19 & 1 == 1 && self.machine.has(Feature::VMID16);
         Matcher {
             unit: self.machine.unit,
             controls: self.debug,
@@ -77,7 +76,8 @@ impl Pe<'_> {
             context: Context {
                 contextidr_el1: w[word::CONTEXTIDR_EL1] as u32,
                 contextidr_el2: w[word::CONTEXTIDR_EL2] as u32,
-                vmid: if wide { vmid } else { vmid & 0xff },
+                vmid: (w[word::VTTBR] >> 48) as u16,
+                vmid16,
                 hcr: self.hcr(),
             },
             breakpoints,
