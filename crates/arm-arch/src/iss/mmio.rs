@@ -122,8 +122,8 @@ mod tests {
             ("translation, level 0", 0x9365_0004, 0xfff_ffff_ffff),
             ("translation, level -1", 0x9365_002b, 0x1),
             ("access flag, level 3", 0x9365_000b, 0x9_0001),
-            ("address size, level 0", 0x9365_0000, 0x8000_0000_000),
-            ("address size, level -1", 0x9365_0029, 0x8000_0000_000),
+            ("address size, level 0", 0x9365_0000, 0x0800_0000_0000),
+            ("address size, level -1", 0x9365_0029, 0x0800_0000_0000),
         ];
         for (name, esr, page) in CASES {
             // NS, \[63\], and what is RES0 are not of the address.

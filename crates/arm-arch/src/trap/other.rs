@@ -455,4 +455,26 @@ mod tests {
         assert_eq!(hvc(7, EL0, &off), Decision::Undefined);
         assert_eq!(hvc(7, EL1, &hcd), Decision::Undefined);
     }
+
+    #[test]
+    fn hcr_el2_says_nothing_about_the_hosts_el0_nor_about_el2() {
+        let el2 = ExceptionLevel::El2;
+        let all = HcrEl2::new().with_twi(true).with_twe(true).with_tsc(true);
+        let host = Controls { hcr: all.with_e2h(true).with_tge(true), ..OFF };
+        let ext = with_el3(|_| {});
+        let nothing_opens = Extensions { sctlr_el2: SctlrEl1::new(), ..ext };
+        for kind in [WaitKind::Wfi, WaitKind::Wfe, WaitKind::Wfit, WaitKind::Wfet] {
+            // SCTLR_EL2 opens, whatever SCTLR_EL1 says; closed, the host itself is asked.
+            assert_eq!(wait_access(kind, None, EL0, &host, &ext), None, "{kind:?}");
+            assert_eq!(asked(wait_access(kind, None, EL0, &host, &nothing_opens)), (2, 0x01), "{kind:?}");
+            assert_eq!(wait_access(kind, None, el2, &host, &ext), None, "{kind:?} at EL2");
+        }
+        let guest = Controls { hcr: all, ..OFF };
+        assert_eq!(asked(Some(smc_access(0, EL1, &guest, &ext))), (2, 0x17));
+        assert_eq!(asked(Some(smc_access(0, el2, &guest, &ext))), (3, 0x17), "TSC is about EL1");
+        assert_eq!(smc_access(0, el2, &guest, &Extensions::NEUTRAL), Outcome::Undefined, "no EL3");
+        assert_eq!(smc(0, el2, &guest), Decision::Undefined);
+        assert_eq!(asked(Some(hvc_access(0, el2, &guest, &ext))), (2, 0x16));
+        assert_eq!(hvc_access(0, EL0, &guest, &ext), Outcome::Undefined);
+    }
 }
