@@ -1,6 +1,6 @@
 //! `cargo xtask check citations`: whether each public item of `arm-arch` says where the manual, or which table, has it,
-//! whether each register and field that a comment names exists, and whether what the docs of fields say of bits is so
-//! ([`field_docs`]).
+//! whether each feature, register and field that a comment names exists, and whether what the docs of fields say of bits
+//! is so ([`field_docs`]).
 //!
 //! Files are read line by line, as `rustfmt` leaves them: an item starts on a line of its own, and what it opens ends
 //! with a brace that is indented like it. A type stands for its variants and fields, and for constants that a macro makes
@@ -29,6 +29,9 @@ const UNLISTED: &[(&str, &str)] = &[
     ("PAR_EL1", "PA"),
     ("ICH_LR", "EOI"),
 ];
+
+/// Features that `features.tsv` does not have: those of the GIC, what came later, and any.
+const FEATURES: &[&str] = &["FEAT_GICv3_NMI", "FEAT_GICv3_TDIR", "FEAT_S1POE2", "FEAT_TLBID", "FEAT_X"];
 
 /// Items that obey no line of a manual: file, items (`*`: all), and why.
 const EXEMPT: &[(&str, &[&str], &str)] = &[
@@ -108,6 +111,7 @@ struct Sources {
     tables: BTreeSet<String>,
     /// The fields of each register; none where they are not known.
     fields: BTreeMap<String, BTreeSet<String>>,
+    features: BTreeSet<String>,
     /// All fields, and the bits of the fine-grained trap registers, many of which look like registers.
     bits: BTreeSet<String>,
 }
@@ -130,7 +134,11 @@ impl Sources {
             fields.entry(register).or_default().insert(bit.clone());
             bits.insert(bit);
         }
-        Ok(Self { tables: entries.flatten().map(name).collect(), fields, bits })
+        let features = checks::read(&tables.join("features.tsv"))?;
+        let features =
+            features.lines().filter_map(|line| line.split('\t').next()).chain(FEATURES.iter().copied());
+        let features = features.map(String::from).collect();
+        Ok(Self { tables: entries.flatten().map(name).collect(), fields, features, bits })
     }
 
     /// Whether a text has a citation: `Arm ARM, SCTLR_EL1.EE`, `Arm ARM D1.3, "Exceptions"`, `GIC, "INTIDs"`, or a
@@ -148,12 +156,16 @@ impl Sources {
         named("Arm ARM") || named("GIC") || doc.split("`data/").skip(1).any(table)
     }
 
-    /// Registers, by names with the number of a level, and fields of them that a text names and the tables have not.
+    /// Features, registers, by names with the number of a level, and fields of them that a text names and the tables
+    /// have not.
     fn unknown_in(&self, text: &str) -> Vec<String> {
         let text = text.replace("\\<", "<").replace("\\>", ">");
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '<' | '>');
         let mut unknown = Vec::new();
         for (at, word) in words(&text, is_part) {
+            if word.starts_with("FEAT_") && !self.features.contains(word) {
+                unknown.push(word.to_string());
+            }
             let of_something = text[..at].ends_with(['.', ':']);
             let level = word.rsplit_once("_EL").map_or("", |(_, level)| level);
             let is_register = !level.is_empty() && level.chars().all(|c| c.is_ascii_digit());
@@ -323,7 +335,7 @@ fn public_items(files: &[File]) -> Vec<(&File, &Item)> {
         .collect()
 }
 
-/// One line for each register or field in a comment that does not exist, for each item without citation, and for each
+/// One line for each feature, register or field in a comment that does not exist, for each item without citation, and for each
 /// exemption that is not needed.
 fn judge(
     files: &[File],
@@ -539,6 +551,7 @@ mod tests {
             fields: ["SCTLR_EL1", "DBGBCR0_EL1", "ICC_IAR0_EL1", "ESR_EL1"]
                 .map(|name| (name.into(), set(if name == "SCTLR_EL1" { &["EE", "M"] } else { &[] })))
                 .into(),
+            features: set(&["FEAT_NV"]),
             bits: set(&["SVC_EL0"]),
         }
     }
@@ -612,6 +625,7 @@ mod tests {
         let known = "SCTLR_EL1.EE, `DBGBCR<n>_EL1`, DBGBCR\\<n\\>_EL1.BT, ICV_IAR0_EL1, X.FOO_EL1, SVC_EL0, `P::A_EL1`, ESR_ELx, ESR_EL1.DFSC, SCTLR_EL1.";
         assert_eq!(unknown(known), Vec::<String>::new());
         assert_eq!(unknown("SCTRL_EL1 and `ESR_EL4`, SCTLR_EL2.M"), ["SCTRL_EL1", "ESR_EL4", "SCTLR_EL2"]);
+        assert_eq!(unknown("FEAT_NV, FEAT_NV9."), ["FEAT_NV9"]);
         assert_eq!(unknown("SCTLR_EL1.{EE} or SCTLR_EL1.E0E."), ["SCTLR_EL1.E0E"]);
         let text = "fn f() {\n    // As SCTRL_EL1 says.\n}\n";
         assert_eq!(found(text), ["a.rs:2: there is no SCTRL_EL1"]);
