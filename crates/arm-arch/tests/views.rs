@@ -190,7 +190,17 @@ const SYNDROMES: &[View] = views! {
 };
 
 /// Views that no table of the repository knows, and what says that they are right.
-const ELSEWHERE: &[(&str, &str)] = &[("Mss2", "part of PMBSR and TRBSR, whose fields the data has")];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("Mss2", "part of PMBSR and TRBSR, whose fields the data has"),
+    ("GicPidr2", "memory-mapped: literals"),
+    ("GicIidr", "memory-mapped: literals"),
+    ("GicdCtlr", "memory-mapped: literals"),
+    ("GicdTyper", "memory-mapped: literals"),
+    ("GicdSpi", "memory-mapped: literals"),
+    ("GicdIrouter", "memory-mapped: literals"),
+    ("GicrTyper", "memory-mapped: literals"),
+    ("GicrWaker", "memory-mapped: literals"),
+];
 
 /// Fields of views that the data has under another name or in other pieces (the third), or not at all, and why.
 const OTHERWISE: &[(&str, &str, &str, &str)] = &[

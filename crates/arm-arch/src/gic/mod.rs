@@ -1,6 +1,8 @@
 //! The virtual CPU interface of GICv3: what the ICC registers do to the ICH registers, as pure arithmetic.
 //! GIC, "Virtual interrupts: the virtual CPU interface".
 //!
+//! [`distributor`], [`redistributor`] and [`frame`] have the layouts of the memory-mapped registers.
+//!
 //! A guest's `ICC_*` accesses act on [`IchState`] as the manual's `ICV_*` registers do; the hypervisor fills list
 //! registers and reads what became of them. Modelled: system register access, five bits of priority and of
 //! preemption, Group 0 and Group 1, both EOI modes, maintenance conditions. Not modelled: direct injection (GICv4)
@@ -25,7 +27,10 @@
 //! ```
 
 mod cpu_interface;
+pub mod distributor;
+pub mod frame;
 mod maintenance;
+pub mod redistributor;
 mod registers;
 mod sgi;
 
@@ -41,6 +46,10 @@ pub const PRIORITY_BITS: u32 = 5;
 pub const PREEMPTION_BITS: u32 = 5;
 /// The number that acknowledging nothing gives. GIC, "Special INTIDs".
 pub const SPURIOUS: u32 = 1023;
+/// The lowest number of a PPI; below it are SGIs. GIC, "INTIDs".
+pub const FIRST_PPI: u32 = 16;
+/// The lowest number of an SPI. GIC, "INTIDs".
+pub const FIRST_SPI: u32 = 32;
 /// The lowest number of an LPI. GIC, "INTIDs".
 pub const FIRST_LPI: u32 = 8192;
 /// The running priority when nothing is active. GIC, ICV_RPR_EL1.
