@@ -7,7 +7,10 @@
 use crate::state::{Config, Shared, Vm};
 use crate::sysreg::optional;
 use arm_arch::feature::{CpuModel, Feature, Features, IdError, IdRegisters, Requirement};
-use arm_arch::sysreg::{ClidrEl1, CtrEl0, SysRegId, names};
+use arm_arch::sysreg::{
+    ClidrEl1, CtrEl0, IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1,
+    IdAa64Mmfr2, IdAa64Pfr0, IdAa64Pfr1, SysRegId, names, physical_address_code,
+};
 use xarch_abi::{Bank, Lock, RegId, RegisterError, Registers};
 
 /// Why the guest cannot be told what was asked for.
@@ -40,51 +43,146 @@ impl core::error::Error for IdentityError {}
 /// because its state, its traps or its controls are not handled.
 const CARRIED: [(SysRegId, u64); 9] = [
     // EL0 and EL1 in AArch64, FP, AdvSIMD, GICv3, DIT, CSV2, CSV3. No EL2, EL3, RAS, SVE, MPAM, AMU.
-    (names::ID_AA64PFR0_EL1, 0x1101_0000_0111_0011),
+    (
+        names::ID_AA64PFR0_EL1,
+        IdAa64Pfr0::new()
+            .with_el0(1)
+            .with_el1(1)
+            .with_fp(1)
+            .with_advsimd(1)
+            .with_gic(1)
+            .with_dit(1)
+            .with_csv2(1)
+            .with_csv3(1)
+            .into_bits(),
+    ),
     // BT, SSBS. No MTE, SME, NMI, GCS.
-    (names::ID_AA64PFR1_EL1, 0x0000_0000_0000_0021),
+    (names::ID_AA64PFR1_EL1, IdAa64Pfr1::new().with_bt(1).with_ssbs(2).into_bits()),
     // DebugVer, BRPs, WRPs, CTX_CMPs; DoubleLock absent. No PMU, SPE, trace.
-    (names::ID_AA64DFR0_EL1, 0x0000_00f0_f0f0_f00f),
+    (
+        names::ID_AA64DFR0_EL1,
+        IdAa64Dfr0::new()
+            .with_debugver(15)
+            .with_brps(15)
+            .with_wrps(15)
+            .with_ctx_cmps(15)
+            .with_doublelock(15)
+            .into_bits(),
+    ),
     // All but TME.
-    (names::ID_AA64ISAR0_EL1, 0x1221_1111_1021_2120),
+    (
+        names::ID_AA64ISAR0_EL1,
+        IdAa64Isar0::new()
+            .with_aes(2)
+            .with_sha1(1)
+            .with_sha2(2)
+            .with_crc32(1)
+            .with_atomic(2)
+            .with_rdm(1)
+            .with_sha3(1)
+            .with_sm3(1)
+            .with_sm4(1)
+            .with_dp(1)
+            .with_fhm(1)
+            .with_ts(2)
+            .with_tlb(2)
+            .with_rndr(1)
+            .into_bits(),
+    ),
     // All but LS64; pointer authentication is below.
-    (names::ID_AA64ISAR1_EL1, 0x0111_2111_0031_1002),
+    (
+        names::ID_AA64ISAR1_EL1,
+        IdAa64Isar1::new()
+            .with_dpb(2)
+            .with_jscvt(1)
+            .with_fcma(1)
+            .with_lrcpc(3)
+            .with_frintts(1)
+            .with_sb(1)
+            .with_specres(1)
+            .with_bf16(2)
+            .with_dgh(1)
+            .with_i8mm(1)
+            .with_xs(1)
+            .into_bits(),
+    ),
     // WFxT, RPRES, MOPS, BC, PAC_frac, CLRBHB, RPRFM, CSSC.
-    (names::ID_AA64ISAR2_EL1, 0x0011_0000_1111_0012),
+    (
+        names::ID_AA64ISAR2_EL1,
+        IdAa64Isar2::new()
+            .with_wfxt(2)
+            .with_rpres(1)
+            .with_mops(1)
+            .with_bc(1)
+            .with_pac_frac(1)
+            .with_clrbhb(1)
+            .with_rprfm(1)
+            .with_cssc(1)
+            .into_bits(),
+    ),
     // PARange as the VM is configured, ASIDBits, BigEnd, BigEndEL0, the granules of stage 1, ExS, ECV. No stage 2, FGT.
-    (names::ID_AA64MMFR0_EL1, 0x1000_1000_1021_0120),
+    (
+        names::ID_AA64MMFR0_EL1,
+        IdAa64Mmfr0::new()
+            .with_asidbits(2)
+            .with_bigend(1)
+            .with_bigendel0(1)
+            .with_tgran16(2)
+            .with_tgran4(1)
+            .with_exs(1)
+            .with_ecv(1)
+            .into_bits(),
+    ),
     // HAFDBS, HPDS, PAN, ETS, AFP, nTLBPA, TIDCP1, CMOW, ECBHB. No VH, LO, HCX.
-    (names::ID_AA64MMFR1_EL1, 0x1111_1030_0030_2002),
+    (
+        names::ID_AA64MMFR1_EL1,
+        IdAa64Mmfr1::new()
+            .with_hafdbs(2)
+            .with_hpds(2)
+            .with_pan(3)
+            .with_ets(3)
+            .with_afp(1)
+            .with_ntlbpa(1)
+            .with_tidcp1(1)
+            .with_cmow(1)
+            .with_ecbhb(1)
+            .into_bits(),
+    ),
     // CnP, UAO, LSM, VARange, ST, AT, IDS, TTL, BBM, E0PD. No IESB, CCIDX, NV, FWB, EVT.
-    (names::ID_AA64MMFR2_EL1, 0x1022_0011_1001_0111),
+    (
+        names::ID_AA64MMFR2_EL1,
+        IdAa64Mmfr2::new()
+            .with_cnp(1)
+            .with_uao(1)
+            .with_lsm(1)
+            .with_varange(1)
+            .with_st(1)
+            .with_at(1)
+            .with_ids(1)
+            .with_ttl(2)
+            .with_bbm(2)
+            .with_e0pd(1)
+            .into_bits(),
+    ),
 ];
 
 /// Fields without an order, where only the host's own value will do: the algorithms of pointer authentication
 /// (GPI, GPA, API, APA; APA3, GPA3).
-const AS_THE_HOST: [(SysRegId, u64); 2] =
-    [(names::ID_AA64ISAR1_EL1, 0xff00_0ff0), (names::ID_AA64ISAR2_EL1, 0xff00)];
+const AS_THE_HOST: [(SysRegId, u64); 2] = [
+    (names::ID_AA64ISAR1_EL1, ISAR1_ALGORITHMS.into_bits()),
+    (names::ID_AA64ISAR2_EL1, ISAR2_ALGORITHMS.into_bits()),
+];
+const ISAR1_ALGORITHMS: IdAa64Isar1 =
+    IdAa64Isar1::new().with_gpi(0xf).with_gpa(0xf).with_api(0xf).with_apa(0xf);
+const ISAR2_ALGORITHMS: IdAa64Isar2 = IdAa64Isar2::new().with_apa3(0xf).with_gpa3(0xf);
 
 /// ID_AA64MMFR0_EL1: TGran4_2, TGran64_2, TGran16_2.
-const STAGE_2_GRANULES: u64 = 0xfff_0000_0000;
+const STAGE_2_GRANULES: u64 =
+    IdAa64Mmfr0::new().with_tgran4_2(0xf).with_tgran64_2(0xf).with_tgran16_2(0xf).into_bits();
 
 /// Registers that name the part rather than what it can do: shown as the host has them.
 const NAMED: [SysRegId; 5] =
     [names::MIDR_EL1, names::REVIDR_EL1, names::AIDR_EL1, names::CTR_EL0, names::DCZID_EL0];
-
-/// Returns `ID_AA64MMFR0_EL1`.PARange for a number of address bits.
-pub(crate) const fn parange_of(address_bits: u8) -> Option<u8> {
-    Some(match address_bits {
-        32 => 0,
-        36 => 1,
-        40 => 2,
-        42 => 3,
-        44 => 4,
-        48 => 5,
-        52 => 6,
-        56 => 7,
-        _ => return None,
-    })
-}
 
 /// The CPU model of a VM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -298,7 +396,7 @@ impl Config {
         for id in NAMED {
             let _ = carried.set(id, host.get(id).unwrap_or(0));
         }
-        let parange = parange_of(self.address_bits).unwrap_or(0);
+        let parange = physical_address_code(self.address_bits).unwrap_or(0);
         let _ = carried.set(names::ID_AA64MMFR0_EL1, carried.mmfr0().with_parange(parange).into_bits());
         CpuModel::new(carried)
     }
@@ -446,6 +544,16 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_carried_is_these_values() {
+        let values = CARRIED.map(|(_, value)| value);
+        assert_eq!(values[..3], [0x1101_0000_0111_0011, 0x21, 0x00f0_f0f0_f00f]);
+        assert_eq!(values[3..6], [0x1221_1111_1021_2120, 0x0111_2111_0031_1002, 0x0011_0000_1111_0012]);
+        assert_eq!(values[6..], [0x1000_1000_1021_0120, 0x1111_1030_0030_2002, 0x1022_0011_1001_0111]);
+        assert_eq!(AS_THE_HOST.map(|(_, mask)| mask), [0xff00_0ff0, 0xff00]);
+        assert_eq!(STAGE_2_GRANULES, 0xfff_0000_0000);
+    }
 
     #[test]
     fn a_cache_line_of_64_bytes_is_line_size_2() {

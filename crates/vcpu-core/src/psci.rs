@@ -4,6 +4,7 @@ use crate::inject::{byte_order, read_general, system};
 use crate::smccc::{Function, NOT_SUPPORTED, OWNER_STANDARD_SECURE, Reply, Width};
 use crate::state::{Shared, Vcpu, VcpuSet, affinity_of};
 use arm_arch::bits;
+use arm_arch::gic::Affinity;
 use arm_arch::iss::ByteOrder;
 use arm_arch::sysreg::{SctlrEl1, names};
 use xarch_abi::{GuestPa, Lock, Next, Platform, RegId, RegisterError, Registers, StopReason, VcpuIndex};
@@ -57,8 +58,20 @@ const SYSTEM_RESET: u16 = 9;
 const PSCI_FEATURES: u16 = 10;
 const SYSTEM_RESET2: u16 = 18;
 
-/// The affinity fields of an `MPIDR`; the others of a target must be zero.
-const AFFINITY: u64 = 0xff_00ff_ffff;
+/// The affinity fields of an `MPIDR`, from level 0, 1, 2 and 3 on; the others of a target must be zero.
+const AFFINITY: [u64; 4] = {
+    let [aff0, aff1, aff2, aff3] = [u8::MAX; 4];
+    let level0 = Affinity { aff3, aff2, aff1, aff0 };
+    let level1 = Affinity { aff0: 0, ..level0 };
+    let level2 = Affinity { aff1: 0, ..level1 };
+    let level3 = Affinity { aff2: 0, ..level2 };
+    [
+        level0.into_mpidr().into_bits(),
+        level1.into_mpidr().into_bits(),
+        level2.into_mpidr().into_bits(),
+        level3.into_mpidr().into_bits(),
+    ]
+};
 
 /// Whether a function exists in this width.
 const fn exists(width: Width, number: u16) -> bool {
@@ -149,14 +162,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
     /// On if any vCPU of the affinity group is, 1 if none, 2 if one was asked to start.
     fn affinity_info(&self, target: u64, level: u64) -> u64 {
-        let compared = match level {
-            0 => AFFINITY,
-            1 => AFFINITY & !0xff,
-            2 => AFFINITY & !0xffff,
-            3 => AFFINITY & !0xff_ffff,
-            _ => return INVALID_PARAMETERS,
-        };
-        if target & !AFFINITY != 0 {
+        let [every, ..] = AFFINITY;
+        let Some(compared) = AFFINITY.get(bits::index(level)) else { return INVALID_PARAMETERS };
+        if target & !every != 0 {
             return INVALID_PARAMETERS;
         }
         let vcpus = self.vm.config().vcpus;

@@ -332,7 +332,7 @@ fn check(config: &Config, most: usize) -> Result<(), ConfigError> {
     if config.vcpus == 0 || usize::from(config.vcpus) > most {
         return Err(ConfigError::Vcpus { asked: config.vcpus, most });
     }
-    if crate::identity::parange_of(config.address_bits).is_none() {
+    if arm_arch::sysreg::physical_address_code(config.address_bits).is_none() {
         return Err(ConfigError::AddressBits(config.address_bits));
     }
     let gic = config.gic;

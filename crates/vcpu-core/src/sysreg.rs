@@ -8,11 +8,11 @@ use arm_arch::feature::is_id_space;
 use arm_arch::gic::Group;
 use arm_arch::iss::{Direction, SError, Syndrome, SystemAccess};
 use arm_arch::sysreg::{
-    CnthctlEl2, CpacrEl1, CptrEl2, CsselrEl1, FpEnable, HcrEl2, HcrxEl2, IccSgi, IdAa64Pfr0, IdAa64Pfr1,
-    MdcrEl2, SctlrEl1, SysRegId, instructions, names,
+    CnthctlEl2, CpacrEl1, CptrEl2, CsselrEl1, FpEnable, HcrEl2, HcrxEl2, IccSgi, IccSre, IdAa64Pfr0,
+    IdAa64Pfr1, MdcrEl2, PmuserenrEl0, SctlrEl1, SysRegId, instructions, names,
 };
 use arm_arch::timer::Timer;
-use arm_arch::{EsrEl, PState};
+use arm_arch::{EsrEl, ExceptionClass, PState};
 use arm_arch::{ExceptionLevel, bits, trap};
 use xarch_abi::{Bank, Lock, Next, RegId, RegisterError, Registers};
 
@@ -47,26 +47,12 @@ const CPACR: u64 = CpacrEl1::new().with_fpen(FpEnable::All).into_bits();
 const MDCR: MdcrEl2 = MdcrEl2::new().with_tpm(true).with_tpmcr(true).with_tpms(true).with_ttrf(true);
 /// `PMUSERENR_EL0`: EN, which is all. The guest has no performance monitors; with its EL1 out of the way, what its EL0 asks of
 /// those of the machine comes to EL2, which MDCR_EL2 sees to. Arm ARM, PMUSERENR_EL0.
-const PMUSERENR: u64 = 1;
+const PMUSERENR: PmuserenrEl0 = PmuserenrEl0::new().with_en(true);
 /// Fine-grained traps: none of those that are on at 1, all of those that are off at 1, which are about what is not announced.
 const FINE_GRAINED: [SysRegId; 5] =
     [names::HFGRTR_EL2, names::HFGWTR_EL2, names::HFGITR_EL2, names::HDFGRTR_EL2, names::HDFGWTR_EL2];
 /// `ICC_SRE_EL2`: Enable, DIB, DFB, SRE.
-const ICC_SRE: u64 = 0xf;
-/// `SCTLR_EL1` after a reset: what is RES1 without the features that give it a meaning, AArch32 at EL0 among them. Arm ARM,
-/// SCTLR_EL1.
-const SCTLR: SctlrEl1 = SctlrEl1::new()
-    .with_itd(true)
-    .with_sed(true)
-    .with_lsmaoe(true)
-    .with_ntlsmd(true)
-    .with_span(true)
-    .with_eis(true)
-    .with_tscxt(true)
-    .with_eos(true);
-
-const _: () = assert!(SCTLR.into_bits() == 0x30d0_0980);
-
+const ICC_SRE: IccSre = IccSre::new().with_enable(true).with_dib(true).with_dfb(true).with_sre(true);
 /// Guest registers that a reset clears; the manual says UNKNOWN (CHOICE: a guest starts the same way every
 /// time). Those that a host does not have are passed over.
 const CLEARED: &[SysRegId] = &[
@@ -104,7 +90,8 @@ const CLEARED: &[SysRegId] = &[
     names::DISR_EL1,
 ];
 
-/// [`RegId::ERROR`]: there is one.
+/// [`RegId::ERROR`]: there is one. A format of the contract, which keeps bits 24 to 0 for the syndrome: no register of the
+/// manual has it.
 const ERROR_PENDING: u64 = 1 << 63;
 
 /// `CSSELR_EL1`: what there is of it without FEAT_MTE2.
@@ -186,12 +173,17 @@ fn row(id: SysRegId) -> Row {
 }
 
 /// Syndrome of a read of the ID space: op0 = 3, op1 = 0, CRn = 0.
-const ID_READ: u64 = {
-    let access = SystemAccess { id: SysRegId::new(3, 0, 0, 0, 0), rt: 0, direction: Direction::Read };
-    Syndrome::SystemAccess(access).encode().into_bits() & ID_READ_MASK
+const ID_READ: u64 = id_read(0, 0, 0) & ID_READ_MASK;
+/// What is looked at to tell one: EC and ISS, but for what differs between two that have nothing in common: op2, Rt and CRm.
+const ID_READ_MASK: u64 = {
+    let all = EsrEl::of(ExceptionClass::from_bits(u8::MAX), u32::MAX).with_il(false).into_bits();
+    all & !(id_read(0, 0, 0) ^ id_read(15, 7, 31))
 };
-/// What is looked at to tell one: EC and ISS, but for op2, Rt and CRm.
-const ID_READ_MASK: u64 = 0xffff_ffff & !(1 << 25 | 0b111 << 17 | 0b11111 << 5 | 0b1111 << 1);
+
+const fn id_read(crm: u8, op2: u8, rt: u8) -> u64 {
+    let access = SystemAccess { id: SysRegId::new(3, 0, 0, crm, op2), rt, direction: Direction::Read };
+    Syndrome::SystemAccess(access).encode().into_bits()
+}
 
 const _: () = assert!(ID_READ == 0x6030_0001 && ID_READ_MASK == 0xfdf1_fc01);
 
@@ -345,7 +337,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         for id in CLEARED {
             optional(registers.write(system(*id), 0))?;
         }
-        registers.write(system(names::SCTLR_EL1), SCTLR.into_bits())?;
+        registers.write(system(names::SCTLR_EL1), SctlrEl1::RES1.into_bits())?;
         let is_other_part = vm.with(|shared| shared.identity.as_ref().is_some_and(Identity::is_other_part));
         self.show_part(registers, is_other_part)?;
         registers.write(RegId::PC, 0)?;
@@ -368,12 +360,12 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         let cptr = CPTR.with_tcpac(hides_vectors(registers)?);
         registers.write(control(names::CPTR_EL2), cptr.into_bits())?;
         registers.write(control(names::MDCR_EL2), MDCR.into_bits())?;
-        optional(registers.write(control(names::PMUSERENR_EL0), PMUSERENR))?;
+        optional(registers.write(control(names::PMUSERENR_EL0), PMUSERENR.into_bits()))?;
         for traps in FINE_GRAINED {
             optional(registers.write(control(traps), 0))?;
         }
         registers.write(control(names::CNTHCTL_EL2), timers.into_bits())?;
-        registers.write(control(names::ICC_SRE_EL2), ICC_SRE)?;
+        registers.write(control(names::ICC_SRE_EL2), ICC_SRE.into_bits())?;
         registers.write(control(names::VMPIDR_EL2), mpidr_of(self.index).into_bits())
     }
 
@@ -522,6 +514,7 @@ mod tests {
     fn controls_have_these_values() {
         assert_eq!(CPTR.into_bits(), 0x5030_0000);
         assert_eq!(MDCR.into_bits(), 0x0008_4060);
+        assert_eq!((PMUSERENR.into_bits(), ICC_SRE.into_bits()), (1, 0xf));
         assert_eq!(CnthctlEl2::new().with_el1pcten(true).with_el1pten(true).into_bits(), 0xc00);
     }
 

@@ -167,6 +167,8 @@ fn a_message_makes_an_interrupt_pending_from_host_and_guest() {
     assert!(!cpu.irq());
     cpu.poke(GICD + 0x40, 16);
     cpu.poke(GICD + 0x40, 900);
+    // INTID has thirteen bits.
+    cpu.poke(GICD + 0x40, 0x400 + 64);
     cpu.enter();
     assert!(!cpu.irq(), "numbers that are no SPI do nothing");
 }

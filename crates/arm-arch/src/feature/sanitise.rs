@@ -136,6 +136,7 @@ mod tests {
     fn without_features_sctlr_reads_its_res1_bits() {
         let none = Features::NONE;
         assert_eq!(SctlrEl1::from_bits(0).sanitised(&none).into_bits(), 0x30d0_0980);
+        assert_eq!(SctlrEl1::RES1.into_bits(), 0x30d0_0980);
         assert_eq!(SctlrEl1::from_bits(u64::MAX).sanitised(&none).into_bits(), 0x34dd_db9f);
     }
 

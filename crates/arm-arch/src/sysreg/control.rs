@@ -130,6 +130,21 @@ pub struct SctlrEl1 {
 }
 const _: () = assert!(SctlrEl1::TIDCP_OFFSET == 63);
 
+impl SctlrEl1 {
+    /// What reads as one where no feature gives it a meaning, AArch32 at EL0 among them, and so is one after a reset:
+    /// ITD, SED, EOS, TSCXT, EIS, SPAN, nTLSMD, LSMAOE. Arm ARM, SCTLR_EL1.
+    pub const RES1: Self = Self::new()
+        .with_itd(true)
+        .with_sed(true)
+        .with_eos(true)
+        .with_tscxt(true)
+        .with_eis(true)
+        .with_span(true)
+        .with_ntlsmd(true)
+        .with_lsmaoe(true);
+}
+const _: () = assert!(SctlrEl1::RES1.into_bits() == 0x30d0_0980);
+
 /// `SCTLR2_EL1` and `SCTLR2_EL2`, System Control Registers, extended. FEAT_SCTLR2. Arm ARM, SCTLR2_EL1, SCTLR2_EL2.
 #[bitfield(u64)]
 #[derive(PartialEq, Eq)]

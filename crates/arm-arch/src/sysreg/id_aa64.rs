@@ -492,6 +492,40 @@ pub struct IdAa64Dfr0 {
 }
 const _: () = assert!(IdAa64Dfr0::HPMN0_OFFSET == 60);
 
+/// Returns the bits of a physical address that a code stands for: of ID_AA64MMFR0_EL1.PARange, TCR_ELx.PS, TCR_EL1.IPS,
+/// VTCR_EL2.PS and GPCCR_EL3.PPS; `None` for a reserved one. Arm ARM, AArch64.PhysicalAddressSize.
+#[must_use]
+pub const fn physical_address_bits(code: u8) -> Option<u8> {
+    Some(match code {
+        0 => 32,
+        1 => 36,
+        2 => 40,
+        3 => 42,
+        4 => 44,
+        5 => 48,
+        6 => 52,
+        7 => 56,
+        _ => return None,
+    })
+}
+
+/// Returns the code that [`physical_address_bits`] takes back; `None` where there is none.
+/// Arm ARM, AArch64.PhysicalAddressSize.
+#[must_use]
+pub const fn physical_address_code(bits: u8) -> Option<u8> {
+    Some(match bits {
+        32 => 0,
+        36 => 1,
+        40 => 2,
+        42 => 3,
+        44 => 4,
+        48 => 5,
+        52 => 6,
+        56 => 7,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -522,5 +556,18 @@ mod tests {
         let dfr0 = IdAa64Dfr0::from_bits(0xf0_1030_5006);
         assert_eq!((dfr0.debugver(), dfr0.brps(), dfr0.wrps(), dfr0.ctx_cmps()), (6, 5, 3, 1));
         assert_eq!((dfr0.pmuver(), dfr0.doublelock()), (0, 15));
+    }
+
+    #[test]
+    fn codes_of_address_sizes_are_those_of_parange() {
+        let sizes = [32, 36, 40, 42, 44, 48, 52, 56];
+        for (code, bits) in (0..).zip(sizes) {
+            assert_eq!(physical_address_bits(code), Some(bits));
+        }
+        assert_eq!(physical_address_bits(8), None);
+        for bits in 0..=u8::MAX {
+            let at = sizes.iter().position(|size| *size == bits);
+            assert_eq!(physical_address_code(bits).map(usize::from), at, "{bits}");
+        }
     }
 }

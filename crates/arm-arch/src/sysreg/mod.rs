@@ -34,7 +34,7 @@ pub use gic::{IccCtlr, IccIntid, IccSgi, IccSre, IchHcr, IchLr, IchMisr, IchVmcr
 pub use id::SysRegId;
 pub use id_aa64::{
     IdAa64Dfr0, IdAa64Isar0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1, IdAa64Mmfr2, IdAa64Pfr0,
-    IdAa64Pfr1,
+    IdAa64Pfr1, physical_address_bits, physical_address_code,
 };
 pub use identification::{ClidrEl1, CsselrEl1, CtrEl0, DczidEl0, MidrEl1, MpidrEl1};
 pub use mpam::{Mpam2El2, Mpam3El3, MpamhcrEl2, MpamidrEl1};

@@ -5,6 +5,7 @@ use super::format::CONTIGUOUS;
 use super::implementation::Implementation;
 use super::rule::Rule;
 use arm_arch::bits::{field, mask, trunc32, trunc64, zext8};
+use arm_arch::sysreg::physical_address_bits;
 use arm_arch::{FaultStatus, Granule, Level};
 
 /// How a descriptor spells an output address beyond 48 bits.
@@ -324,16 +325,7 @@ impl Shape<'_> {
     /// Returns the output address bits. Arm ARM, AArch64.PhysicalAddressSize.
     fn output_size(&self) -> u32 {
         let pa_bits = u32::from(self.implementation.pa_bits);
-        let wanted = match self.ps {
-            0 => 32,
-            1 => 36,
-            2 => 40,
-            3 => 42,
-            4 => 44,
-            5 => 48,
-            6 => 52,
-            _ => 56,
-        };
+        let wanted = u32::from(physical_address_bits(self.ps).unwrap_or(56));
         let cap = match self.granule {
             _ if self.d128 => pa_bits,
             Granule::Size64K if self.implementation.lpa => 52,

@@ -2,6 +2,7 @@
 
 use arm_arch::Granule;
 use arm_arch::feature::{CpuModel, Feature};
+use arm_arch::sysreg::physical_address_bits;
 
 /// Hardware management of the access flag and dirty state. Arm ARM, ID_AA64MMFR1_EL1.HAFDBS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,16 +207,7 @@ impl Implementation {
         };
         Self {
             // ID_AA64MMFR0_EL1.PARange; what is reserved is at least the largest that is not.
-            pa_bits: match ids.mmfr0().parange() {
-                0 => 32,
-                1 => 36,
-                2 => 40,
-                3 => 42,
-                4 => 44,
-                5 => 48,
-                6 => 52,
-                _ => 56,
-            },
+            pa_bits: physical_address_bits(ids.mmfr0().parange()).unwrap_or(56),
             el2: has(Feature::EL2),
             el3: has(Feature::EL3),
             granule_4k: has(Feature::TGran4K),

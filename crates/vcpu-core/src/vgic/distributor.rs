@@ -1,32 +1,38 @@
 //! The distributor's registers, `GICD_*`. GIC ch. 12.9.
 
 use super::frame::{self, Register};
-use super::{Gic, Line, ROUTER_AFFINITY, ROUTER_ANY, SPI_BANKS, Spi};
+use super::lists::spi_of;
+use super::{Gic, Line, SPI_BANKS, Spi};
 use crate::state::VcpuSet;
 use arm_arch::bits;
+use arm_arch::gic::distributor::{
+    CLRSPI_NSR, CTLR, GicdCtlr, GicdIrouter, GicdSpi, GicdTyper, IIDR, SETSPI_NSR, TYPER,
+};
+use arm_arch::gic::frame::GicIidr;
 use xarch_abi::AccessSize;
 
-const CTLR: u32 = 0x0000;
-const TYPER: u32 = 0x0004;
-const IIDR: u32 = 0x0008;
-const SETSPI_NSR: u32 = 0x0040;
-const CLRSPI_NSR: u32 = 0x0048;
-const IROUTER: core::ops::RangeInclusive<u32> = 0x6100..=0x68ff;
-
 /// `GICD_CTLR`: DS and ARE are read-as-one; RWP never shows, as writes take effect at once.
-const CTLR_FIXED: u32 = 1 << 6 | 1 << 4;
-/// `GICD_CTLR`: EnableGrp1 and EnableGrp0.
-const CTLR_GROUPS: u32 = 0b11;
+const CTLR_FIXED: GicdCtlr = GicdCtlr::new().with_ds(true).with_are(true);
 /// `GICD_TYPER`: ITLinesNumber 8 (INTIDs to 287), MBIS, IDbits 9 (ten bits), A3V; no RSS, LPIS or No1N.
-const TYPER_VALUE: u32 = 1 << 24 | 9 << 19 | 1 << 16 | 8;
+const TYPER_VALUE: GicdTyper =
+    GicdTyper::new().with_it_lines_number(8).with_mbis(true).with_idbits(9).with_a3v(true);
 /// `GICD_IIDR` and `GICR_IIDR`: ProductID 'x', no JEP106 code (CHOICE: software looks here for errata only).
-pub(super) const IIDR_VALUE: u32 = 0x7800_0000;
+pub(super) const IIDR_VALUE: GicIidr = GicIidr::new().with_product_id(b'x');
+
+const _: () = assert!(CTLR_FIXED.into_bits() == 0x50 && TYPER_VALUE.into_bits() == 0x0149_0008);
+const _: () = assert!(IIDR_VALUE.into_bits() == 0x7800_0000);
+const _: () = assert!(SPI_BANKS == 8, "ITLinesNumber");
+
+/// `GICD_CTLR` of which groups are forwarded: what there is to write of it.
+pub(super) const fn groups(control: GicdCtlr) -> GicdCtlr {
+    GicdCtlr::new().with_enable_grp0(control.enable_grp0()).with_enable_grp1(control.enable_grp1())
+}
 
 impl<const N: usize> Gic<N> {
     pub(super) fn read_distributor(&self, offset: u32, size: AccessSize) -> u64 {
-        if IROUTER.contains(&offset) {
-            let router = self.router(offset).unwrap_or(0);
-            return frame::part(router, offset, size).unwrap_or(0);
+        if let Some(intid) = GicdIrouter::intid(offset) {
+            let router = self.router(intid).unwrap_or_default();
+            return frame::part(router.into_bits(), offset, size).unwrap_or(0);
         }
         match frame::decode(offset, size) {
             Some(Register::Bits(field, bank)) => {
@@ -44,8 +50,8 @@ impl<const N: usize> Gic<N> {
     }
 
     pub(super) fn write_distributor(&mut self, offset: u32, size: AccessSize, value: u64) -> VcpuSet {
-        if IROUTER.contains(&offset) {
-            return self.write_router(offset, size, value);
+        if let Some(intid) = GicdIrouter::intid(offset) {
+            return self.write_router(intid, offset, size, value);
         }
         let word = bits::trunc32(value);
         match frame::decode(offset, size) {
@@ -65,10 +71,10 @@ impl<const N: usize> Gic<N> {
 
     fn read_control(&self, offset: u32) -> u32 {
         match offset {
-            CTLR => CTLR_FIXED | self.groups,
-            TYPER => TYPER_VALUE,
-            IIDR => IIDR_VALUE,
-            offset if offset == frame::PIDR2.0 => frame::PIDR2.1,
+            CTLR => CTLR_FIXED.into_bits() | self.groups.into_bits(),
+            TYPER => TYPER_VALUE.into_bits(),
+            IIDR => IIDR_VALUE.into_bits(),
+            frame::PIDR2 => frame::PIDR2_VALUE,
             _ => 0,
         }
     }
@@ -76,13 +82,17 @@ impl<const N: usize> Gic<N> {
     fn write_control(&mut self, offset: u32, value: u32) -> VcpuSet {
         match offset {
             CTLR => {
-                let before = core::mem::replace(&mut self.groups, value & CTLR_GROUPS);
+                let before = core::mem::replace(&mut self.groups, groups(GicdCtlr::from_bits(value)));
                 if before == self.groups { VcpuSet::EMPTY } else { VcpuSet::first_of(self.vcpus) }
             }
-            SETSPI_NSR => Spi::new(value & 0x3ff).map_or(VcpuSet::EMPTY, |spi| self.message(spi, Line::High)),
-            CLRSPI_NSR => Spi::new(value & 0x3ff).map_or(VcpuSet::EMPTY, |spi| self.message(spi, Line::Low)),
+            SETSPI_NSR => self.message_about(GicdSpi::from_bits(value), Line::High),
+            CLRSPI_NSR => self.message_about(GicdSpi::from_bits(value), Line::Low),
             _ => VcpuSet::EMPTY,
         }
+    }
+
+    fn message_about(&mut self, message: GicdSpi, line: Line) -> VcpuSet {
+        Spi::new(u32::from(message.intid())).map_or(VcpuSet::EMPTY, |spi| self.message(spi, line))
     }
 
     /// Bank 0 belongs to the redistributors and reads as zero here, as affinity routing is on.
@@ -98,18 +108,18 @@ impl<const N: usize> Gic<N> {
         }
     }
 
-    fn router(&self, offset: u32) -> Option<u64> {
-        let (bank, number) = routed(offset)?;
+    fn router(&self, intid: u32) -> Option<GicdIrouter> {
+        let (bank, number) = spi_of(intid)?;
         Some(self.route(bank, number)?.router)
     }
 
-    fn write_router(&mut self, offset: u32, size: AccessSize, value: u64) -> VcpuSet {
-        let Some((bank, number)) = routed(offset) else { return VcpuSet::EMPTY };
+    fn write_router(&mut self, intid: u32, offset: u32, size: AccessSize, value: u64) -> VcpuSet {
+        let Some((bank, number)) = spi_of(intid) else { return VcpuSet::EMPTY };
         let Some(route) = self.route_mut(bank, number) else { return VcpuSet::EMPTY };
-        let Some(value) = frame::with_part(route.router, offset, size, value) else {
+        let Some(value) = frame::with_part(route.router.into_bits(), offset, size, value) else {
             return VcpuSet::EMPTY;
         };
-        route.router = value & (ROUTER_ANY | ROUTER_AFFINITY);
+        route.router = GicdIrouter::from_bits(value).sanitised();
         self.retarget(bank, number)
     }
 }
@@ -117,10 +127,4 @@ impl<const N: usize> Gic<N> {
 fn spi_index(bank: u32) -> Option<usize> {
     let index = bits::index(u64::from(bank.checked_sub(1)?));
     (index < SPI_BANKS).then_some(index)
-}
-
-/// Returns bank and number of the SPI whose `GICD_IROUTER` is at `offset`.
-fn routed(offset: u32) -> Option<(usize, u32)> {
-    let intid = offset.checked_sub(0x6000)? >> 3;
-    Some((spi_index(intid >> 5)?, intid & 31))
 }

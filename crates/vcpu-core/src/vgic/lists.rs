@@ -3,6 +3,7 @@
 use super::{Bank, Gic, bit, each};
 use crate::state::VcpuSet;
 use arm_arch::bits;
+use arm_arch::gic::FIRST_SPI;
 use arm_arch::sysreg::{IchLr, LrState};
 use xarch_abi::VcpuIndex;
 
@@ -219,7 +220,7 @@ impl<const N: usize> Gic<N> {
     fn locate(&mut self, vcpu: VcpuIndex, intid: u32) -> Option<(&mut Bank, u32)> {
         let bank = match spi_of(intid) {
             Some((index, _)) => self.spis.get_mut(index)?,
-            None if intid < 32 => &mut self.private_mut(vcpu)?.bank,
+            None if intid < FIRST_SPI => &mut self.private_mut(vcpu)?.bank,
             None => return None,
         };
         Some((bank, bit(intid)))
@@ -245,8 +246,9 @@ fn candidate(bank: &Bank, intid: u32, number: u32, pending: u32) -> Candidate {
     }
 }
 
-fn spi_of(intid: u32) -> Option<(usize, u32)> {
-    let spi = intid.checked_sub(32)?;
+/// Returns bank and number of an SPI; whether the controller has it, the bank says.
+pub(super) fn spi_of(intid: u32) -> Option<(usize, u32)> {
+    let spi = intid.checked_sub(FIRST_SPI)?;
     Some((bits::index(u64::from(spi >> 5)), spi & 31))
 }
 

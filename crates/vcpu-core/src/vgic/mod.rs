@@ -25,16 +25,20 @@ pub(crate) use lists::{LIST_REGISTERS, Listed};
 
 use crate::state::{VcpuSet, affinity_of};
 use arm_arch::bits;
-use arm_arch::gic::Affinity;
-use arm_arch::sysreg::MpidrEl1;
+use arm_arch::gic::distributor::{self as gicd, GicdCtlr, GicdIrouter};
+use arm_arch::gic::redistributor as gicr;
+use arm_arch::gic::{FIRST_PPI, FIRST_SPI, PRIORITY_BITS};
 use xarch_abi::{AccessSize, DeviceOperation, GuestPa, GuestRange, VcpuIndex};
 
 /// Banks of thirty-two SPIs.
 const SPI_BANKS: usize = 8;
 /// Number of SPIs: INTIDs 32 to 287.
 pub const SPIS: u16 = 256;
+const LAST_SPI: u32 = 287;
+const _: () = assert!(LAST_SPI - FIRST_SPI + 1 == 256 && SPIS == 256 && SPI_BANKS * 32 == 256);
 /// Five bits of priority (CHOICE: what the SAE control block's interface has, with four list registers).
-const IMPLEMENTED_PRIORITY: u8 = 0xf8;
+const IMPLEMENTED_PRIORITY: u8 = u8::MAX << (8 - PRIORITY_BITS);
+const _: () = assert!(IMPLEMENTED_PRIORITY == 0xf8);
 
 /// Level of an interrupt line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +58,7 @@ impl Spi {
     #[must_use]
     pub const fn new(intid: u32) -> Option<Self> {
         match intid {
-            32..=287 => Some(Self(bits::low16(bits::zext32(intid.wrapping_sub(32))))),
+            FIRST_SPI..=LAST_SPI => Some(Self(bits::low16(bits::zext32(intid.wrapping_sub(FIRST_SPI))))),
             _ => None,
         }
     }
@@ -68,7 +72,7 @@ impl Spi {
     /// Returns the interrupt number.
     #[must_use]
     pub fn intid(self) -> u32 {
-        u32::from(self.0).wrapping_add(32)
+        u32::from(self.0).wrapping_add(FIRST_SPI)
     }
 }
 
@@ -88,7 +92,7 @@ impl Ppi {
     #[must_use]
     pub const fn new(intid: u32) -> Option<Self> {
         match intid {
-            16..=31 => Some(Self(bits::low8(bits::zext32(intid)))),
+            FIRST_PPI..FIRST_SPI => Some(Self(bits::low8(bits::zext32(intid)))),
             _ => None,
         }
     }
@@ -116,8 +120,8 @@ impl Default for GicConfig {
     }
 }
 
-const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
-const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
+const DISTRIBUTOR_BYTES: u64 = bits::zext32(gicd::FRAME_BYTES);
+const REDISTRIBUTOR_BYTES: u64 = bits::zext32(gicr::BYTES);
 
 /// A frame of the controller's registers and an offset in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,7 +152,7 @@ impl GicConfig {
             return Some(Frame::Distributor(bits::trunc32(offset)));
         }
         let offset = offset(redistributors)?;
-        let vcpu = VcpuIndex(bits::low16(offset >> 17));
+        let vcpu = VcpuIndex(bits::low16(offset / REDISTRIBUTOR_BYTES));
         Some(Frame::Redistributor(vcpu, bits::trunc32(offset & (REDISTRIBUTOR_BYTES - 1))))
     }
 }
@@ -157,7 +161,7 @@ impl GicConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     /// `GICD_IROUTER`, without the bits that are RES0 here.
-    router: u64,
+    router: GicdIrouter,
     /// The vCPU it names, if there is one.
     target: Option<VcpuIndex>,
     /// The vCPU that has it in a list register, or active.
@@ -176,8 +180,8 @@ pub(crate) struct Private {
 #[derive(Clone, Debug)]
 pub struct Gic<const N: usize> {
     vcpus: u16,
-    /// `GICD_CTLR`.EnableGrp0 and EnableGrp1, \[1:0\].
-    groups: u32,
+    /// `GICD_CTLR`, EnableGrp0 and EnableGrp1 of it.
+    groups: GicdCtlr,
     private: [Private; N],
     spis: [Bank; SPI_BANKS],
     routes: [[Route; 32]; SPI_BANKS],
@@ -192,10 +196,10 @@ impl<const N: usize> Gic<N> {
     /// A controller of no vCPUs, before its first reset. All bits are zero, so that none have to be stored.
     pub(crate) const BLANK: Self = Self {
         vcpus: 0,
-        groups: 0,
+        groups: GicdCtlr::new(),
         private: [Private { bank: Bank::BLANK, asleep: false }; N],
         spis: [Bank::BLANK; SPI_BANKS],
-        routes: [[Route { router: 0, target: None, holder: None }; 32]; SPI_BANKS],
+        routes: [[Route { router: GicdIrouter::new(), target: None, holder: None }; 32]; SPI_BANKS],
         online: VcpuSet::EMPTY,
     };
 
@@ -207,7 +211,7 @@ impl<const N: usize> Gic<N> {
     /// Puts everything but the input lines into the reset state, where it lies: the whole is too large for a stack.
     pub(crate) fn reset(&mut self) {
         let Self { vcpus: _, groups, private, spis, routes, online } = self;
-        (*groups, *online) = (0, VcpuSet::EMPTY);
+        (*groups, *online) = (GicdCtlr::new(), VcpuSet::EMPTY);
         for private in private {
             private.bank = Bank { line: private.bank.line, ..Bank::reset(PRIVATE_EDGES) };
             private.asleep = true;
@@ -216,7 +220,7 @@ impl<const N: usize> Gic<N> {
             *bank = Bank { line: bank.line, ..Bank::reset(0) };
         }
         for route in routes.as_flattened_mut() {
-            *route = Route { router: 0, target: Some(VcpuIndex(0)), holder: None };
+            *route = Route { router: GicdIrouter::new(), target: Some(VcpuIndex(0)), holder: None };
         }
     }
 
@@ -276,7 +280,7 @@ impl<const N: usize> Gic<N> {
         let mut concerned = VcpuSet::EMPTY;
         for bank in 0..SPI_BANKS {
             for number in 0..32 {
-                let any = self.route(bank, number).is_some_and(|route| route.router & ROUTER_ANY != 0);
+                let any = self.route(bank, number).is_some_and(|route| route.router.interrupt_routing_mode());
                 if any {
                     concerned = concerned.union(self.retarget(bank, number));
                 }
@@ -316,7 +320,7 @@ impl<const N: usize> Gic<N> {
         let Some(router) = self.route(bank, number).map(|route| route.router) else {
             return VcpuSet::EMPTY;
         };
-        let target = if router & ROUTER_ANY != 0 {
+        let target = if router.interrupt_routing_mode() {
             Some(self.online.first().unwrap_or(VcpuIndex(0)))
         } else {
             vcpu_at(router, self.vcpus)
@@ -348,20 +352,15 @@ impl<const N: usize> Gic<N> {
 
     /// The groups that the distributor forwards, as a mask over a bank.
     const fn enabled_groups(&self, bank: &Bank) -> u32 {
-        let group0 = if self.groups & 1 != 0 { !bank.group1 } else { 0 };
-        let group1 = if self.groups & 2 != 0 { bank.group1 } else { 0 };
+        let group0 = if self.groups.enable_grp0() { !bank.group1 } else { 0 };
+        let group1 = if self.groups.enable_grp1() { bank.group1 } else { 0 };
         group0 | group1
     }
 }
 
-/// `GICD_IROUTER`.Interrupt_Routing_Mode: any participating vCPU.
-const ROUTER_ANY: u64 = 1 << 31;
-/// `GICD_IROUTER`: Aff3 \[39:32\], Aff2, Aff1, Aff0 \[23:0\], where `MPIDR_EL1` has them.
-const ROUTER_AFFINITY: u64 = 0xff_00ff_ffff;
-
 /// Returns the vCPU with exactly this affinity.
-fn vcpu_at(router: u64, vcpus: u16) -> Option<VcpuIndex> {
-    let named = Affinity::from_mpidr(MpidrEl1::from_bits(router & ROUTER_AFFINITY));
+fn vcpu_at(router: GicdIrouter, vcpus: u16) -> Option<VcpuIndex> {
+    let named = router.affinity();
     (0..vcpus).map(VcpuIndex).find(|vcpu| affinity_of(*vcpu) == named)
 }
 

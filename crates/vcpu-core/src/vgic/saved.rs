@@ -3,10 +3,15 @@
 //! What differs from an access of the guest: a write sets exactly the value (`ISPENDR` is the latch alone,
 //! `ISENABLER` and `ISACTIVER` clear what is 0), and the input lines are registers of their own.
 
+use super::distributor::groups;
 use super::frame::{self, Field, Register};
-use super::{Bank, Gic, ROUTER_AFFINITY, ROUTER_ANY, SPI_BANKS};
+use super::lists::spi_of;
+use super::redistributor::waker;
+use super::{Bank, Gic, SPI_BANKS};
 use crate::state::{Shared, Vcpu, VcpuSet, Vm};
 use arm_arch::bits;
+use arm_arch::gic::distributor::{CTLR, GicdCtlr, GicdIrouter};
+use arm_arch::gic::redistributor::{GicrWaker, SGI_FRAME, WAKER};
 use xarch_abi::{AccessSize, Lock, RegId, VcpuIndex};
 
 /// A piece of the interrupt controller's state.
@@ -70,24 +75,16 @@ impl core::fmt::Display for NoGicRegister {
 
 impl core::error::Error for NoGicRegister {}
 
-const CTLR: u32 = 0;
-const WAKER: u32 = 0x14;
-const PROCESSOR_SLEEP: u64 = 2;
-const SGI_FRAME: u32 = 0x1_0000;
-const IROUTER: u32 = 0x6000;
-
-/// First offsets of the registers of a bank of thirty-two that hold state: `IGROUPR`, `ISENABLER`, `ISPENDR`,
-/// `ISACTIVER`; the others of each pair hold the same.
-const ONE_BIT: [u32; 4] = [0x080, 0x100, 0x200, 0x300];
+/// The registers of a bank of thirty-two that hold state; the others of each pair hold the same.
+const ONE_BIT: [Field; 4] = [Field::Group, Field::SetEnable, Field::SetPending, Field::SetActive];
 
 /// Goes through the offsets of bank `bank`, but for `IROUTER`.
 fn offsets(bank: u32) -> impl Iterator<Item = u32> {
-    let words = move |first: u32, count: u32| {
-        let start = first.wrapping_add(bank.wrapping_mul(count).wrapping_mul(4));
-        (0..count).map(move |word| start.wrapping_add(word << 2))
-    };
-    let one_bit = ONE_BIT.into_iter().flat_map(move |first| words(first, 1));
-    one_bit.chain(words(0x400, 8)).chain(words(0xc00, 2))
+    let first = bank.wrapping_mul(32);
+    let priorities = (0..32).step_by(4).map(move |number| Register::Priority(first.wrapping_add(number)));
+    let one_bit = ONE_BIT.into_iter().map(move |field| Register::Bits(field, bank));
+    let config = (0..2).map(move |half| Register::Config(bank, half));
+    one_bit.chain(priorities).chain(config).map(Register::offset)
 }
 
 impl Bank {
@@ -139,8 +136,7 @@ fn spi_bank(bank: u32) -> Option<usize> {
 
 /// Bank and number of the SPI whose `GICD_IROUTER` is at `offset`.
 fn routed(offset: u32) -> Option<(usize, u32)> {
-    let intid = offset.checked_sub(IROUTER)? >> 3;
-    Some((spi_bank(intid >> 5)?, intid & 31)).filter(|_| offset & 7 == 0)
+    GicdIrouter::intid(offset).filter(|_| offset & 7 == 0).and_then(spi_of)
 }
 
 /// Bank of thirty-two SPIs from this INTID.
@@ -151,16 +147,16 @@ fn line_bank(intid: u32) -> Option<usize> {
 impl<const N: usize> Gic<N> {
     fn saved(&self, register: GicRegister) -> Option<u64> {
         match register {
-            GicRegister::Distributor(CTLR) => Some(u64::from(self.groups)),
+            GicRegister::Distributor(CTLR) => Some(u64::from(self.groups.into_bits())),
             GicRegister::Distributor(offset) => match routed(offset) {
-                Some((bank, number)) => Some(self.route(bank, number)?.router),
+                Some((bank, number)) => Some(self.route(bank, number)?.router.into_bits()),
                 None => {
                     let (bank, register) = banked(offset)?;
                     self.spis.get(spi_bank(bank)?)?.saved(register)
                 }
             },
             GicRegister::Redistributor(vcpu, WAKER) => {
-                Some(if self.private(vcpu)?.asleep { PROCESSOR_SLEEP } else { 0 })
+                Some(u64::from(waker(self.private(vcpu)?.asleep).into_bits()))
             }
             GicRegister::Redistributor(vcpu, offset) => {
                 let (bank, register) = banked(offset.checked_sub(SGI_FRAME)?)?;
@@ -173,10 +169,12 @@ impl<const N: usize> Gic<N> {
 
     fn restore(&mut self, register: GicRegister, value: u64) -> Option<()> {
         match register {
-            GicRegister::Distributor(CTLR) => self.groups = bits::trunc32(value & 3),
+            GicRegister::Distributor(CTLR) => {
+                self.groups = groups(GicdCtlr::from_bits(bits::trunc32(value)));
+            }
             GicRegister::Distributor(offset) => match routed(offset) {
                 Some((bank, number)) => {
-                    self.route_mut(bank, number)?.router = value & (ROUTER_ANY | ROUTER_AFFINITY);
+                    self.route_mut(bank, number)?.router = GicdIrouter::from_bits(value).sanitised();
                     self.retarget(bank, number);
                 }
                 None => {
@@ -185,7 +183,7 @@ impl<const N: usize> Gic<N> {
                 }
             },
             GicRegister::Redistributor(vcpu, WAKER) => {
-                self.private_mut(vcpu)?.asleep = value & PROCESSOR_SLEEP != 0;
+                self.private_mut(vcpu)?.asleep = GicrWaker::from_bits(bits::trunc32(value)).processor_sleep();
             }
             GicRegister::Redistributor(vcpu, offset) => {
                 let (bank, register) = banked(offset.checked_sub(SGI_FRAME)?)?;
@@ -223,7 +221,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Vm<N, L> {
         found(GicRegister::Distributor(CTLR));
         for bank in 1..=u32::try_from(SPI_BANKS).unwrap_or(0) {
             let first = bank.wrapping_mul(32);
-            let routers = (first..first.wrapping_add(32)).map(|intid| IROUTER.wrapping_add(intid << 3));
+            let routers =
+                (first..first.wrapping_add(32)).map(|intid| GicdIrouter::OFFSET.wrapping_add(intid << 3));
             routers.chain(offsets(bank)).map(GicRegister::Distributor).for_each(&mut found);
             found(GicRegister::SpiLines(first));
         }
