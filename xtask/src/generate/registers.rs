@@ -106,7 +106,7 @@ const NEEDS: &[(&str, &str)] = &[
 ];
 
 /// Turns a layout of the table into the notation of `register::Field`: fields only, lowest first, separated by
-/// spaces. What is in none of them is RES0.
+/// spaces; `-` if there are none. What is in none of them is reserved. Nothing where the layout is not known.
 fn layout(text: &str) -> Result<String, String> {
     if text == "?" {
         return Ok(String::new());
@@ -125,6 +125,9 @@ fn layout(text: &str) -> Result<String, String> {
         let low: u8 = low.parse().map_err(|e| format!("{item}: {e}"))?;
         fields.push((low, format!("{name}[{range}]")));
     }
+    if fields.is_empty() {
+        return Ok("-".into());
+    }
     fields.sort();
     Ok(fields.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" "))
 }
@@ -134,6 +137,12 @@ fn rows(table: &Table) -> Result<Vec<(&'static str, Row<'_>)>, String> {
     let (name, op0, enc, access, el) = (at("name")?, at("op0")?, at("enc16")?, at("access")?, at("min_el")?);
     let (fields, feature, reset) = (at("fields")?, at("feature")?, at("reset")?);
     let (vncr, alias_of) = (at("vncr_off")?, at("alias_of")?);
+    // Another name of a register has its layout.
+    let fields_of = |row: &'_ [String]| {
+        let other =
+            (row[fields] == "?").then(|| table.rows.iter().find(|other| other[name] == row[alias_of]));
+        layout(&other.flatten().map_or(row, |other| other)[fields])
+    };
     let mut rows = Vec::new();
     for row in &table.rows {
         let needs = NEEDS
@@ -145,7 +154,7 @@ fn rows(table: &Table) -> Result<Vec<(&'static str, Row<'_>)>, String> {
             enc: parse_hex(&row[enc])?,
             access: &row[access],
             el: &row[el],
-            layout: layout(&row[fields])?,
+            layout: fields_of(row)?,
             needs: needs.1,
             alias_of: &row[alias_of],
             reset: &row[reset],

@@ -273,7 +273,10 @@ impl Register {
         self.needs.hold(self.id, features)
     }
 
-    /// Whether the table knows the fields; those of the trace unit's registers it does not. `data/sysregs.tsv`, fields.
+    /// Whether the table knows the fields: with one it knows, [`Register::fields`] are all there are, and no field at all
+    /// means that every bit is reserved. 280 registers have no layout here: those of the trace unit (TRC*), of system
+    /// performance monitors (SPM*), of bandwidth control (MPAMBW*), of the trace buffer, and some that are new or rare.
+    /// `data/sysregs.tsv`, fields.
     #[must_use]
     pub const fn has_layout(&self) -> bool {
         !self.layout.is_empty()
@@ -285,7 +288,8 @@ impl Register {
         Fields { rest: self.layout }
     }
 
-    /// Returns the bits that no field has; none where the layout is not known. `data/sysregs.tsv`, fields.
+    /// Returns the bits that no field has: RES0, or RES1 while features are absent; none where the layout is not known.
+    /// `data/sysregs.tsv`, fields.
     #[must_use]
     pub fn res0(&self) -> u64 {
         if self.has_layout() { self.fields().fold(u64::MAX, |rest, field| rest & !field.mask()) } else { 0 }
@@ -365,7 +369,8 @@ impl Decoded {
         self.fields().find(|(field, _)| field.name == name).map(|(_, value)| value)
     }
 
-    /// Returns the bits that are set although no field has them. `data/sysregs.tsv`, fields.
+    /// Returns the bits that are set although no field has them; none where the layout is not known.
+    /// `data/sysregs.tsv`, fields.
     #[must_use]
     pub fn reserved(&self) -> u64 {
         self.value & self.register.res0()
@@ -403,7 +408,7 @@ impl Decoded {
         }
         match self.reserved() {
             0 => Ok(()),
-            bits => write!(f, " RES0={bits:#x}"),
+            bits => write!(f, " reserved={bits:#x}"),
         }
     }
 
@@ -429,6 +434,10 @@ fn number(f: &mut fmt::Formatter<'_>, value: u64) -> fmt::Result {
 impl fmt::Display for Decoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} = {:#018x}", self.register.name, self.value)?;
-        if f.alternate() { self.lines(f) } else { self.line(f) }
+        match (self.register.has_layout(), f.alternate()) {
+            (false, _) => f.write_str(" (fields not known)"),
+            (true, true) => self.lines(f),
+            (true, false) => self.line(f),
+        }
     }
 }

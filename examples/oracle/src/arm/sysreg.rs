@@ -86,15 +86,16 @@ pub fn answer(name: &str, value: u128) -> Result<Answer, Error> {
         line(&mut text, "fields", "not known");
     }
     if decoded.reserved() != 0 {
-        line(&mut text, "reserved", format_args!("bits set that are RES0: {:#x}", decoded.reserved()));
+        line(&mut text, "reserved", format_args!("bits set that no field has: {:#x}", decoded.reserved()));
     }
     let json = json!({
         "register": register.name(),
         "encoding": register.id().to_string(),
         "value": hex(value),
         "access": access,
+        "layout": register.has_layout(),
         "fields": to_json(&fields),
-        "reserved": hex(decoded.reserved()),
+        "reserved": register.has_layout().then(|| hex(decoded.reserved())),
         "source": format!("{source}, {}", register.name()),
     });
     Ok(Answer { text, json, unfinished: None })
