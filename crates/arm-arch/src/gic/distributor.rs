@@ -7,15 +7,15 @@ use bitfield_struct::bitfield;
 /// Size of the distributor's frame. GIC, "GIC memory-mapped register access".
 pub const FRAME_BYTES: u32 = 0x1_0000;
 
-/// Offset of [`GicdCtlr`].
+/// Offset of [`GicdCtlr`]. GIC, GICD_CTLR.
 pub const CTLR: u32 = 0x0000;
-/// Offset of [`GicdTyper`].
+/// Offset of [`GicdTyper`]. GIC, GICD_TYPER.
 pub const TYPER: u32 = 0x0004;
-/// Offset of `GICD_IIDR`, [`super::frame::GicIidr`].
+/// Offset of [`super::frame::GicIidr`]. GIC, GICD_IIDR.
 pub const IIDR: u32 = 0x0008;
-/// Offset of `GICD_SETSPI_NSR`, [`GicdSpi`].
+/// Offset of [`GicdSpi`] that makes pending. GIC, GICD_SETSPI_NSR.
 pub const SETSPI_NSR: u32 = 0x0040;
-/// Offset of `GICD_CLRSPI_NSR`, [`GicdSpi`].
+/// Offset of [`GicdSpi`] that makes not pending. GIC, GICD_CLRSPI_NSR.
 pub const CLRSPI_NSR: u32 = 0x0048;
 
 /// `GICD_CTLR`, Distributor Control Register, in its form for one Security state. GIC, GICD_CTLR.
@@ -135,6 +135,7 @@ impl GicdIrouter {
     }
 
     /// Returns the affinity that the register names; without meaning while `interrupt_routing_mode` is set.
+    /// GIC, `GICD_IROUTER<n>`.
     #[must_use]
     pub const fn affinity(self) -> Affinity {
         Affinity { aff3: self.aff3(), aff2: self.aff2(), aff1: self.aff1(), aff0: self.aff0() }

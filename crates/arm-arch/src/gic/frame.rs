@@ -39,6 +39,7 @@ impl Field {
 }
 
 /// A register of the distributor, or of a redistributor's SGI frame, that holds a piece of each interrupt's state.
+/// GIC, "Distributor register map".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Register {
     /// One bit for each interrupt; the bank of thirty-two.
@@ -71,6 +72,7 @@ impl Register {
     }
 
     /// Returns the offset: [`Register::at`] takes it back. Numbers wrap at what there is of the register.
+    /// GIC, "Distributor register map".
     #[must_use]
     pub const fn offset(self) -> u32 {
         match self {

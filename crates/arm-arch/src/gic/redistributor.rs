@@ -9,11 +9,11 @@ pub const SGI_FRAME: u32 = 0x1_0000;
 /// Size of a redistributor without virtual LPIs: RD frame and SGI frame. GIC, "GIC memory-mapped register access".
 pub const BYTES: u32 = 0x2_0000;
 
-/// Offset of `GICR_IIDR`, [`super::frame::GicIidr`].
+/// Offset of [`super::frame::GicIidr`]. GIC, GICR_IIDR.
 pub const IIDR: u32 = 0x0004;
-/// Offset of [`GicrTyper`].
+/// Offset of [`GicrTyper`]. GIC, GICR_TYPER.
 pub const TYPER: u32 = 0x0008;
-/// Offset of [`GicrWaker`].
+/// Offset of [`GicrWaker`]. GIC, GICR_WAKER.
 pub const WAKER: u32 = 0x0014;
 
 /// `GICR_TYPER`, Redistributor Type Register. GIC, GICR_TYPER.
