@@ -121,6 +121,13 @@ impl PState {
         self.into_bits() & Self::DAIF
     }
 
+    /// Returns this state as SVC, HVC and SMC leave it for the exception that they take: the instruction counts as
+    /// stepped, and PACM ends. Arm ARM, AArch64.CallSupervisor, SSAdvance.
+    #[must_use]
+    pub const fn calling(self) -> Self {
+        self.with_ss(false).with_pacm(false)
+    }
+
     /// Returns N, Z, C and V in the positions of the register `NZCV`. Arm ARM, NZCV.
     #[must_use]
     pub const fn nzcv(self) -> u64 {
@@ -285,6 +292,8 @@ mod tests {
         assert_eq!(linux_entry.mode(), Some(Mode::El1h));
         assert_eq!(linux_entry.daif(), 0x3c0);
         assert_eq!(PState::from_bits(u64::MAX).into_bits(), u64::MAX, "no bit is lost");
+        let called = PState::from_bits(u64::MAX).calling();
+        assert_eq!(called.into_bits(), !(1 << 21 | 1 << 35), "SS and PACM");
     }
 
     #[test]

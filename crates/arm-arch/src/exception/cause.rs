@@ -52,16 +52,23 @@ impl Cause {
         Self::of_class(EsrEl::of(ExceptionClass::UNKNOWN, 0), None, pc)
     }
 
-    /// SVC, which returns behind itself. Arm ARM, AArch64.CallSupervisor.
+    /// SVC, which returns behind itself. What it saves is [`calling`](crate::PState::calling). Arm ARM, AArch64.CallSupervisor.
     #[must_use]
     pub const fn svc(imm16: u16, next_pc: u64) -> Self {
         Self::sync(Syndrome::Svc(Immediate::new().with_imm16(imm16)), next_pc)
     }
 
-    /// HVC, which returns behind itself. Arm ARM, AArch64.CallHypervisor.
+    /// HVC, which returns behind itself. What it saves is [`calling`](crate::PState::calling). Arm ARM, AArch64.CallHypervisor.
     #[must_use]
     pub const fn hvc(imm16: u16, next_pc: u64) -> Self {
         Self::sync(Syndrome::Hvc(Immediate::new().with_imm16(imm16)), next_pc)
+    }
+
+    /// SMC that EL3 takes, which returns behind itself. What it saves is [`calling`](crate::PState::calling). Arm ARM,
+    /// AArch64.CallSecureMonitor.
+    #[must_use]
+    pub const fn smc(imm16: u16, next_pc: u64) -> Self {
+        Self::sync(Syndrome::Smc(Immediate::new().with_imm16(imm16)), next_pc)
     }
 
     /// SMC that EL2 traps, which returns to itself. Arm ARM, AArch64.CheckForSMCUndefOrTrap.
@@ -242,6 +249,7 @@ mod tests {
             ("undefined", Cause::undefined(0x1000), 0x0200_0000, None, 0x1000),
             ("svc #7", Cause::svc(7, 0x1004), 0x5600_0007, None, 0x1004),
             ("hvc #0", Cause::hvc(0, 0x1004), 0x5a00_0000, None, 0x1004),
+            ("smc #2", Cause::smc(2, 0x1004), 0x5e00_0002, None, 0x1004),
             ("trapped smc #1", Cause::trapped_smc(1, 0x1000), 0x5e00_0001, None, 0x1000),
             ("brk #0x800", Cause::brk(0x800, 0x1000), 0xf200_0800, None, 0x1000),
             ("illegal state", Cause::illegal_state(0x1000), 0x3a00_0000, None, 0x1000),
