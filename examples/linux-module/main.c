@@ -111,6 +111,7 @@ static int __init xarch_init(void)
 		xarch_api->abi & 0xffff, xarch_backend_info.name,
 		xarch_on_hardware() ? "hardware" : "software",
 		xarch_facility ? "present" : "absent");
+	xarch_kit();
 	return 0;
 }
 

@@ -118,7 +118,14 @@ static inline bool xarch_on_hardware(void)
 }
 
 /* vm.c */
+extern const struct xarch_platform xarch_platform;
+struct xarch_vm_file *xarch_vm_new(const struct xarch_create_vm *config);
 int xarch_vm_open(const struct xarch_create_vm *config);
+/* What an ioctl on a VM's descriptor does, for the process that made the VM. */
+long xarch_vm_call(struct xarch_vm_file *vm, unsigned int command, unsigned long argument);
+/* Makes a vCPU by `open`, which is called with vm->lock held, on a VM that is started if it was not. */
+long xarch_create_vcpu(struct xarch_vm_file *vm, unsigned long index,
+		       int (*open)(struct xarch_vm_file *vm, unsigned long index));
 void xarch_vm_get(struct xarch_vm_file *vm);
 void xarch_vm_put(struct xarch_vm_file *vm);
 void *xarch_object_memory(const struct xarch_layout *layout);
@@ -140,11 +147,18 @@ int xarch_stop_guests(struct xarch_vm_file *vm);
 int xarch_find_slot(struct xarch_vm_file *vm, u64 address, struct xarch_slot *slot);
 
 /* vcpu.c */
+struct xarch_vcpu_file *xarch_vcpu_new(struct xarch_vm_file *vm, unsigned long index);
+/* What an ioctl on a vCPU's descriptor does. */
+long xarch_vcpu_call(struct xarch_vcpu_file *vcpu, unsigned int command, unsigned long argument);
+int xarch_slice(struct xarch_vcpu_file *vcpu, struct xarch_outcome *outcome);
+void xarch_wait(struct xarch_vcpu_file *vcpu, u64 nanoseconds);
 int xarch_vcpu_open(struct xarch_vm_file *vm, unsigned long index);
 void xarch_vcpu_free(struct xarch_vcpu_file *vcpu);
 void xarch_vcpu_kick(struct xarch_vcpu_file *vcpu);
 
 /* registers.c */
+bool xarch_from_kvm(u64 id, u64 *library);
+u64 xarch_to_kvm(u64 library);
 long xarch_one_reg(struct xarch_vcpu_file *vcpu, const struct xarch_one_reg *reg, bool set);
 long xarch_reg_list(struct xarch_vcpu_file *vcpu, struct xarch_reg_list __user *list);
 /* For a VM that has had a vCPU. */
@@ -153,5 +167,21 @@ long xarch_vm_reg_list(struct xarch_vm_file *vm, struct xarch_reg_list __user *l
 
 /* facility.c; for the thread that loads the module */
 bool xarch_is_announced(void);
+
+/* kit.c: only where the module is built with XARCH_KIT=y, to be checked when it is loaded */
+#ifdef XARCH_KIT
+void xarch_kit(void);
+/* Whether a guest that waits ends XARCH_RUN, with EAGAIN: the kit waits itself. */
+bool xarch_kit_waits(struct xarch_vcpu_file *vcpu, const struct xarch_outcome *outcome);
+#else
+static inline void xarch_kit(void)
+{
+}
+
+static inline bool xarch_kit_waits(struct xarch_vcpu_file *vcpu, const struct xarch_outcome *outcome)
+{
+	return false;
+}
+#endif
 
 #endif /* XARCH_MODULE_H */

@@ -88,7 +88,7 @@ static u32 xarch_words(u32 bank)
 	return bank == XARCH_BANK_CONTROLLER ? sizeof(u32) : 1;
 }
 
-static bool xarch_from_kvm(u64 id, u64 *library)
+bool xarch_from_kvm(u64 id, u64 *library)
 {
 	u16 group = (id & ID_GROUP) >> 16, index = id & ID_INDEX;
 	u64 size = id & ID_SIZE;
@@ -110,7 +110,7 @@ static bool xarch_from_kvm(u64 id, u64 *library)
 }
 
 /* 0 where KVM's ids have no room for it. */
-static u64 xarch_to_kvm(u64 library)
+u64 xarch_to_kvm(u64 library)
 {
 	u32 bank = library >> 32, index = (u32)library / xarch_words(bank);
 	unsigned int at;

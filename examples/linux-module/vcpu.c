@@ -79,7 +79,7 @@ static int xarch_run_on_hardware(struct xarch_vcpu_file *vcpu, struct xarch_outc
 #endif
 
 /* One slice: the library runs the guest, the memory of the VM does not change, and the timer ends it. */
-static int xarch_slice(struct xarch_vcpu_file *vcpu, struct xarch_outcome *outcome)
+int xarch_slice(struct xarch_vcpu_file *vcpu, struct xarch_outcome *outcome)
 {
 	u64 start;
 	int error;
@@ -100,7 +100,7 @@ static int xarch_slice(struct xarch_vcpu_file *vcpu, struct xarch_outcome *outco
 }
 
 /* Sleeps until a kick, the deadline or a signal. */
-static void xarch_wait(struct xarch_vcpu_file *vcpu, u64 nanoseconds)
+void xarch_wait(struct xarch_vcpu_file *vcpu, u64 nanoseconds)
 {
 	ktime_t start = ktime_get(), expires;
 	ktime_t *deadline = NULL;
@@ -220,6 +220,8 @@ static long xarch_run_vcpu(struct xarch_vcpu_file *vcpu)
 		case XARCH_OUTCOME_INTERRUPTED:
 			break;
 		case XARCH_OUTCOME_WAIT:
+			if (xarch_kit_waits(vcpu, &outcome))
+				return -EAGAIN;
 			xarch_wait(vcpu, outcome.deadline_ns);
 			break;
 		case XARCH_OUTCOME_DEVICE:
@@ -287,9 +289,8 @@ static long xarch_vcpu_command(struct xarch_vcpu_file *vcpu, unsigned int comman
 	}
 }
 
-static long xarch_vcpu_ioctl(struct file *file, unsigned int command, unsigned long argument)
+long xarch_vcpu_call(struct xarch_vcpu_file *vcpu, unsigned int command, unsigned long argument)
 {
-	struct xarch_vcpu_file *vcpu = file->private_data;
 	long result;
 
 	if (vcpu->vm->mm != current->mm)
@@ -299,6 +300,11 @@ static long xarch_vcpu_ioctl(struct file *file, unsigned int command, unsigned l
 	result = xarch_vcpu_command(vcpu, command, argument);
 	mutex_unlock(&vcpu->lock);
 	return result;
+}
+
+static long xarch_vcpu_ioctl(struct file *file, unsigned int command, unsigned long argument)
+{
+	return xarch_vcpu_call(file->private_data, command, argument);
 }
 
 static int xarch_vcpu_mmap(struct file *file, struct vm_area_struct *area)
@@ -355,15 +361,14 @@ static int xarch_make_vcpu(struct xarch_vcpu_file *vcpu)
 	return error;
 }
 
-/* Makes a vCPU and returns its descriptor. With vm->lock held. */
-int xarch_vcpu_open(struct xarch_vm_file *vm, unsigned long index)
+/* Makes a vCPU. With vm->lock held. */
+struct xarch_vcpu_file *xarch_vcpu_new(struct xarch_vm_file *vm, unsigned long index)
 {
 	struct xarch_vcpu_file *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
-	struct file *file;
 	int result = -ENOMEM;
 
 	if (!vcpu)
-		return result;
+		return ERR_PTR(result);
 	vcpu->vm = vm;
 	vcpu->index = index;
 	mutex_init(&vcpu->lock);
@@ -374,8 +379,22 @@ int xarch_vcpu_open(struct xarch_vm_file *vm, unsigned long index)
 	if (!vcpu->run)
 		goto free;
 	result = xarch_make_vcpu(vcpu);
-	if (result)
-		goto free;
+	if (!result)
+		return vcpu;
+free:
+	xarch_vcpu_free(vcpu);
+	return ERR_PTR(result);
+}
+
+/* Makes a vCPU and returns its descriptor. With vm->lock held. */
+int xarch_vcpu_open(struct xarch_vm_file *vm, unsigned long index)
+{
+	struct xarch_vcpu_file *vcpu = xarch_vcpu_new(vm, index);
+	struct file *file;
+	int result;
+
+	if (IS_ERR(vcpu))
+		return PTR_ERR(vcpu);
 	result = get_unused_fd_flags(O_CLOEXEC);
 	if (result < 0)
 		goto free;

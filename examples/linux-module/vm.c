@@ -90,7 +90,7 @@ static void xarch_kick(void *context, uint32_t index)
 		xarch_vcpu_kick(vcpu);
 }
 
-static const struct xarch_platform xarch_platform = {
+const struct xarch_platform xarch_platform = {
 	.size = sizeof(xarch_platform),
 	.abi = XARCH_ABI,
 	.clock = xarch_clock,
@@ -195,7 +195,8 @@ static int xarch_vm_start(struct xarch_vm_file *vm)
 	return 0;
 }
 
-static long xarch_create_vcpu(struct xarch_vm_file *vm, unsigned long index)
+long xarch_create_vcpu(struct xarch_vm_file *vm, unsigned long index,
+		       int (*open)(struct xarch_vm_file *vm, unsigned long index))
 {
 	long result;
 
@@ -209,7 +210,7 @@ static long xarch_create_vcpu(struct xarch_vm_file *vm, unsigned long index)
 	else
 		result = xarch_vm_start(vm);
 	if (!result)
-		result = xarch_vcpu_open(vm, index);
+		result = open(vm, index);
 	mutex_unlock(&vm->lock);
 	return result;
 }
@@ -258,13 +259,12 @@ static long xarch_interrupt_vcpu(struct xarch_vm_file *vm, unsigned long index)
 	return 0;
 }
 
-static long xarch_vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
+long xarch_vm_call(struct xarch_vm_file *vm, unsigned int command, unsigned long argument)
 {
 	static const struct xarch_vcpu_init preferred = {
 		.target = XARCH_TARGET_GENERIC,
 		.features[0] = 1 << XARCH_VCPU_PSCI,
 	};
-	struct xarch_vm_file *vm = file->private_data;
 	void __user *user = (void __user *)argument;
 	union {
 		struct xarch_region region;
@@ -280,7 +280,7 @@ static long xarch_vm_ioctl(struct file *file, unsigned int command, unsigned lon
 			return -EFAULT;
 		return xarch_set_region(vm, &in.region);
 	case XARCH_CREATE_VCPU:
-		return xarch_create_vcpu(vm, argument);
+		return xarch_create_vcpu(vm, argument, xarch_vcpu_open);
 	case XARCH_PREFERRED_TARGET:
 		return copy_to_user(user, &preferred, sizeof(preferred)) ? -EFAULT : 0;
 	case XARCH_IRQ_LINE:
@@ -303,6 +303,11 @@ static long xarch_vm_ioctl(struct file *file, unsigned int command, unsigned lon
 	}
 }
 
+static long xarch_vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
+{
+	return xarch_vm_call(file->private_data, command, argument);
+}
+
 static int xarch_vm_release(struct inode *inode, struct file *file)
 {
 	xarch_vm_put(file->private_data);
@@ -316,18 +321,17 @@ static const struct file_operations xarch_vm_operations = {
 	.llseek = noop_llseek,
 };
 
-int xarch_vm_open(const struct xarch_create_vm *config)
+struct xarch_vm_file *xarch_vm_new(const struct xarch_create_vm *config)
 {
 	u32 address_bits = config->address_bits ?: 40;
 	struct xarch_vm_file *vm;
-	int fd;
 
 	if (config->flags || !config->vcpus || config->vcpus > min_t(u32, xarch_backend_info.vcpus, XARCH_VCPUS) ||
 	    address_bits < 32 || address_bits > 48)
-		return -EINVAL;
+		return ERR_PTR(-EINVAL);
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	kref_init(&vm->users);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
@@ -336,6 +340,16 @@ int xarch_vm_open(const struct xarch_create_vm *config)
 	mutex_init(&vm->lock);
 	init_rwsem(&vm->running);
 	INIT_LIST_HEAD(&vm->areas);
+	return vm;
+}
+
+int xarch_vm_open(const struct xarch_create_vm *config)
+{
+	struct xarch_vm_file *vm = xarch_vm_new(config);
+	int fd;
+
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
 	fd = anon_inode_getfd("xarch-vm", &xarch_vm_operations, vm, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		xarch_vm_put(vm);

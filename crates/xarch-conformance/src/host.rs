@@ -87,6 +87,12 @@ pub trait Host: Sync {
         core::hint::spin_loop();
     }
 
+    /// Returns whether a run asks the platform that it is given for slots. By default it does; a host that keeps the only
+    /// table of slots itself has nobody to ask.
+    fn asks_for_slots(&self) -> bool {
+        true
+    }
+
     /// Runs both at once, each on a thread or CPU of its own, and returns [`Threads::Two`] when both have ended. By
     /// default there is one thread, and nothing is run.
     fn at_once(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) -> Threads {

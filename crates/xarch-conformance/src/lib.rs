@@ -106,7 +106,8 @@
 //!
 //! A platform is checked by [`check_platform`]: implement [`Embedder`] for it.
 //!
-//! The kit allocates nothing and needs no operating system: some 8 KiB of stack, and [`Report`] if you keep one.
+//! The kit allocates nothing and needs no operating system: some 6 KiB of stack beside what the host takes, and
+//! [`Report`] if you keep one.
 //!
 //! # Sources
 //! The documentation of [`xarch_abi`], which each clause puts into one sentence.

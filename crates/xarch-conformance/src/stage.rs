@@ -117,15 +117,10 @@ impl<'h> Stage<'h> {
         if vcpus > self.facts.vcpus {
             return Err(Ended::NotApplicable("the host has not as many vCPUs"));
         }
-        let mut code = Code::default();
-        for step in program {
-            self.host.assemble(step, &mut code).map_err(|cannot| Ended::NotApplicable(cannot.0))?;
-        }
-        let Some(code) = code.bytes() else { return Err(Ended::NotApplicable("the program is too long")) };
         let mut result = None;
         self.host.with_vm(vcpus, &mut |vm| {
             let scene = Scene { stage: *self, vm, bench };
-            result = Some(scene.prepare(code).and_then(|()| then(&scene)));
+            result = Some(scene.prepare(program).and_then(|()| then(&scene)));
         });
         result.unwrap_or_else(|| broken!("the host made no VM"))
     }
@@ -182,8 +177,15 @@ pub(crate) fn refused(what: &str, error: &Refused) -> Ended {
 }
 
 impl Scene<'_, '_> {
-    /// Makes the two slots, puts the code at the start of the first, and zeros where programs look.
-    fn prepare(&self, code: &[u8]) -> Checked {
+    /// Makes the two slots, puts the program at the start of the first, and zeros where programs look. A function of its
+    /// own: the code, which is large, is on the stack only here.
+    #[inline(never)]
+    fn prepare(&self, program: &[Step]) -> Checked {
+        let mut code = Code::default();
+        for step in program {
+            self.stage.host.assemble(step, &mut code).map_err(|cannot| Ended::NotApplicable(cannot.0))?;
+        }
+        let Some(code) = code.bytes() else { return Err(Ended::NotApplicable("the program is too long")) };
         for slot in self.stage.standard_slots() {
             self.add(&slot)?;
         }

@@ -1,12 +1,14 @@
 //! `run-host kit`: the conformance kit on every host, and what each keeps: a row for each clause, a column for each host.
 
-use super::{arm64, s390x};
+use super::{arm64, linux_module, s390x};
 use crate::shell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-const USAGE: &str = "usage: cargo xtask run-host kit [--only HOST]
+const USAGE: &str = "usage: cargo xtask run-host kit [--only HOST | --collect]
                runs the conformance kit on every host that is installed here, and prints what each one keeps
-    --only     tests, bare-metal-arm64 or bare-metal-s390x
+    --only     tests, bare-metal-arm64, bare-metal-s390x or linux-module
+    --collect  runs the tests alone, and takes what the other hosts' own commands have left in target/kit
 ";
 
 /// The clauses, in a table that a test of the kit compares with the kit.
@@ -21,9 +23,64 @@ const TESTS: [(&str, &str, &str); 5] = [
     ("the VMM, as a platform", "vmm", "the_platform_keeps_its_clauses"),
 ];
 
-/// Hosts that the kit does not reach, and why.
-const OTHERS: [(&str, &str); 1] =
-    [("linux-module", "its client sees ioctls alone: behind them is the C table, and the kit runs on that")];
+/// A host that is no test program.
+struct Machine {
+    /// For `--only`.
+    name: &'static str,
+    columns: Vec<String>,
+    missing: Option<String>,
+    /// Runs the kit; everything that is said is left by name. The inner error is why it could not.
+    run: Box<dyn Fn() -> Result<Result<(), String>, String>>,
+}
+
+fn machines() -> Vec<Machine> {
+    let bare = |name, columns: [&str; 2], missing, run: fn() -> Result<(), String>| Machine {
+        name,
+        columns: columns.map(|column| format!("{name}, {column}")).into(),
+        missing,
+        run: Box::new(move || run().map(Ok)),
+    };
+    let mut machines = vec![
+        bare("bare-metal-arm64", ["with FEAT_VHE", "without FEAT_VHE"], arm64::missing(), arm64::kit),
+        bare("bare-metal-s390x", ["model", "instructions"], s390x::missing(), s390x::kit),
+    ];
+    machines.extend(linux_module::kit_machines().map(|(machine, missing)| Machine {
+        name: "linux-module",
+        columns: vec![linux_module::kit_column(machine)],
+        missing,
+        run: Box::new(move || linux_module::kit(machine)),
+    }));
+    machines
+}
+
+/// What a host has said that could not be asked begins with it.
+pub const SKIPPED: &str = "skipped: ";
+
+/// Where what a host has said is left.
+fn place(host: &str) -> PathBuf {
+    let name: String = host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    shell::target().join("kit").join(format!("{name}.txt"))
+}
+
+/// Leaves what a host has said under the kit, for whoever collects it.
+pub fn leave(host: &str, text: &str) -> Result<(), String> {
+    let file = place(host);
+    let directory = file.parent().ok_or("the place has no directory")?;
+    std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(&file, text))
+        .map_err(|e| format!("{}: {e}", file.display()))
+}
+
+/// Throws away what is left.
+pub fn forget() -> Result<(), String> {
+    let directory = shell::target().join("kit");
+    match std::fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {error}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// A clause: its name and who owes it.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,9 +148,10 @@ fn verdict(line: &str, clause: &str) -> Option<String> {
 }
 
 pub fn run(words: &[&str]) -> Result<(), String> {
-    let only = match words {
-        [] => None,
-        ["--only", host] => Some(*host),
+    let (only, collects) = match words {
+        [] => (None, false),
+        ["--only", host] => (Some(*host), false),
+        ["--collect"] => (None, true),
         _ => return Err(format!("unknown: {}\n{USAGE}", words.join(" "))),
     };
     let asked = |host| only.is_none_or(|only| only == host);
@@ -106,19 +164,27 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         command.args(["test", "-q", "-p", package, test, "--", "--nocapture"]);
         columns.push(Column::read(host.into(), &shell::output(&mut command)?, &clauses));
     }
-    type Missing = fn() -> Option<String>;
-    type Kit = fn() -> Result<Vec<(String, String)>, String>;
-    let machines: [(&str, Missing, Kit); 2] =
-        [("bare-metal-arm64", arm64::missing, arm64::kit), ("bare-metal-s390x", s390x::missing, s390x::kit)];
-    for (name, missing, kit) in machines.into_iter().filter(|(name, ..)| asked(name)) {
-        match missing() {
-            Some(why) => left_out.push(format!("{name}: skipped: {why}")),
-            None => {
-                columns.extend(kit()?.into_iter().map(|(host, text)| Column::read(host, &text, &clauses)))
+    for machine in machines().into_iter().filter(|machine| asked(machine.name)) {
+        let ran = match machine.missing {
+            Some(why) => Err(why),
+            None if collects => Ok(()),
+            None => (machine.run)()?,
+        };
+        for host in machine.columns {
+            match &ran {
+                Err(why) => left_out.push(format!("{host}: {SKIPPED}{why}")),
+                Ok(()) => {
+                    let text = std::fs::read_to_string(place(&host)).map_err(|_| {
+                        format!("{host}: it has left no verdicts: its own command has not run")
+                    })?;
+                    match text.strip_prefix(SKIPPED) {
+                        Some(why) => left_out.push(format!("{host}: {SKIPPED}{why}")),
+                        None => columns.push(Column::read(host, &text, &clauses)),
+                    }
+                }
             }
         }
     }
-    left_out.extend(OTHERS.map(|(host, why)| format!("{host}: {why}")));
     print(&clauses, &columns, &left_out);
     let failures: Vec<String> = columns.iter().flat_map(|column| column.failures(&clauses)).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }

@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
 usage: cargo xtask run-host linux-module [MACHINE]... [--fuzz SECONDS] [--guest]
+       cargo xtask run-host linux-module [MACHINE]... --kit
        cargo xtask run-host linux-module MACHINE --linux | vmm OPTIONS
   MACHINE   x86-64, s390x, arm64; otherwise all that are possible here
   --fuzz    how long hostile calls go on (10)
   --guest   also run guests/transcript under the VMM, in the kernel and in a program, which takes building it
+  --kit     the conformance kit instead, in the kernel, on the module's own functions
   --linux   Debian's arm64 kernel to a shell, unattended, in the kernel of that machine
   vmm       boots a kernel there, with options of the VMM: --kernel FILE, --initrd FILE, and what the VMM takes beside
 ";
@@ -28,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The kernels that the module is for.
 const RELEASE: &str = "6.1.";
 const ENTRY: &str = "xarch_get_api";
+const KIT_ENTRY: &str = "xarch_kit_run";
 /// What a frame of the library's may take of a kernel's stack, which has 16 KiB.
 const MOST_STACK: u64 = 4096;
 
@@ -111,7 +114,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         [name, "vmm", options @ ..] => return find(name)?.exec_vmm(options),
         _ => {}
     }
-    let (mut machines, mut plan) = (Vec::new(), Plan { fuzz: 10, guest: false });
+    let (mut machines, mut plan, mut kit) = (Vec::new(), Plan { fuzz: 10, guest: false }, false);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
@@ -124,6 +127,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
                 plan.fuzz = seconds.ok_or_else(|| format!("--fuzz needs a number of seconds\n{USAGE}"))?;
             }
             "--guest" => plan.guest = true,
+            "--kit" => kit = true,
             name => machines.push(find(name)?),
         }
     }
@@ -133,6 +137,15 @@ pub fn run(words: &[&str]) -> Result<(), String> {
     for machine in machines {
         match machine.missing() {
             Some(missing) => println!("linux-module {}: SKIPPED: {missing}", machine.name),
+            None if kit => {
+                if let Err(reason) = machine.run_kit()? {
+                    super::kit::leave(
+                        &kit_column(machine.name),
+                        &format!("{}{reason}", super::kit::SKIPPED),
+                    )?;
+                    println!("linux-module {}: SKIPPED: {reason}", machine.name);
+                }
+            }
             None => machine.run(&plan)?,
         }
     }
@@ -157,6 +170,34 @@ pub fn missing() -> Option<String> {
             missing.map(|missing| missing.join("; "))
         })
 }
+
+/// The machines on which the kit is run, each with what keeps it from being.
+pub fn kit_machines() -> impl Iterator<Item = (&'static str, Option<String>)> {
+    MACHINES.iter().map(|machine| (machine.name, machine.missing()))
+}
+
+/// What the kit's column for a machine is called.
+pub fn kit_column(machine: &str) -> String {
+    format!("linux-module, {machine}")
+}
+
+/// Runs the conformance kit in a kernel, and leaves what was said. The inner error is why it could not.
+pub fn kit(machine: &str) -> Result<Result<(), String>, String> {
+    find(machine)?.run_kit()
+}
+
+/// What is linked: its package, the symbols that are seen, and where the module is built.
+struct Form {
+    package: &'static str,
+    entries: &'static [&'static str],
+    directory: &'static str,
+    is_kit: bool,
+}
+
+const MODULE: Form = Form { package: "xarch-ffi", entries: &[ENTRY], directory: "module", is_kit: false };
+/// The same module and library, with the kit in both.
+const KIT: Form =
+    Form { package: "linux-module-kit", entries: &[ENTRY, KIT_ENTRY], directory: "module-kit", is_kit: true };
 
 /// What is done with the module.
 struct Plan {
@@ -198,7 +239,7 @@ impl Machine {
                 return Ok(());
             }
         };
-        let module = self.module(&packages)?;
+        let module = self.module(&packages, &MODULE)?;
         let mut files = vec![self.program("check")?, self.program("fuzz")?];
         match super::s390x::assemble(
             &shell::root().join("examples/linux-module/tests/kept.S"),
@@ -214,7 +255,27 @@ impl Machine {
             files.extend([self.vmm()?, guest::transcript_image()?]);
         }
         let initramfs = self.initramfs(&packages, &module, &files, plan)?;
-        self.boot(&packages, &initramfs, plan)
+        let steps: Vec<_> =
+            STEPS.into_iter().filter(|(step, _)| plan.guest || !step.starts_with("guest")).collect();
+        self.boot(&packages, &initramfs, &steps).map(drop)
+    }
+
+    /// Builds the module with the kit in it, and loads it.
+    fn run_kit(&self) -> Result<Result<(), String>, String> {
+        let packages = match self.packages() {
+            Ok(packages) => packages,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let module = self.module(&packages, &KIT)?;
+        let initramfs = self.archive("kit-initramfs", &packages, &module, &[], KIT_INIT)?;
+        let console = self.boot(&packages, &initramfs, &KIT_STEPS)?;
+        let text = console.text();
+        super::kit::leave(&kit_column(self.name), text)?;
+        if text.contains("xarch_kit: the end, 0 broken") {
+            Ok(Ok(()))
+        } else {
+            Err(console.failure("clauses are broken"))
+        }
     }
 
     /// Fetches and unpacks kernel, headers and busybox, or takes those that are there.
@@ -280,9 +341,9 @@ impl Machine {
     }
 
     /// Builds the module.
-    fn module(&self, packages: &Packages) -> Result<PathBuf, String> {
-        let object = self.object()?;
-        let directory = self.directory().join("module");
+    fn module(&self, packages: &Packages, form: &Form) -> Result<PathBuf, String> {
+        let object = self.object(form)?;
+        let directory = self.directory().join(form.directory);
         create(&directory)?;
         let sources = shell::root().join("examples/linux-module");
         for file in files(&sources)?.into_iter().chain([shell::root().join("include/xarch.h")]) {
@@ -294,6 +355,7 @@ impl Machine {
         let mut make = Command::new("make");
         make.arg("-C").arg(packages.root.join(format!("usr/src/linux-headers-{}", packages.release)));
         make.arg(format!("ARCH={}", self.kernel)).arg(format!("CROSS_COMPILE={}", self.tools));
+        make.args(form.is_kit.then_some("XARCH_KIT=y"));
         shell::run(make.arg(format!("M={}", directory.display())).arg("modules"))?;
         let module = directory.join("xarch.ko");
         let size = shell::output(self.tool("size").arg("-B").arg(&module))?;
@@ -302,8 +364,8 @@ impl Machine {
         Ok(module)
     }
 
-    /// Builds the library, and links it as one object of which one symbol is seen.
-    fn object(&self) -> Result<PathBuf, String> {
+    /// Builds the library, and links it as one object of which the entries are seen.
+    fn object(&self, form: &Form) -> Result<PathBuf, String> {
         let directory = shell::target().join("linux-module/library");
         let mut cargo = shell::cargo();
         // The distribution's compiler brings its sources, of which `core` is built with the kernel's options.
@@ -312,27 +374,31 @@ impl Machine {
         cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "0").env("RUSTFLAGS", self.flags);
         // What is built in pieces goes over the stack where it would be made in place.
         cargo.env("CARGO_INCREMENTAL", "0");
-        cargo.args(["rustc", "-p", "xarch-ffi", "--release", "--lib", "--crate-type", "staticlib"]);
+        cargo.args(["rustc", "-p", form.package, "--release", "--lib", "--crate-type", "staticlib"]);
         cargo.args(["--target", self.target, "-Zbuild-std=core,compiler_builtins"]);
         shell::run(cargo.args(["--", "--cfg", "xarch_static_library"]))?;
-        let library = directory.join(self.target).join("release/libxarch_ffi.a");
+        let name = format!("release/lib{}.a", form.package.replace('-', "_"));
+        let library = directory.join(self.target).join(name);
         let (linked, object) = (library.with_extension("linked.o"), library.with_extension("o"));
-        shell::run(
-            self.tool("ld")
-                .args(["-r", "-S", "--gc-sections", "-u", ENTRY, "-e", ENTRY, "-o"])
-                .arg(&linked)
-                .arg(&library),
-        )?;
+        let mut ld = self.tool("ld");
+        ld.args(["-r", "-S", "--gc-sections", "-e", ENTRY]);
+        for entry in form.entries {
+            ld.args(["-u", entry]);
+        }
+        shell::run(ld.arg("-o").arg(&linked).arg(&library))?;
         let mut objcopy = self.tool("objcopy");
         for section in [".llvmbc", ".llvmcmd", ".eh_frame", ".rela.eh_frame", ".comment"] {
             objcopy.args(["-R", section]);
         }
         // What the compiler's own library defines is not for the kernel's code.
-        objcopy.arg(format!("--keep-global-symbol={ENTRY}"));
+        objcopy.args(form.entries.iter().map(|entry| format!("--keep-global-symbol={entry}")));
         shell::run(objcopy.arg(&linked).arg(&object))?;
         let text = shell::output(self.tool("objdump").arg("-d").arg(&object))?;
         self.check_registers(&object, &text)?;
-        self.check_frames(&object, &text)?;
+        // The kit has a stack of its own, and says what it used of it.
+        if !form.is_kit {
+            self.check_frames(&object, &text)?;
+        }
         Ok(object)
     }
 
@@ -397,7 +463,7 @@ impl Machine {
     /// Debian's kernel under the VMM in the kernel of this machine, checked as the demo's smoke boot is.
     fn linux(&self) -> Result<(), String> {
         // How long building takes is nobody's patience.
-        self.module(&self.packages()?)?;
+        self.module(&self.packages()?, &MODULE)?;
         self.vmm()?;
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         let line = format!("{} run-host linux-module {} vmm", own.display(), self.name);
@@ -433,7 +499,8 @@ impl Machine {
         }
         files.push(("vmm".into(), self.vmm()?));
         let init = VMM_INIT.replace("OPTIONS", options.trim());
-        let initramfs = self.archive("vmm-initramfs", &packages, &self.module(&packages)?, &files, &init)?;
+        let initramfs =
+            self.archive("vmm-initramfs", &packages, &self.module(&packages, &MODULE)?, &files, &init)?;
         let size = std::fs::metadata(&initramfs).map_err(|e| format!("{}: {e}", initramfs.display()))?.len();
         // The archive, what it is unpacked to, and the guest's memory, which is pinned.
         let mut qemu = self.qemu(&packages, &initramfs, 1792 + 2 * (size >> 20), "quiet");
@@ -507,12 +574,12 @@ impl Machine {
     }
 
     /// Boots the kernel, follows what is said, and reads the kernel's log.
-    fn boot(&self, packages: &Packages, initramfs: &Path, plan: &Plan) -> Result<(), String> {
+    fn boot(&self, packages: &Packages, initramfs: &Path, steps: &[(&str, &str)]) -> Result<Console, String> {
         let mut qemu = self.qemu(packages, initramfs, 1024, "loglevel=8");
         let start = Instant::now();
         let mut console = Console::start(&mut qemu, PATIENCE, true)?;
         let mut seconds = Vec::new();
-        for (step, line) in STEPS.iter().filter(|(step, _)| plan.guest || !step.starts_with("guest")) {
+        for (step, line) in steps {
             console.expect(step, |text| text.find(*line).map(|at| at + line.len()))?;
             seconds.push(format!("{step} {:.1}", start.elapsed().as_secs_f64()));
         }
@@ -523,7 +590,7 @@ impl Machine {
             return Err(console.failure(&format!("the kernel complains: {line}")));
         }
         println!("linux-module {}: {}: seconds: {}", self.name, packages.release, seconds.join(", "));
-        Ok(())
+        Ok(console)
     }
 }
 
@@ -537,6 +604,14 @@ const STEPS: [(&str, &str); 8] = [
     ("guest in the kernel", "transcript: end"),
     ("guest in the program", "test: the same transcript"),
     ("misused", "and the kernel is there"),
+    ("unloaded", "test: unloaded"),
+];
+
+/// With the kit.
+const KIT_STEPS: [(&str, &str); 4] = [
+    ("init", "test: started"),
+    ("loaded", "xarch: library "),
+    ("kit", "xarch_kit: the end, "),
     ("unloaded", "test: unloaded"),
 ];
 
@@ -581,6 +656,17 @@ fi
 /fuzz FUZZ || poweroff -f
 # Whoever has a descriptor keeps the module.
 sh -c 'exec 3<>/dev/xarch; rmmod xarch 2>/dev/null && echo test: unloaded under a user' && poweroff -f
+rmmod xarch && echo test: unloaded
+sync
+poweroff -f
+";
+
+const KIT_INIT: &str = "\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+echo test: started
+insmod /xarch.ko || poweroff -f
 rmmod xarch && echo test: unloaded
 sync
 poweroff -f

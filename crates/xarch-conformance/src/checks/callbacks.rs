@@ -151,7 +151,7 @@ pub(crate) fn without_a_lock(stage: &Stage<'_>) -> Checked {
         });
         meeting.verdict()?;
         raced?;
-        let wanted = 1 << SLOT | 1 << DEVICE;
+        let wanted = u64::from(stage.host.asks_for_slots()) << SLOT | 1 << DEVICE;
         ensure!(
             came & wanted == wanted,
             "slot or device never came in a program that faults and uses a device"
