@@ -475,14 +475,24 @@ fn descend_from<M: TableMemory<Absolute>>(
     prefix: Prefix,
     mem: &M,
 ) -> Result<Mapping, Stop<M::Error>> {
-    let descent = Descent { mem, address, features, prefix, private, protected };
-    let at = entry.ok_or(outside(level))?;
-    match level {
-        Level::RegionFirst => descent.region_first(at),
-        Level::RegionSecond => descent.region_second(at),
-        Level::RegionThird => descent.region_third(at),
-        Level::Segment => descent.segment(at),
-        Level::Page => descent.page(at),
+    let mut descent = Descent { mem, address, features, prefix, private, protected };
+    let (mut level, mut at) = (level, entry.ok_or(outside(level))?);
+    loop {
+        let (below, table) = match level {
+            Level::RegionFirst => descent.region_first(at)?,
+            Level::RegionSecond => descent.region_second(at)?,
+            Level::RegionThird => match descent.region_third(at)? {
+                Below::Table(table) => (Level::Segment, table),
+                Below::Frame(mapping) => return Ok(mapping),
+            },
+            Level::Segment => match descent.segment(at)? {
+                Below::Table(table) => (Level::Page, table),
+                Below::Frame(mapping) => return Ok(mapping),
+            },
+            Level::Page => return descent.page(at).map_err(Stop::Finding),
+        };
+        at = descent.load(below, table)?;
+        level = below;
     }
 }
 
@@ -525,26 +535,33 @@ struct Descent<'m, M> {
     protected: bool,
 }
 
+/// What an entry that may designate a frame leads to.
+enum Below {
+    Table(Absolute),
+    Frame(Mapping),
+}
+
 impl<M: TableMemory<Absolute>> Descent<'_, M> {
-    fn region_first(mut self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
+    #[inline]
+    fn region_first(&mut self, at: Entry) -> Result<(Level, Absolute), Finding> {
         let entry = RegionFirstEntry::from_bits(at.bits);
         usable(Level::RegionFirst, at, entry.i(), entry.tt())?;
         self.protected |= entry.p() && self.features.edat1;
         self.next(Level::RegionSecond, at, entry.tf(), entry.tl())?;
-        let next = self.load(Level::RegionSecond, entry.table())?;
-        self.region_second(next)
+        Ok((Level::RegionSecond, entry.table()))
     }
 
-    fn region_second(mut self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
+    #[inline]
+    fn region_second(&mut self, at: Entry) -> Result<(Level, Absolute), Finding> {
         let entry = RegionSecondEntry::from_bits(at.bits);
         usable(Level::RegionSecond, at, entry.i(), entry.tt())?;
         self.protected |= entry.p() && self.features.edat1;
         self.next(Level::RegionThird, at, entry.tf(), entry.tl())?;
-        let next = self.load(Level::RegionThird, entry.table())?;
-        self.region_third(next)
+        Ok((Level::RegionThird, entry.table()))
     }
 
-    fn region_third(mut self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
+    #[inline]
+    fn region_third(&mut self, at: Entry) -> Result<Below, Finding> {
         let entry = RegionThirdEntry::from_bits(at.bits);
         usable(Level::RegionThird, at, entry.i(), entry.tt())?;
         if self.features.edat2 {
@@ -554,14 +571,14 @@ impl<M: TableMemory<Absolute>> Descent<'_, M> {
         if self.features.edat2 && entry.fc() {
             let frame = entry.as_frame();
             let control = frame.av().then(|| AccessControl { acc: frame.acc(), f: frame.f() });
-            return Ok(self.large(Leaf::Region, frame.frame(), at, frame.iep(), control));
+            return Ok(Below::Frame(self.large(Leaf::Region, frame.frame(), at, frame.iep(), control)));
         }
         self.next(Level::Segment, at, entry.tf(), entry.tl())?;
-        let next = self.load(Level::Segment, entry.table())?;
-        self.segment(next)
+        Ok(Below::Table(entry.table()))
     }
 
-    fn segment(mut self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
+    #[inline]
+    fn segment(&mut self, at: Entry) -> Result<Below, Finding> {
         let entry = SegmentEntry::from_bits(at.bits);
         usable(Level::Segment, at, entry.i(), entry.tt())?;
         self.common(Level::Segment, at, entry.cs())?;
@@ -569,19 +586,19 @@ impl<M: TableMemory<Absolute>> Descent<'_, M> {
         if self.features.edat1 && entry.fc() {
             let frame = entry.as_frame();
             let control = frame.av().then(|| AccessControl { acc: frame.acc(), f: frame.f() });
-            return Ok(self.large(Leaf::Segment, frame.frame(), at, frame.iep(), control));
+            return Ok(Below::Frame(self.large(Leaf::Segment, frame.frame(), at, frame.iep(), control)));
         }
-        let next = self.load(Level::Page, entry.table())?;
-        self.page(next)
+        Ok(Below::Table(entry.table()))
     }
 
-    fn page(self, at: Entry) -> Result<Mapping, Stop<M::Error>> {
+    #[inline]
+    fn page(&self, at: Entry) -> Result<Mapping, Finding> {
         let entry = PageEntry::from_bits(at.bits);
         if entry.i() {
-            return Err(found(Level::Page, Cause::Invalid, at).into());
+            return Err(found(Level::Page, Cause::Invalid, at));
         }
         if entry.b52() {
-            return Err(found(Level::Page, Cause::Bit52, at).into());
+            return Err(found(Level::Page, Cause::Bit52, at));
         }
         let real = Real::new(entry.frame().bits() | self.address.frame_offset(FrameSize::Page));
         Ok(Mapping {
@@ -616,6 +633,7 @@ impl<M: TableMemory<Absolute>> Descent<'_, M> {
     }
 
     /// Loads the entry for the address from a table.
+    #[inline]
     fn load(&self, level: Level, table: Absolute) -> Result<Entry, Stop<M::Error>> {
         let offset = u64::from(level.index(self.address)) << 3;
         let at = table.checked_add(offset).ok_or(outside(level))?;

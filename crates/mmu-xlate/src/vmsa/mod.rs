@@ -63,7 +63,7 @@ pub use params::Params;
 pub use perm::{Access, AccessKind, Permissions, Privilege, Tags};
 pub use registers::{El1Registers, Regime, Registers, Space, Stage1Registers};
 pub use rule::Rule;
-pub use stage1::{walk, walk_recorded, walk_updating};
+pub use stage1::{walk, walk_in_full, walk_recorded, walk_updating};
 pub use stage2_params::Stage2;
 pub use tlbi::{Cached, CachedEntry, Shared, Tlbi, TlbiContext};
 pub use translate::Translator;

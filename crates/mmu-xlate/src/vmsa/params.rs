@@ -80,20 +80,33 @@ impl Params {
     /// Reads the parameters of stage 1 of the EL1&0 regime from the registers of Armv8.0.
     #[must_use]
     pub fn el1(registers: &El1Registers, implementation: &Implementation) -> Self {
-        Self::new(Regime::El1And0, &Registers::from(registers), implementation)
+        // The registers of the other regimes, which are many, need not be there.
+        let effective = Effective::with([El1Registers::SCR_EL3, registers.hcr, 0], implementation);
+        Self::of(Regime::El1And0, &Stage1Registers::from(registers), 0, &effective, implementation)
     }
 
     /// Reads the parameters of stage 1. Arm ARM, AArch64.GetS1TTWParams.
     #[must_use]
     pub fn new(regime: Regime, registers: &Registers, implementation: &Implementation) -> Self {
-        let effective = Effective::of(registers, implementation);
         let own = match regime {
             Regime::El1And0 => &registers.el1,
             Regime::El2And0 | Regime::El2 => &registers.el2,
             Regime::El3 => &registers.el3,
         };
+        let effective = Effective::of(registers, implementation);
+        Self::of(regime, own, registers.por_el0, &effective, implementation)
+    }
+
+    /// Reads the parameters from the registers of the regime and the controls above it.
+    fn of(
+        regime: Regime,
+        own: &Stage1Registers,
+        por_el0: u64,
+        effective: &Effective,
+        implementation: &Implementation,
+    ) -> Self {
         let sctlr = SctlrEl1::from_bits(own.sctlr);
-        let control = Control::of(regime, own, &effective, implementation);
+        let control = Control::of(regime, own, effective, implementation);
         let guest = regime == Regime::El1And0;
         let dc = guest && effective.hcr.dc();
         let (wxn, epan) = (sctlr.wxn(), implementation.pan3 && sctlr.epan());
@@ -117,8 +130,7 @@ impl Params {
             [attr::data(value, sctlr.c()), attr::fetch(value, sctlr.i())]
         };
         let secure = space == Space::Secure;
-        let halves = [&control.low, &control.high];
-        let canonical = implementation.mte_canonical_tags && halves.iter().any(|half| half.mtx);
+        let canonical = implementation.mte_canonical_tags && (control.low.mtx || control.high.mtx);
         let on = sctlr.m() && !(guest && (dc || effective.hcr.tge()));
         let extended = pie || poe || e0poe || nv1 || !unprivileged || canonical || space != Space::NonSecure;
         let range = |half: &Half| {
@@ -129,7 +141,7 @@ impl Params {
         };
         Self {
             on,
-            ranges: halves.map(range),
+            ranges: [range(&control.low), range(&control.high)],
             high_sign: if unprivileged { u64::MAX } else { 0 },
             mair: mair(own.mair),
             attributes: mair(own.mair).map(Attributes::all),
@@ -157,7 +169,7 @@ impl Params {
             pir: own.pir,
             pire0: own.pire0,
             por: own.por,
-            por_el0: registers.por_el0,
+            por_el0,
             space,
             regime,
             pa_bits: u32::from(implementation.pa_bits),
@@ -217,7 +229,12 @@ pub(super) struct Effective {
 
 impl Effective {
     pub(super) fn of(registers: &Registers, implementation: &Implementation) -> Self {
-        let scr = ScrEl3::from_bits(registers.scr_el3);
+        Self::with([registers.scr_el3, registers.hcr_el2, registers.hcrx_el2], implementation)
+    }
+
+    /// Takes `SCR_EL3`, `HCR_EL2` and `HCRX_EL2`.
+    fn with([scr, hcr, hcrx]: [u64; 3], implementation: &Implementation) -> Self {
+        let scr = ScrEl3::from_bits(scr);
         let state = match (scr.nse() && implementation.rme, scr.ns()) {
             _ if !implementation.el3 => Space::NonSecure,
             (false, false) => Space::Secure,
@@ -225,7 +242,7 @@ impl Effective {
             _ => Space::Realm,
         };
         let el2 = implementation.el2 && (state != Space::Secure || implementation.sel2 && scr.eel2());
-        let raw = HcrEl2::from_bits(if el2 { registers.hcr_el2 } else { 0 });
+        let raw = HcrEl2::from_bits(if el2 { hcr } else { 0 });
         let e2h = raw.e2h() && implementation.vhe;
         let host = e2h && raw.tge();
         // With {E2H,TGE} = {1,1} VM and DC behave as 0. Arm ARM, HCR_EL2.
@@ -236,7 +253,7 @@ impl Effective {
             .with_nv(raw.nv() && implementation.nv)
             .with_nv1(raw.nv1() && implementation.nv)
             .with_fwb(raw.fwb() && implementation.fwb);
-        let hcrx = HcrxEl2::from_bits(if el2 { registers.hcrx_el2 } else { 0 });
+        let hcrx = HcrxEl2::from_bits(if el2 { hcrx } else { 0 });
         let by_el3 = implementation.tcr2 && (!implementation.el3 || scr.tcr2en());
         let by_el2 = !el2 || host || hcrx.tcr2en();
         Self { hcr, hcrx, state, el2, sif: scr.sif(), tcr2: [by_el3 && by_el2, by_el3] }

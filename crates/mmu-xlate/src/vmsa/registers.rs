@@ -111,16 +111,27 @@ pub struct Registers {
     pub s2por_el1: u64,
 }
 
-impl From<&El1Registers> for Registers {
+impl From<&El1Registers> for Stage1Registers {
     fn from(registers: &El1Registers) -> Self {
-        let el1 = Stage1Registers {
+        Self {
             sctlr: registers.sctlr,
             tcr: registers.tcr,
             ttbr0: registers.ttbr0.into(),
             ttbr1: registers.ttbr1.into(),
             mair: registers.mair,
-            ..Stage1Registers::default()
-        };
-        Self { el1, hcr_el2: registers.hcr, scr_el3: 1, ..Self::default() }
+            ..Self::default()
+        }
     }
+}
+
+impl From<&El1Registers> for Registers {
+    fn from(registers: &El1Registers) -> Self {
+        let el1 = Stage1Registers::from(registers);
+        Self { el1, hcr_el2: registers.hcr, scr_el3: El1Registers::SCR_EL3, ..Self::default() }
+    }
+}
+
+impl El1Registers {
+    /// EL1&0 is non-secure.
+    pub(super) const SCR_EL3: u64 = 1;
 }

@@ -37,7 +37,42 @@ pub fn walk<A: OutputAddress, M: TableMemory<A>>(
     if let Some(found) = quick::stage_1(params, va.bits(), access, memory)? {
         return Ok(found);
     }
-    let found = in_full(params, va, access, &mut Probe::<A, _, _>::new(memory, &mut ()))?;
+    walk_in_full(params, va, access, memory)
+}
+
+/// Does the same as [`walk`], and asks for each descriptor once, in the order of their levels: [`walk`] may look at some
+/// before it takes this way.
+///
+/// # Errors
+///
+/// As [`walk`].
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a frame of its own on the stack of each walk, for nothing")]
+pub fn walk_in_full<A: OutputAddress, M: TableMemory<A>>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    memory: &M,
+) -> Result<Translation<A>, M::Error> {
+    if is_long(params, va) {
+        probe::<u128, A, M>(params, va, access, memory)
+    } else {
+        probe::<u64, A, M>(params, va, access, memory)
+    }
+}
+
+/// Walks by descriptors of one size. Each apart, so that what one keeps on the stack is not there for the other.
+#[cold]
+#[inline(never)]
+fn probe<E: Descriptor, A: OutputAddress, M: TableMemory<A>>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    memory: &M,
+) -> Result<Translation<A>, M::Error> {
+    let recorder = &mut ();
+    let mut hardware = Probe::<A, _, _>::new(memory, recorder);
+    let found = in_full_as::<E, A, _>(params, va, access, &mut hardware)?;
     checked(found, access, memory, &mut ())
 }
 
@@ -117,8 +152,29 @@ fn in_full<A: OutputAddress, H: Hardware>(
     access: Access,
     hardware: &mut H,
 ) -> Result<Translation<A>, H::Error> {
+    if is_long(params, va) {
+        in_full_as::<u128, A, H>(params, va, access, hardware)
+    } else {
+        in_full_as::<u64, A, H>(params, va, access, hardware)
+    }
+}
+
+/// Whether the descriptors for an address have 128 bits.
+#[inline]
+const fn is_long(params: &Params, va: Va) -> bool {
+    let [low, high] = &params.ranges;
+    if va.bits() & 1 << 55 == 0 { low.d128 } else { high.d128 }
+}
+
+#[inline]
+fn in_full_as<E: Descriptor, A: OutputAddress, H: Hardware>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    hardware: &mut H,
+) -> Result<Translation<A>, H::Error> {
     let mut source = Direct { hardware, big_endian: params.big_endian };
-    match resolve(params, va, access, &mut source) {
+    match resolve_as::<E, A, _>(params, va, access, &mut source) {
         Ok(mapping) => Ok(Translation::Mapped(mapping)),
         Err(stop) => finish(stop, access, source.recorder()).map(Translation::Fault),
     }
@@ -151,11 +207,26 @@ pub(super) fn resolve<A: OutputAddress, S: Source>(
     access: Access,
     source: &mut S,
 ) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
+    if is_long(params, va) {
+        resolve_as::<u128, A, S>(params, va, access, source)
+    } else {
+        resolve_as::<u64, A, S>(params, va, access, source)
+    }
+}
+
+/// Does the same for descriptors of one size.
+#[inline]
+fn resolve_as<E: Descriptor, A: OutputAddress, S: Source>(
+    params: &Params,
+    va: Va,
+    access: Access,
+    source: &mut S,
+) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
     if !S::Hardware::WRITES {
-        return attempt(params, va, access, source);
+        return attempt::<E, A, S>(params, va, access, source);
     }
     for _ in 0..ATTEMPTS {
-        match attempt(params, va, access, source) {
+        match attempt::<E, A, S>(params, va, access, source) {
             Err(Stop::Lost) => decided(source.recorder(), Stage::One, None, Rule::RaceLost),
             done => return done,
         }
@@ -164,7 +235,7 @@ pub(super) fn resolve<A: OutputAddress, S: Source>(
 }
 
 #[inline]
-fn attempt<A: OutputAddress, S: Source>(
+fn attempt<E: Descriptor, A: OutputAddress, S: Source>(
     params: &Params,
     va: Va,
     access: Access,
@@ -181,13 +252,14 @@ fn attempt<A: OutputAddress, S: Source>(
         decided(source.recorder(), Stage::One, None, rule);
     }
     if range.special {
-        return special(params, range, sign, va, access, source);
-    }
-    if is_out_of_range(range, sign, va, access) {
+        if let Some(decision) = special(params, range, sign, va, access, source) {
+            return decision;
+        }
+    } else if is_out_of_range(range, sign, va, access) {
         decided(source.recorder(), Stage::One, None, Rule::InputOutOfRange);
         return Err(Stop::Status(FaultStatus::Translation(Level::L0)));
     }
-    translate::<u64, A, S>(params, range, va.bits(), access, source)
+    translate::<E, A, S>(params, range, va.bits(), access, source)
 }
 
 /// Whether the bits above the input size are not all as bit 55 is, apart from an ignored top byte or
@@ -198,7 +270,8 @@ const fn is_out_of_range(range: &Range, sign: u64, va: Va, access: Access) -> bo
     (va.bits() ^ sign) & if access.is_fetch() { fetch } else { data } != 0
 }
 
-/// Looks at what may come before a walk, then walks. Kept apart so that the plain walk is short.
+/// Looks at what may come before a walk; `None` where the walk follows. Kept apart so that the plain walk is short, and not
+/// around it, so that it is not on the stack then.
 #[cold]
 #[inline(never)]
 fn special<A: OutputAddress, S: Source>(
@@ -208,12 +281,12 @@ fn special<A: OutputAddress, S: Source>(
     va: Va,
     access: Access,
     source: &mut S,
-) -> Result<Mapping<A>, Stop<HardwareError<S>>> {
+) -> Option<Result<Mapping<A>, Stop<HardwareError<S>>>> {
     let [data, fetch] = range.ignored;
     if !params.on {
         decided(source.recorder(), Stage::One, None, Rule::Stage1Off);
         let ignored = if access.is_fetch() { fetch } else { data };
-        return flat(params, va, ignored, access, source);
+        return Some(flat(params, va, ignored, access, source));
     }
     let user = matches!(access.privilege, Privilege::Unprivileged);
     let barred = if user && range.e0pd {
@@ -227,16 +300,11 @@ fn special<A: OutputAddress, S: Source>(
     };
     if let Some(rule) = barred {
         decided(source.recorder(), Stage::One, None, rule);
-        return Err(Stop::Status(FaultStatus::Translation(Level::L0)));
+        return Some(Err(Stop::Status(FaultStatus::Translation(Level::L0))));
     }
-    if let Some(status) = range.fault {
-        decided(source.recorder(), Stage::One, None, range.why);
-        return Err(Stop::Status(status));
-    }
-    if range.d128 {
-        return translate::<u128, A, S>(params, range, va.bits(), access, source);
-    }
-    translate::<u64, A, S>(params, range, va.bits(), access, source)
+    let status = range.fault?;
+    decided(source.recorder(), Stage::One, None, range.why);
+    Some(Err(Stop::Status(status)))
 }
 
 #[inline]
