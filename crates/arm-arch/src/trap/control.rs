@@ -164,6 +164,18 @@ bitflags! {
     }
 }
 
+/// Returns the union of those flags that stand beside what is true. No table of them: it would lie on the stack.
+macro_rules! switched_on {
+    ($flags:ty, [$(($flag:expr, $on:expr)),* $(,)?]) => {{
+        let mut all = <$flags>::empty();
+        $(if $on {
+            all = all.union($flag);
+        })*
+        all
+    }};
+}
+pub(super) use switched_on;
+
 /// Returns the traps that the control registers switch on, for one direction. Arm ARM, the field of each name.
 ///
 /// They change only when a control register does: an engine may keep the two sets.
@@ -183,69 +195,71 @@ pub fn active_traps(controls: &Controls, ext: &Extensions, direction: Direction)
     let cnthctl = CnthctlEl2::from_bits(controls.cnthctl);
     let trace = if hcr.e2h() { cptr.tta() } else { CptrEl2Classic::from_bits(controls.cptr).tta() };
     let (counter, timer) = controls.physical_timer();
-    let table = [
-        (Trap::TID1, hcr.tid1()),
-        (Trap::TID2, hcr.tid2()),
-        (Trap::TID3, hcr.tid3()),
-        (Trap::TID4, hcr.tid4()),
-        (Trap::TID5, hcr.tid5()),
-        (Trap::TACR, hcr.tacr()),
-        (Trap::TSW, hcr.tsw()),
-        (Trap::TPCP, hcr.tpcp()),
-        (Trap::TPU, hcr.tpu()),
-        (Trap::TTLB, hcr.ttlb()),
-        (Trap::TVM, virtual_memory),
-        (Trap::TDZ, hcr.tdz()),
-        (Trap::TLOR, hcr.tlor()),
-        (Trap::TERR, hcr.terr()),
-        (Trap::APK, !hcr.apk()),
-        (Trap::AT, hcr.at()),
-        (Trap::TICAB, hcr.ticab()),
-        (Trap::TOCU, hcr.tocu()),
-        (Trap::ENSCXT, !hcr.enscxt()),
-        (Trap::TTLBIS, hcr.ttlbis()),
-        (Trap::TTLBOS, hcr.ttlbos()),
-        (Trap::ATA, !hcr.ata()),
-        (Trap::SGI, hcr.fmo() || hcr.imo()),
-        (Trap::TCPAC, cptr.tcpac()),
-        (Trap::EL1PCTEN, !counter),
-        (Trap::EL1PTEN, !timer),
-        (Trap::EL1TVT, cnthctl.el1tvt()),
-        (Trap::EL1TVCT, cnthctl.el1tvct()),
-        // TDE behaves as TDA, TDOSA and TDRA. Arm ARM, MDCR_EL2.TDE.
-        (Trap::TDA, mdcr.tda() || mdcr.tde()),
-        (Trap::TDOSA, mdcr.tdosa() || mdcr.tde()),
-        (Trap::TDRA, mdcr.tdra() || mdcr.tde()),
-        (Trap::TDCC, mdcr.tdcc()),
-        (Trap::TC, ich.tc()),
-        (Trap::TALL0, ich.tall0()),
-        (Trap::TALL1, ich.tall1()),
-        (Trap::TDIR, ich.tdir()),
-        (Trap::SRE, !IccSre::from_bits(controls.icc_sre_el2).enable()),
-        (Trap::TPM, mdcr.tpm()),
-        (Trap::TPMCR, mdcr.tpmcr()),
-        (Trap::ENSPM, !mdcr.enspm()),
-        (Trap::TPMS, mdcr.tpms()),
-        (Trap::E2PB, mdcr.e2pb() & 1 == 0),
-        (Trap::E2TB, mdcr.e2tb() & 1 == 0),
-        (Trap::TTRF, mdcr.ttrf()),
-        (Trap::EBWE, !mdcr.ebwe()),
-        (Trap::ENSTEPOP, !mdcr.enstepop()),
-        (Trap::TTA, trace),
-        (Trap::TAM, cptr.tam()),
-        (Trap::FIEN, !hcr.fien()),
-        (Trap::SCTLR2EN, !hcrx.sctlr2en()),
-        (Trap::TCR2EN, !hcrx.tcr2en()),
-        (Trap::ENFPM, !hcrx.enfpm()),
-        (Trap::SRMASKEN, !hcrx.srmasken()),
-        (Trap::TALLINT, hcrx.tallint() && direction == Direction::Write),
-        (Trap::TRAPMPAM0, mpam2.trapmpam0el1()),
-        (Trap::TRAPMPAM1, mpam2.trapmpam1el1()),
-        (Trap::ENMPAMSM, !mpam2.enmpamsm()),
-        (Trap::MPAMIDR, ext.traps_mpamidr()),
-        (Trap::D128EN, !hcrx.d128en()),
-    ];
-    table.into_iter().filter(|(_, on)| *on).map(|(trap, _)| trap).fold(Trap::empty(), Trap::union)
+    switched_on!(
+        Trap,
+        [
+            (Trap::TID1, hcr.tid1()),
+            (Trap::TID2, hcr.tid2()),
+            (Trap::TID3, hcr.tid3()),
+            (Trap::TID4, hcr.tid4()),
+            (Trap::TID5, hcr.tid5()),
+            (Trap::TACR, hcr.tacr()),
+            (Trap::TSW, hcr.tsw()),
+            (Trap::TPCP, hcr.tpcp()),
+            (Trap::TPU, hcr.tpu()),
+            (Trap::TTLB, hcr.ttlb()),
+            (Trap::TVM, virtual_memory),
+            (Trap::TDZ, hcr.tdz()),
+            (Trap::TLOR, hcr.tlor()),
+            (Trap::TERR, hcr.terr()),
+            (Trap::APK, !hcr.apk()),
+            (Trap::AT, hcr.at()),
+            (Trap::TICAB, hcr.ticab()),
+            (Trap::TOCU, hcr.tocu()),
+            (Trap::ENSCXT, !hcr.enscxt()),
+            (Trap::TTLBIS, hcr.ttlbis()),
+            (Trap::TTLBOS, hcr.ttlbos()),
+            (Trap::ATA, !hcr.ata()),
+            (Trap::SGI, hcr.fmo() || hcr.imo()),
+            (Trap::TCPAC, cptr.tcpac()),
+            (Trap::EL1PCTEN, !counter),
+            (Trap::EL1PTEN, !timer),
+            (Trap::EL1TVT, cnthctl.el1tvt()),
+            (Trap::EL1TVCT, cnthctl.el1tvct()),
+            // TDE behaves as TDA, TDOSA and TDRA. Arm ARM, MDCR_EL2.TDE.
+            (Trap::TDA, mdcr.tda() || mdcr.tde()),
+            (Trap::TDOSA, mdcr.tdosa() || mdcr.tde()),
+            (Trap::TDRA, mdcr.tdra() || mdcr.tde()),
+            (Trap::TDCC, mdcr.tdcc()),
+            (Trap::TC, ich.tc()),
+            (Trap::TALL0, ich.tall0()),
+            (Trap::TALL1, ich.tall1()),
+            (Trap::TDIR, ich.tdir()),
+            (Trap::SRE, !IccSre::from_bits(controls.icc_sre_el2).enable()),
+            (Trap::TPM, mdcr.tpm()),
+            (Trap::TPMCR, mdcr.tpmcr()),
+            (Trap::ENSPM, !mdcr.enspm()),
+            (Trap::TPMS, mdcr.tpms()),
+            (Trap::E2PB, mdcr.e2pb() & 1 == 0),
+            (Trap::E2TB, mdcr.e2tb() & 1 == 0),
+            (Trap::TTRF, mdcr.ttrf()),
+            (Trap::EBWE, !mdcr.ebwe()),
+            (Trap::ENSTEPOP, !mdcr.enstepop()),
+            (Trap::TTA, trace),
+            (Trap::TAM, cptr.tam()),
+            (Trap::FIEN, !hcr.fien()),
+            (Trap::SCTLR2EN, !hcrx.sctlr2en()),
+            (Trap::TCR2EN, !hcrx.tcr2en()),
+            (Trap::ENFPM, !hcrx.enfpm()),
+            (Trap::SRMASKEN, !hcrx.srmasken()),
+            (Trap::TALLINT, hcrx.tallint() && direction == Direction::Write),
+            (Trap::TRAPMPAM0, mpam2.trapmpam0el1()),
+            (Trap::TRAPMPAM1, mpam2.trapmpam1el1()),
+            (Trap::ENMPAMSM, !mpam2.enmpamsm()),
+            (Trap::MPAMIDR, ext.traps_mpamidr()),
+            (Trap::D128EN, !hcrx.d128en()),
+        ]
+    )
 }
 
 /// The traps of `HCR_EL2` and those that behave as they: off while EL2 hosts its own EL0.
