@@ -17,6 +17,8 @@ pub(crate) enum Cause {
     },
     /// A watchpoint: its ESR.
     Debug(u64),
+    /// Nothing says no: the tables of stage 1 changed again and again while they were read.
+    Changing,
 }
 
 /// An access that did not happen.

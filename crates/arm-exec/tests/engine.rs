@@ -533,6 +533,54 @@ fn a_walk_that_stage_2_refuses_says_at_which_level() {
     }
 }
 
+/// A table that takes rights away is looked at twice: the level does not count it twice.
+#[test]
+fn a_refused_walk_says_the_level_whatever_the_tables_above_are() {
+    // APTable, XNTable, PXNTable: Arm ARM, "Table descriptor".
+    for attributes in [0, 1 << 62, 1 << 60, 1 << 59] {
+        let world = World::new();
+        world.code(CODE, &[LDR_X2_X1, HVC]);
+        let mut pe = world.pe(0);
+        Tables::new(world, &mut pe);
+        pe.state.x[1] = DATA;
+        // Level 2, by a table of level 1 with attributes, of which the last address bits name an address that is not there.
+        world.put(0x4_0000 + 8, 0x3_0000 | 3 | attributes);
+        world.map(0x3_0000, HOLE);
+        pe.state.pc = CODE;
+        pe.state.x[1] = 1 << 30;
+        let event = pe.run(world, 100);
+        let Event::Stage2 { ipa, s1_walk_level, .. } = event else {
+            panic!("{attributes:#x}: {event:?}");
+        };
+        assert_eq!((ipa.bits(), s1_walk_level), (0x3_0000, Some(Level::L2)), "{attributes:#x}");
+    }
+}
+
+/// Pages 16 MiB apart have one place in a map, and there are two maps.
+#[test]
+fn a_walk_ends_whose_tables_share_one_place_in_the_map() {
+    let world = World::new();
+    world.code(CODE, &[LDR_X2_X1, HVC]);
+    let mut pe = world.pe(0);
+    Tables::new(world, &mut pe);
+    // Levels 1, 2 and 3, at intermediate addresses of their own: all where the first table's page would be.
+    const PLACES: [u64; 2] = [0x104_0000, 0x204_0000];
+    for (place, absolute) in PLACES.into_iter().zip([0x3_0000, 0x3_1000]) {
+        world.map(place, absolute);
+    }
+    world.put(0x4_0000 + 8, PLACES[0] | 3);
+    world.put(0x3_0000, PLACES[1] | 3);
+    world.put(0x3_1000, DATA | 0x703);
+    world.put(DATA, 0x5a);
+    for _ in 0..3 {
+        pe.state.pc = CODE;
+        pe.state.x[1] = 1 << 30;
+        assert_eq!(run(&mut pe, world), Some(DONE));
+        assert_eq!(pe.state.x[2], 0x5a);
+        pe.invalidate(Invalidation::Translations);
+    }
+}
+
 #[test]
 fn permissions_differ_by_exception_level_and_pan() {
     let world = World::new();

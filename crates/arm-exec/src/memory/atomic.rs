@@ -20,35 +20,53 @@ impl<'m> Pe<'m> {
     }
 
     /// LDXR, STXR, LDAR, STLR, CAS and their pairs. Arm ARM C4.1.88, "Load/store exclusive".
+    ///
+    /// Each in a function of its own, and what it does at its place in another: what one keeps on the stack is not there
+    /// while another looks for its page, nor are values while their page is looked for.
     #[inline(never)]
     pub(super) fn exclusive_or_ordered(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
-        let size = 1_usize << w.field(31, 30);
         match (w.bit(23), w.bit(22), w.bit(21)) {
-            (true, _, true) => self.compare_and_swap(env, w, size),
-            (false, _, true) if size < 4 => self.compare_and_swap_pair(env, w, 4 << w.field(30, 30)),
-            (true, true, false) => {
-                let va = self.base(w);
-                let value = self.load(env, va, size, Manner::ordered(AccessKind::Read, size))?;
-                acquire_fence();
-                self.set_general(w.rt(), value);
-                Some(())
-            }
-            (true, false, false) => {
-                let va = self.base(w);
-                release_fence();
-                self.store(env, va, size, self.general(w.rt()), Manner::ordered(AccessKind::Write, size))?;
-                full_fence();
-                Some(())
-            }
-            (false, true, pair) => self.load_exclusive(env, w, size, pair),
-            (false, false, pair) => self.store_exclusive(env, w, size, pair),
+            (true, _, true) => self.compare_and_swap(env, w),
+            (false, _, true) if !w.bit(31) => self.compare_and_swap_pair(env, w),
+            (true, true, false) => self.load_acquire(env, w),
+            (true, false, false) => self.store_release(env, w),
+            (false, true, _) => self.load_exclusive(env, w),
+            (false, false, _) => self.store_exclusive(env, w),
         }
     }
 
-    fn load_exclusive(&mut self, env: &dyn Host<'m>, w: Word, size: usize, pair: bool) -> Option<()> {
-        let bytes = size << u32::from(pair);
-        let va = self.base(w);
+    /// LDAR, LDLAR, and LDAPR of the atomic operations.
+    #[inline(never)]
+    pub(super) fn load_acquire(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
+        let (va, size) = (self.base(w), w.size());
+        let value = self.load(env, va, size, Manner::ordered(AccessKind::Read, size))?;
+        acquire_fence();
+        self.set_general(w.rt(), value);
+        Some(())
+    }
+
+    /// STLR, STLLR.
+    #[inline(never)]
+    fn store_release(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
+        let (va, size) = (self.base(w), w.size());
+        release_fence();
+        self.store(env, va, size, self.general(w.rt()), Manner::ordered(AccessKind::Write, size))?;
+        full_fence();
+        Some(())
+    }
+
+    #[inline(never)]
+    fn load_exclusive(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
+        let (va, bytes) = (self.base(w), w.exclusive_bytes());
         let place = self.aligned(env, va, AccessKind::Read, bytes)?;
+        self.watch(place, w, va);
+        Some(())
+    }
+
+    /// Loads, and opens the monitor.
+    #[inline(never)]
+    fn watch(&mut self, place: Place<'m>, w: Word, va: u64) {
+        let (size, bytes) = (w.size(), w.exclusive_bytes());
         let value = match bytes {
             16 => u128::from_le(place.page.atomic128(place.offset).load(SeqCst)),
             _ => u128::from(place.load(bytes)),
@@ -57,39 +75,44 @@ impl<'m> Pe<'m> {
             acquire_fence();
         }
         self.state.monitor = Monitor { open: true, address: va, bytes: bytes as u8, value };
-        if pair {
+        if w.bit(21) {
             let (first, second) = self.halves(value, size);
             self.set_general(w.rt(), first);
             self.set_general(w.rt2(), second);
         } else {
             self.set_general(w.rt(), self.ordered(value, size) as u64);
         }
+    }
+
+    #[inline(never)]
+    fn store_exclusive(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
+        let (va, bytes) = (self.base(w), w.exclusive_bytes());
+        let monitor = &self.state.monitor;
+        // CHOICE: aborts are detected after the check of the local monitor, so a store that fails
+        // there never aborts. Arm ARM B2.12.5.
+        let mut place = None;
+        if monitor.open && monitor.address == va && usize::from(monitor.bytes) == bytes {
+            // Where it aborts, the instruction did not happen: its monitor is as it was.
+            place = Some(self.aligned(env, va, AccessKind::Write, bytes)?);
+        }
+        self.close(place, w);
         Some(())
     }
 
-    fn store_exclusive(&mut self, env: &dyn Host<'m>, w: Word, size: usize, pair: bool) -> Option<()> {
-        let bytes = size << u32::from(pair);
-        let va = self.base(w);
+    /// Closes the monitor, and stores if memory holds what it saw.
+    #[inline(never)]
+    fn close(&mut self, place: Option<Place<'m>>, w: Word) {
+        let size = w.size();
         let monitor = core::mem::take(&mut self.state.monitor);
-        // CHOICE: aborts are detected after the check of the local monitor, so a store that fails
-        // there never aborts. Arm ARM B2.12.5.
-        let mut stored = false;
-        if monitor.open && monitor.address == va && usize::from(monitor.bytes) == bytes {
-            let value = if pair {
+        let stored = place.is_some_and(|place| {
+            let value = if w.bit(21) {
                 self.join(self.general(w.rt()), self.general(w.rt2()), size)
             } else {
                 self.ordered(u128::from(truncate(self.general(w.rt()), size)), size)
             };
-            let Some(place) = self.aligned(env, va, AccessKind::Write, bytes) else {
-                // The instruction did not happen: its monitor is as it was.
-                self.state.monitor = monitor;
-                return None;
-            };
-            let seen = place.update(bytes, |old| (old == monitor.value).then_some(value));
-            stored = seen == monitor.value;
-        }
+            place.replace(w.exclusive_bytes(), monitor.value, value) == monitor.value
+        });
         self.set_general(w.rm(), u64::from(!stored));
-        Some(())
     }
 
     /// Takes two registers of `size` bytes from what memory holds, little-endian.
@@ -105,40 +128,52 @@ impl<'m> Pe<'m> {
         low | high << (8 * size)
     }
 
-    fn compare_and_swap(&mut self, env: &dyn Host<'m>, w: Word, size: usize) -> Option<()> {
-        let va = self.base(w);
-        let place = self.aligned(env, va, AccessKind::Atomic, size)?;
-        let expected = self.ordered(u128::from(truncate(self.general(w.rm()), size)), size);
-        let new = self.ordered(u128::from(truncate(self.general(w.rt()), size)), size);
-        let seen = place.update(size, |old| (old == expected).then_some(new));
-        self.set_general(w.rm(), self.ordered(seen, size) as u64);
+    #[inline(never)]
+    fn compare_and_swap(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
+        let place = self.aligned(env, self.base(w), AccessKind::Atomic, w.size())?;
+        self.swap(place, w);
         Some(())
     }
 
-    fn compare_and_swap_pair(&mut self, env: &dyn Host<'m>, w: Word, size: usize) -> Option<()> {
-        let va = self.base(w);
-        let place = self.aligned(env, va, AccessKind::Atomic, 2 * size)?;
+    #[inline(never)]
+    fn swap(&mut self, place: Place<'m>, w: Word) {
+        let size = w.size();
+        let expected = self.ordered(u128::from(truncate(self.general(w.rm()), size)), size);
+        let new = self.ordered(u128::from(truncate(self.general(w.rt()), size)), size);
+        let seen = place.replace(size, expected, new);
+        self.set_general(w.rm(), self.ordered(seen, size) as u64);
+    }
+
+    #[inline(never)]
+    fn compare_and_swap_pair(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
+        let bytes = 8 << w.field(30, 30);
+        let place = self.aligned(env, self.base(w), AccessKind::Atomic, bytes)?;
+        self.swap_pair(place, w);
+        Some(())
+    }
+
+    #[inline(never)]
+    fn swap_pair(&mut self, place: Place<'m>, w: Word) {
+        let size = 4 << w.field(30, 30);
         let expected = self.join(self.general(w.rm()), self.general(w.rm() + 1), size);
         let new = self.join(self.general(w.rt()), self.general(w.rt() + 1), size);
-        let seen = place.update(2 * size, |old| (old == expected).then_some(new));
+        let seen = place.replace(2 * size, expected, new);
         let (first, second) = self.halves(seen, size);
         self.set_general(w.rm(), first);
         self.set_general(w.rm() + 1, second);
+    }
+
+    /// LD<op> and SWP. Arm ARM C4.1.88, "Atomic memory operations".
+    #[inline(never)]
+    pub(super) fn atomic(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
+        let place = self.aligned(env, self.base(w), AccessKind::Atomic, w.size())?;
+        self.modify(place, w);
         Some(())
     }
 
-    /// LD<op>, SWP and LDAPR. Arm ARM C4.1.88, "Atomic memory operations".
     #[inline(never)]
-    pub(super) fn atomic(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
-        let size = 1_usize << w.field(31, 30);
-        let va = self.base(w);
-        if w.bit(15) && w.field(14, 12) == 4 {
-            let value = self.load(env, va, size, Manner::ordered(AccessKind::Read, size))?;
-            acquire_fence();
-            self.set_general(w.rt(), value);
-            return Some(());
-        }
-        let place = self.aligned(env, va, AccessKind::Atomic, size)?;
+    fn modify(&mut self, place: Place<'m>, w: Word) {
+        let size = w.size();
         let operand = truncate(self.general(w.rm()), size);
         let swap = w.bit(15);
         let operation = w.field(14, 12);
@@ -176,6 +211,5 @@ impl<'m> Pe<'m> {
         });
         let old = self.ordered(seen, size) as u64;
         self.set_general(w.rt(), old);
-        Some(())
     }
 }

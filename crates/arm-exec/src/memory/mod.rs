@@ -70,6 +70,13 @@ impl Place<'_> {
             _ => update!(atomic128, u128),
         }
     }
+
+    /// Replaces the value at an aligned place by `new` if it is `expected`, atomically. Returns the old value. Values are
+    /// little-endian.
+    #[inline(never)]
+    pub(super) fn replace(self, bytes: usize, expected: u128, new: u128) -> u128 {
+        self.update(bytes, |old| (old == expected).then_some(new))
+    }
 }
 
 /// How an access differs from a plain one.
@@ -117,14 +124,15 @@ impl<'m> Pe<'m> {
             }
             access = access.unaligned();
         }
-        let first = self.place(env, va, access)?;
-        let second = if first.offset + bytes <= 4096 {
-            None
-        } else {
-            Some(self.place(env, (va | 0xfff).wrapping_add(1), access)?)
-        };
+        let mut found = [None; 2];
+        let pages = if (va & 0xfff) as usize + bytes <= 4096 { 1 } else { 2 };
+        // One call for both, which becomes part of this function: each call more is deeper stack.
+        for (at, place) in [va, (va | 0xfff).wrapping_add(1)].into_iter().zip(&mut found).take(pages) {
+            *place = Some(self.place(env, at, access)?);
+        }
+        let [first, second] = found;
         match self.watched(va, bytes, access) {
-            Ok(()) => Some((first, second)),
+            Ok(()) => Some((first?, second)),
             Err(abort) => {
                 self.abort = Some(abort);
                 None
@@ -201,9 +209,13 @@ impl<'m> Pe<'m> {
         let w = Word(word);
         match (w.field(29, 28), w.bit(26)) {
             (0, false) => self.exclusive_or_ordered(env, w),
-            (0, true) => self.structures(env, w),
+            (0, true) if w.bit(24) => self.single_structure(env, w),
+            (0, true) => self.multiple_structures(env, w),
             (2, _) => self.pair(env, w),
             (_, true) => self.narrow_vector(env, w),
+            (_, false) if w.field(11, 10) == 0 && w.bit(15) && w.field(14, 12) == 4 => {
+                self.load_acquire(env, w)
+            }
             (_, false) if w.field(11, 10) == 0 => self.atomic(env, w),
             (_, false) => self.unprivileged(env, w),
         }
@@ -294,6 +306,16 @@ impl Word {
     /// A signed field.
     pub(crate) const fn signed(self, hi: u32, lo: u32) -> u64 {
         ((self.0 << (31 - hi)) as i32 >> (31 - hi + lo)) as i64 as u64
+    }
+
+    /// Bytes of a register of an exclusive, ordered or atomic access.
+    pub(crate) const fn size(self) -> usize {
+        1 << self.field(31, 30)
+    }
+
+    /// Bytes of an exclusive access.
+    pub(crate) const fn exclusive_bytes(self) -> usize {
+        self.size() << self.field(21, 21)
     }
 
     pub(crate) const fn rt(self) -> usize {

@@ -6,8 +6,7 @@ use crate::env::{Stage2Access, Stage2Page};
 use crate::flow::Host;
 use crate::pe::{DEVICES, Device, FETCH, OLDER, OLDER_STAGE2, Pe, READ, STAGE2, WRITE};
 use crate::ram::{Map, PagePtr};
-use arm_arch::sysreg::TcrEl1;
-use arm_arch::{FaultStatus, Granule, Ipa, Level, Pa, Va};
+use arm_arch::{FaultStatus, Ipa, Level, Pa, Va};
 use core::cell::Cell;
 use core::sync::atomic::Ordering::SeqCst;
 use mmu_xlate::TableMemory;
@@ -39,34 +38,55 @@ impl<'m> Ways<'m> {
     }
 }
 
-/// Stage-1 tables, read through stage 2.
-struct Tables<'a, 'm> {
-    env: &'a dyn Host<'m>,
+/// Descriptors that one translation has at most: levels -1 to 3.
+const DESCRIPTORS: usize = 5;
+/// Pages that one translation asks stage 2 for, before the instruction starts again: more than it needs where nobody
+/// changes its tables meanwhile.
+const QUESTIONS: usize = 32;
+
+/// Stage-1 tables, as far as it is known where their pages are. A walk ends at the first that is not, and begins again
+/// once stage 2 was asked: so no more than one of the two walks is on the stack.
+struct Tables<'m> {
     /// Pages that may be read, by intermediate physical address.
     map: Ways<'m>,
-    loads: Cell<u32>,
-    questions: Cell<u64>,
+    /// What was asked for last: in the map each may have given way to the next.
+    asked: [Option<(u64, PagePtr<'m>)>; DESCRIPTORS],
+    loads: Cell<usize>,
 }
 
-impl<'m> TableMemory<Ipa> for Tables<'_, 'm> {
-    /// The descriptor's address, where stage 2 refused it.
+impl<'m> Tables<'m> {
+    /// Returns a page that was asked for.
+    #[cold]
+    fn page(&self, at: u64) -> Option<PagePtr<'m>> {
+        self.asked.iter().flatten().find(|(page, _)| *page == at & !0xfff).map(|(_, page)| *page)
+    }
+
+    fn insert(&mut self, turn: usize, at: u64, found: &Stage2Page<'m>) {
+        self.map.insert(at, found.page, found.absolute);
+        self.asked[turn % DESCRIPTORS] = Some((at & !0xfff, found.page));
+    }
+}
+
+impl TableMemory<Ipa> for Tables<'_> {
+    /// The descriptor's address, where it is not known which page that is.
     type Error = Ipa;
 
     fn load(&self, at: Ipa) -> Result<Option<[u8; 8]>, Ipa> {
         let page = match self.map.page(at.bits()) {
             Some((page, _)) => page,
-            None => {
-                self.questions.set(self.questions.get() + 1);
-                let found = self.env.stage2(at, Stage2Access::Walk).ok_or(at)?;
-                self.map.insert(at.bits(), found.page, found.absolute);
-                found.page
-            }
+            None => self.page(at.bits()).ok_or(at)?,
         };
         self.loads.set(self.loads.get() + 1);
         let descriptor = page.atomic64((at.bits() & 0xff8) as usize).load(SeqCst);
         Ok(Some(descriptor.to_ne_bytes()))
     }
 }
+
+/// Returns the level of a descriptor after `loads` others, the first of which was at `first`.
+fn level_of(first: Level, loads: usize) -> Option<Level> {
+    Level::ALL.into_iter().filter(|level| *level >= first).nth(loads)
+}
+
 impl<'m> Pe<'m> {
     /// Returns the registers that stage 1 reads.
     pub(crate) fn translation_registers(&self) -> El1Registers {
@@ -99,43 +119,39 @@ impl<'m> Pe<'m> {
         self.finish(env, va, access, mapping)
     }
 
-    /// As `resolve`; remembers a page of Device memory at `keep`.
-    fn resolve_keeping(
+    /// Translates through stage 1.
+    pub(crate) fn walk(
         &mut self,
         env: &dyn Host<'m>,
         va: u64,
         access: Access,
-        keep: (usize, u64),
-    ) -> Result<(Mapping<Ipa>, Stage2Page<'m>), Abort> {
-        let mapping = self.walk(env, va, access)?;
-        if mapping.attributes.is_device() && mapping.update.is_none() {
-            let (slot, key) = keep;
-            self.devices[slot] = Device { key, ipa: mapping.output.bits() & !0xfff };
-        }
-        self.finish(env, va, access, mapping)
-    }
-
-    fn walk(&mut self, env: &dyn Host<'m>, va: u64, access: Access) -> Result<Mapping<Ipa>, Abort> {
+    ) -> Result<Mapping<Ipa>, Abort> {
         let [map, _] = self.stage2_maps();
-        let tables = Tables { env, map, loads: Cell::new(0), questions: Cell::new(0) };
+        let mut tables = Tables { map, asked: [None; DESCRIPTORS], loads: Cell::new(0) };
         let abort = |cause| Abort { va, access, cause };
         let Some(params) = &self.params else {
             // Nobody translates before `synchronise`.
             let fault = Fault::stage_1(FaultStatus::Translation(Level::L0), false);
             return Err(abort(Cause::Stage1(fault)));
         };
-        let walked = vmsa::walk(params, Va::new(va), access, &tables);
-        let granule = params.granule(Va::new(va));
         self.statistics.walks = self.statistics.walks.wrapping_add(1);
-        self.statistics.stage2 = self.statistics.stage2.wrapping_add(tables.questions.get());
-        match walked {
-            Ok(Translation::Mapped(mapping)) => Ok(mapping),
-            Ok(Translation::Fault(fault)) => Err(abort(Cause::Stage1(fault))),
-            Err(ipa) => {
-                let walk_level = Some(self.walk_level(va, granule, tables.loads.get()));
-                Err(abort(Cause::Stage2 { ipa, walk_level }))
-            }
+        for turn in 0..QUESTIONS {
+            let ipa = match vmsa::walk(params, Va::new(va), access, &tables) {
+                Ok(Translation::Mapped(mapping)) => return Ok(mapping),
+                Ok(Translation::Fault(fault)) => return Err(abort(Cause::Stage1(fault))),
+                Err(ipa) => ipa,
+            };
+            self.statistics.stage2 = self.statistics.stage2.wrapping_add(1);
+            let Some(found) = env.stage2(ipa, Stage2Access::Walk) else {
+                // The short way looks at descriptors that the long one looks at again: only the latter's count.
+                tables.loads.set(0);
+                let _ = vmsa::walk_in_full(params, Va::new(va), access, &tables);
+                let walk_level = level_of(params.start_level(Va::new(va)), tables.loads.get());
+                return Err(abort(Cause::Stage2 { ipa, walk_level }));
+            };
+            tables.insert(turn, ipa.bits(), &found);
         }
+        Err(abort(Cause::Changing))
     }
 
     fn finish(
@@ -190,21 +206,6 @@ impl<'m> Pe<'m> {
         Some(found)
     }
 
-    /// The level of the descriptor that a walk loads after `loads` others.
-    fn walk_level(&self, va: u64, granule: Granule, loads: u32) -> Level {
-        let tcr = TcrEl1::from_bits(self.state.sys.tcr_el1);
-        let txsz = if va >> 55 & 1 == 0 { tcr.t0sz() } else { tcr.t1sz() };
-        let granule = granule.bits();
-        let above = (64 - u32::from(txsz)).saturating_sub(1 + granule) / (granule - 3);
-        match (3_u32.saturating_sub(above) + loads, above) {
-            (0, 4) => Level::Minus1,
-            (0, _) => Level::L0,
-            (1, _) => Level::L1,
-            (2, _) => Level::L2,
-            _ => Level::L3,
-        }
-    }
-
     /// Returns a map of reads or writes with what it gave up.
     fn ways(&self, map: usize) -> Ways<'m> {
         Ways { newer: self.maps[map], older: self.maps[OLDER + map] }
@@ -251,16 +252,24 @@ impl<'m> Pe<'m> {
             };
             return Some(Place { page: page.page, offset });
         }
-        match self.resolve_keeping(env, va, access, (slot, key)) {
-            Ok((mapping, page)) => {
-                self.fill(va, access, &mapping, &page);
-                Some(Place { page: page.page, offset })
-            }
+        // What the walk returns is large: it is used where it lies.
+        let mapping = match self.walk(env, va, access) {
+            Ok(mapping) => mapping,
             Err(abort) => {
                 self.abort = Some(abort);
-                None
+                return None;
             }
+        };
+        if mapping.attributes.is_device() && mapping.update.is_none() {
+            self.devices[slot] = Device { key, ipa: mapping.output.bits() & !0xfff };
         }
+        let Some(page) = self.stage2(env, mapping.output, access) else {
+            let cause = Cause::Stage2 { ipa: mapping.output, walk_level: None };
+            self.abort = Some(Abort { va, access, cause });
+            return None;
+        };
+        self.fill(va, access, &mapping, &page);
+        Some(Place { page: page.page, offset })
     }
 
     /// Remembers a translation of Normal memory for reads and writes, as far as it allows them.
@@ -305,18 +314,22 @@ impl<'m> Pe<'m> {
         }
         self.statistics.fetch_misses = self.statistics.fetch_misses.wrapping_add(1);
         let access = self.access(AccessKind::Fetch, false);
-        match self.resolve(env, va, access) {
-            Ok((mapping, page)) => {
-                map.insert(va, page.page, page.absolute);
-                self.note_size(va, &mapping);
-                self.fetched.note(va);
-                Some((page.page, page.absolute))
-            }
+        let mapping = match self.walk(env, va, access) {
+            Ok(mapping) => mapping,
             Err(abort) => {
                 self.abort = Some(abort);
-                None
+                return None;
             }
-        }
+        };
+        let Some(page) = self.stage2(env, mapping.output, access) else {
+            let cause = Cause::Stage2 { ipa: mapping.output, walk_level: None };
+            self.abort = Some(Abort { va, access, cause });
+            return None;
+        };
+        map.insert(va, page.page, page.absolute);
+        self.note_size(va, &mapping);
+        self.fetched.note(va);
+        Some((page.page, page.absolute))
     }
 
     /// Translates an address with permission checks (DC ZVA, IC IVAU, AT); returns the page and the
@@ -349,5 +362,17 @@ impl<'m> Pe<'m> {
             self.fill(va, access, &mapping, &page);
         }
         Ok((page, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_load_is_one_level_below() {
+        assert_eq!(level_of(Level::L0, 0), Some(Level::L0));
+        assert_eq!(level_of(Level::L1, 2), Some(Level::L3));
+        assert_eq!(level_of(Level::L3, 1), None);
     }
 }

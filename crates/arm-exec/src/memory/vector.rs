@@ -95,23 +95,9 @@ impl<'m> Pe<'m> {
         }
         Some(())
     }
-    /// LD1 to LD4, ST1 to ST4, LD1R to LD4R. Arm ARM C4.1.88, "Advanced SIMD load/store".
+    /// LD1 to LD4, ST1 to ST4, of whole registers. Arm ARM C4.1.88, "Advanced SIMD load/store multiple structures".
     #[inline(never)]
-    pub(super) fn structures(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
-        let base = self.base(w);
-        let bytes = if w.bit(24) {
-            self.single_structure(env, w, base)?
-        } else {
-            self.multiple_structures(env, w, base)?
-        };
-        if w.bit(23) {
-            let step = if w.rm() == 31 { bytes } else { self.general(w.rm()) };
-            self.set_base(w, base.wrapping_add(step));
-        }
-        Some(())
-    }
-
-    fn multiple_structures(&mut self, env: &dyn Host<'m>, w: Word, base: u64) -> Option<u64> {
+    pub(super) fn multiple_structures(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let (repeats, elements_each) = match w.field(15, 12) {
             0b0000 => (1, 4),
             0b0010 => (4, 1),
@@ -123,91 +109,96 @@ impl<'m> Pe<'m> {
         };
         let size = 1_usize << w.field(11, 10);
         let width = if w.bit(30) { 16 } else { 8 };
-        let mut registers = self.four_registers(w);
-        let load = w.bit(22);
-        if load {
-            // A 64-bit form clears the upper half of what it writes.
-            registers = [0; 4];
-        }
+        // A 64-bit form clears the upper half of what it loads.
+        let mut loaded = [[0; 2]; 4];
+        let base = self.base(w);
         let mut va = base;
         for repeat in 0..repeats {
-            for element in 0..width / size {
+            for at in (0..width).step_by(size) {
                 for structure in 0..elements_each {
-                    let register = &mut registers[(repeat + structure) & 3];
-                    self.element(env, va, size, element, register, load)?;
+                    self.element(env, w, va, (size, at), repeat + structure, &mut loaded)?;
                     va = va.wrapping_add(size as u64);
                 }
             }
         }
-        if load {
-            self.set_registers(w, &registers, repeats * elements_each);
-        }
-        Some(va.wrapping_sub(base))
+        self.finish_structures(w, va.wrapping_sub(base), &loaded, repeats * elements_each);
+        Some(())
     }
 
-    fn single_structure(&mut self, env: &dyn Host<'m>, w: Word, base: u64) -> Option<u64> {
+    /// LD1 to LD4 and ST1 to ST4 of one lane, LD1R to LD4R. Arm ARM C4.1.88, "Advanced SIMD load/store single structure".
+    #[inline(never)]
+    pub(super) fn single_structure(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let scale = w.field(15, 14);
         let count = ((w.field(13, 13) << 1 | w.field(21, 21)) + 1) as usize;
-        let mut registers = self.four_registers(w);
-        let load = w.bit(22);
-        let mut va = base;
-        if scale == 3 {
-            let size = 1_usize << w.field(11, 10);
-            let width = if w.bit(30) { 16 } else { 8 };
-            for register in registers.iter_mut().take(count) {
-                let mut one = 0;
-                self.element(env, va, size, 0, &mut one, true)?;
-                *register = (0..width / size).fold(0, |all, n| all | one << (8 * size * n));
-                va = va.wrapping_add(size as u64);
-            }
-            self.set_registers(w, &registers, count);
-            return Some(va.wrapping_sub(base));
-        }
         let index = w.field(30, 30) << 3 | w.field(12, 12) << 2 | w.field(11, 10);
+        let replicate = scale == 3;
         let (size, element) = match (scale, w.field(11, 10)) {
+            (3, size) => (1 << size, 0),
             (0, _) => (1, index),
             (1, _) => (2, index >> 1),
             (_, 0) => (4, index >> 2),
             _ => (8, index >> 3),
         };
-        for register in registers.iter_mut().take(count) {
-            self.element(env, va, size, element as usize, register, load)?;
+        let mut loaded = [[0; 2]; 4];
+        let base = self.base(w);
+        let mut va = base;
+        for number in 0..count {
+            if !replicate {
+                loaded[number & 3] = self.halves_of(w, number);
+            }
+            self.element(env, w, va, (size, size * element as usize), number, &mut loaded)?;
+            if replicate {
+                // A one in each lane.
+                let low = loaded[number & 3][0].wrapping_mul(u64::MAX / truncate(u64::MAX, size));
+                loaded[number & 3] = [low, if w.bit(30) { low } else { 0 }];
+            }
             va = va.wrapping_add(size as u64);
         }
-        if load {
-            self.set_registers(w, &registers, count);
-        }
-        Some(va.wrapping_sub(base))
-    }
-
-    /// Loads into, or stores, one element of a register.
-    fn element(
-        &mut self,
-        env: &dyn Host<'m>,
-        va: u64,
-        size: usize,
-        element: usize,
-        register: &mut u128,
-        load: bool,
-    ) -> Option<()> {
-        let shift = 8 * size * element;
-        if !load {
-            let value = truncate((*register >> shift) as u64, size);
-            return self.store(env, va, size, value, Manner::plain(AccessKind::Write, size));
-        }
-        let value = self.load(env, va, size, Manner::plain(AccessKind::Read, size))?;
-        let ones = u128::from(truncate(u64::MAX, size));
-        *register = *register & !(ones << shift) | u128::from(value) << shift;
+        self.finish_structures(w, va.wrapping_sub(base), &loaded, count);
         Some(())
     }
 
-    fn four_registers(&self, w: Word) -> [u128; 4] {
-        core::array::from_fn(|n| self.state.fp.v[(w.rt() + n) & 31])
+    /// Loads, or stores, the element at byte `at` of the register that is `number` places after the first. What is loaded
+    /// is kept aside: where a later element faults, no register has changed.
+    #[inline(always)]
+    fn element(
+        &mut self,
+        env: &dyn Host<'m>,
+        w: Word,
+        va: u64,
+        (size, at): (usize, usize),
+        number: usize,
+        loaded: &mut [[u64; 2]; 4],
+    ) -> Option<()> {
+        let (half, shift) = (at >> 3 & 1, 8 * (at & 7));
+        if !w.bit(22) {
+            let value = truncate(self.halves_of(w, number)[half] >> shift, size);
+            return self.store(env, va, size, value, Manner::plain(AccessKind::Write, size));
+        }
+        let value = self.load(env, va, size, Manner::plain(AccessKind::Read, size))?;
+        let into = &mut loaded[number & 3][half];
+        *into = *into & !(truncate(u64::MAX, size) << shift) | value << shift;
+        Some(())
     }
 
-    fn set_registers(&mut self, w: Word, registers: &[u128; 4], count: usize) {
-        for (n, value) in registers.iter().enumerate().take(count) {
-            self.state.fp.v[(w.rt() + n) & 31] = *value;
+    /// Writes back what was loaded, and the base register.
+    #[inline(always)]
+    fn finish_structures(&mut self, w: Word, bytes: u64, loaded: &[[u64; 2]; 4], count: usize) {
+        if w.bit(22) {
+            for (number, [low, high]) in loaded.iter().enumerate().take(count) {
+                self.state.fp.v[(w.rt() + number) & 31] = u128::from(*low) | u128::from(*high) << 64;
+            }
         }
+        if w.bit(23) {
+            let step = if w.rm() == 31 { bytes } else { self.general(w.rm()) };
+            self.set_base(w, self.base(w).wrapping_add(step));
+        }
+    }
+
+    /// Returns the register that is `number` places after the first, in halves.
+    #[inline(always)]
+    fn halves_of(&self, w: Word, number: usize) -> [u64; 2] {
+        let value = self.state.fp.v[(w.rt() + number) & 31];
+        [value as u64, (value >> 64) as u64]
     }
 }

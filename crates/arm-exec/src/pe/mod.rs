@@ -454,6 +454,7 @@ impl<'m> Pe<'m> {
     }
 
     /// Returns the timer whose condition has become true. The clock is read only if one can.
+    #[inline(never)]
     fn look_at_timers(&mut self, env: &dyn Host<'m>) -> Option<Timer> {
         let sys = &self.state.sys;
         // ENABLE and not IMASK.

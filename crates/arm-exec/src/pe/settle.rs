@@ -101,6 +101,8 @@ impl Pe<'_> {
                 None
             }
             Cause::Debug(esr) => self.debug_exception(esr, Some(abort.va)),
+            // The instruction did not happen, and is tried again after a look at what others want.
+            Cause::Changing => None,
             Cause::Stage2 { ipa, walk_level } => {
                 let word = (!abort.access.is_fetch() && walk_level.is_none())
                     .then(|| self.faulting_word())

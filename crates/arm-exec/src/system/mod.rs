@@ -45,6 +45,7 @@ pub(crate) fn debug_target(state: &State) -> ExceptionLevel {
 }
 
 /// Takes what is due before the next instruction; see [`interrupt::boundary`].
+#[inline(never)]
 pub(crate) fn interrupts(pe: &mut Pe<'_>) -> Boundary {
     let stepped = pe.debugging.take_step();
     let boundary = interrupt::boundary(&mut pe.state, &mut pe.derived, stepped);
@@ -78,6 +79,8 @@ pub(crate) fn storage_traps(state: &State) -> bool {
 
 /// Executes an instruction of the system space: exception generation, system instructions and
 /// registers, ERET and DRPS. `state.pc` is its address.
+// Not part of the executor: what it keeps on the stack is not there while a load or store looks for its page.
+#[inline(never)]
 pub(crate) fn execute<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, word: u32) -> Flow {
     match word {
         0xd69f_03e0 => exception_return(&mut pe.state),

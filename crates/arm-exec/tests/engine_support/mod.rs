@@ -42,7 +42,9 @@ impl World {
     /// Memory of zeros, mapped one to one.
     pub fn new() -> &'static Self {
         let pages: &'static [Page] = (0..PAGES).map(|_| Page::zeroed()).collect::<Vec<_>>().leak();
-        let stage2 = (0..PAGES as u64).map(|n| AtomicU64::new(n << 12)).collect();
+        // What lies past the memory can be mapped.
+        let page = |n| if n < PAGES as u64 { n << 12 } else { HOLE };
+        let stage2 = (0..0x2100).map(|n| AtomicU64::new(page(n))).collect();
         Box::leak(Box::new(Self {
             ram: Ram::new(pages),
             stage2,
