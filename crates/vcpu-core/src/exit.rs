@@ -7,8 +7,8 @@ use arm_arch::EsrEl;
 use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{Syndrome, WaitKind, Wfx};
 use xarch_abi::{
-    CompletionError, DeviceAnswer, Exit, Guest, Lock, Next, Platform, RegId, RegisterError, Registers,
-    StopReason, Token, Trap,
+    CompletionError, DeviceAnswer, Exit, Guest, Lock, MemoryAccess, Next, Platform, RegId, RegisterError,
+    Registers, StopReason, Token, Trap,
 };
 
 /// A register that should be there and is not ends the vCPU, with the register's name.
@@ -27,16 +27,19 @@ impl<const N: usize, L: Lock<Shared<N>>> Guest for Vcpu<'_, N, L> {
 
     #[inline]
     fn on_exit<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P, exit: Exit) -> Next {
-        match &exit {
+        match exit {
             // Timers are sampled before every entry anyway.
             Exit::Spurious | Exit::Timer(_) => Next::Resume,
             Exit::Trap(trap) if self.read_identification(registers, trap.syndrome) => Next::Resume,
-            Exit::Trap(_)
-            | Exit::Access(_)
-            | Exit::Maintenance
-            | Exit::Stop
-            | Exit::Invalid(_)
-            | Exit::Unknown(_) => self.decide_all(registers, platform, &exit),
+            Exit::Trap(trap) => self.decide_trap(registers, platform, trap),
+            Exit::Access(access) => self.decide_access(registers, platform, &access),
+            Exit::Maintenance => {
+                self.lists.refill = true;
+                Next::Resume
+            }
+            Exit::Stop => Next::Stop(StopReason::Host),
+            Exit::Invalid(state) => Next::Stop(StopReason::Invalid(state)),
+            Exit::Unknown(code) => Next::Stop(StopReason::Unknown(code)),
         }
     }
 
@@ -93,7 +96,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             && self.is_past(registers)
     }
 
-    /// Not part of the loop of a back end, as `decide`.
+    /// Not part of the loop of a back end, as `decide_trap`.
     #[inline(never)]
     fn prepare_all<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P) -> Next {
         let next = or_stop(self.prepare(registers));
@@ -115,37 +118,30 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         Ok(Next::Resume)
     }
 
-    /// Not part of the loop of a back end: what it keeps on the stack need not be there while the guest runs.
+    /// Not part of the loop of a back end: what it keeps on the stack need not be there while the guest runs. Nor what
+    /// one kind of exits keeps, while another is decided.
     #[inline(never)]
-    fn decide_all<R: Registers, P: Platform>(
+    fn decide_trap<R: Registers, P: Platform>(
         &mut self,
         registers: &mut R,
         platform: &P,
-        exit: &Exit,
+        trap: Trap,
     ) -> Next {
-        let next = or_stop(self.decide(registers, platform, exit));
+        let next = or_stop(self.trap(registers, platform, trap));
         self.kick_owed(platform);
         next
     }
 
-    fn decide<R: Registers, P: Platform>(
+    #[inline(never)]
+    fn decide_access<R: Registers, P: Platform>(
         &mut self,
         registers: &mut R,
         platform: &P,
-        exit: &Exit,
-    ) -> Result<Next, RegisterError> {
-        Ok(match exit {
-            Exit::Spurious | Exit::Timer(_) => Next::Resume,
-            Exit::Maintenance => {
-                self.lists.refill = true;
-                Next::Resume
-            }
-            Exit::Trap(trap) => self.trap(registers, platform, *trap)?,
-            Exit::Access(access) => self.memory_access(registers, platform, access)?,
-            Exit::Stop => Next::Stop(StopReason::Host),
-            Exit::Invalid(state) => Next::Stop(StopReason::Invalid(*state)),
-            Exit::Unknown(code) => Next::Stop(StopReason::Unknown(*code)),
-        })
+        access: &MemoryAccess,
+    ) -> Next {
+        let next = or_stop(self.memory_access(registers, platform, access));
+        self.kick_owed(platform);
+        next
     }
 
     fn trap<R: Registers, P: Platform>(

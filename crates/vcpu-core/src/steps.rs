@@ -67,11 +67,23 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         fault: &MemoryAccess,
         iss: DataAbort,
     ) -> Result<Result<Steps, FaultStatus>, RegisterError> {
-        let far = fault.trap.fault_address;
         let pc = registers.read(RegId::PC)?;
         let Some(word) = self.instruction(registers, platform, pc)? else {
             return Ok(Err(FaultStatus::External));
         };
+        Self::begin(registers, fault, iss, (pc, word))
+    }
+
+    /// Begins the access of an instruction. Not part of its caller: what it keeps on the stack is not there while the
+    /// instruction is looked for.
+    #[inline(never)]
+    fn begin<R: Registers>(
+        registers: &mut R,
+        fault: &MemoryAccess,
+        iss: DataAbort,
+        (pc, word): (u64, u32),
+    ) -> Result<Result<Steps, FaultStatus>, RegisterError> {
+        let far = fault.trap.fault_address;
         let access = match access::decode(word) {
             Some(access) if is_transfer(access) && access.is_write() == iss.wnr() => access,
             Some(access) if is_exclusive(access) => return Ok(Err(FaultStatus::UnsupportedExclusive)),

@@ -20,8 +20,25 @@ const _: () = assert!(names::ICH_LR15_EL2.into_bits() - names::ICH_LR0_EL2.into_
 
 /// What the list registers and the count of ends say, read before the lock is taken.
 struct Gathered {
-    folds: [Option<Fold>; LIST_REGISTERS],
+    /// What they were filled with, and what they hold now.
+    written: Listed,
+    read: Listed,
+    used: usize,
     ended: u8,
+}
+
+impl Gathered {
+    const NOTHING: Self = Self {
+        written: [IchLr::new(); LIST_REGISTERS],
+        read: [IchLr::new(); LIST_REGISTERS],
+        used: 0,
+        ended: 0,
+    };
+
+    fn folds(&self) -> impl Iterator<Item = Fold> {
+        let both = self.written.iter().zip(&self.read).take(self.used);
+        both.map(|(written, read)| Fold { written: *written, read: *read })
+    }
 }
 
 impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
@@ -53,7 +70,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
     #[inline(never)]
     fn fold_loaded<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
-        let gathered = self.gather(registers)?;
+        let mut gathered = Gathered::NOTHING;
+        self.gather(registers, &mut gathered)?;
         let index = self.index;
         let concerned = self.vm.with(|shared| fold(&mut shared.gic, index, &gathered));
         self.lists.loaded = false;
@@ -80,14 +98,20 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
     #[inline(never)]
     fn refill<R: Registers>(&mut self, registers: &mut R) -> Result<(), RegisterError> {
-        let gathered = if self.lists.loaded { Some(self.gather(registers)?) } else { None };
+        // In place: what is large is on the stack once.
+        let (mut gathered, mut filled) = (Gathered::NOTHING, Filled::NOTHING);
+        let loaded = self.lists.loaded;
+        if loaded {
+            self.gather(registers, &mut gathered)?;
+        }
         let (index, count, lines) = (self.index, self.lists.count, self.lines);
-        let (filled, concerned) = self.vm.with(|shared| {
+        let concerned = self.vm.with(|shared| {
             shared.tell(&mut self.told);
             // Whoever restored the controller restored what a vCPU said of its timers before: this one knows better.
             lines.put(&mut shared.gic, index);
-            let concerned = gathered.map(|gathered| fold(&mut shared.gic, index, &gathered));
-            (shared.gic.fill(index, count), concerned.unwrap_or_default())
+            let concerned = if loaded { fold(&mut shared.gic, index, &gathered) } else { VcpuSet::EMPTY };
+            shared.gic.fill(index, count, &mut filled);
+            concerned
         });
         self.write_lists(registers, &filled)?;
         self.concern(concerned);
@@ -111,13 +135,19 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         Ok(false)
     }
 
-    fn gather<R: Registers>(&mut self, registers: &mut R) -> Result<Gathered, RegisterError> {
-        let mut gathered = Gathered { folds: [None; LIST_REGISTERS], ended: 0 };
-        let used = self.lists.registers.iter_mut().take(self.lists.used);
-        for (number, (slot, written)) in gathered.folds.iter_mut().zip(used).enumerate() {
-            let read = IchLr::from_bits(registers.read(list_register(number))?);
-            *slot = Some(Fold { written: *written, read });
-            *written = read;
+    fn gather<R: Registers>(
+        &mut self,
+        registers: &mut R,
+        gathered: &mut Gathered,
+    ) -> Result<(), RegisterError> {
+        gathered.written = self.lists.registers;
+        gathered.used = self.lists.used;
+        for (number, read) in gathered.read.iter_mut().enumerate().take(self.lists.used) {
+            *read = IchLr::from_bits(registers.read(list_register(number))?);
+        }
+        // They hold now what was read.
+        for (held, read) in self.lists.registers.iter_mut().zip(&gathered.read).take(self.lists.used) {
+            *held = *read;
         }
         if self.lists.active_left {
             let control = registers.read(interrupt(names::ICH_HCR_EL2))?;
@@ -125,13 +155,13 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
             // The count is taken: make sure that it is written back as 0.
             self.lists.control = control;
         }
-        Ok(gathered)
+        Ok(())
     }
 
     fn write_lists<R: Registers>(&mut self, registers: &mut R, filled: &Filled) -> Result<(), RegisterError> {
-        let old = self.lists.registers;
-        for (number, (new, old)) in filled.registers.iter().zip(old).enumerate().take(self.lists.count) {
-            if *new != old {
+        let pairs = filled.registers.iter().zip(&self.lists.registers);
+        for (number, (new, old)) in pairs.enumerate().take(self.lists.count) {
+            if new != old {
                 registers.write(list_register(number), new.into_bits())?;
             }
         }
@@ -160,8 +190,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
 
 /// Gives everything back; returns other vCPUs that have to look.
 fn fold<const N: usize>(gic: &mut Gic<N>, vcpu: VcpuIndex, gathered: &Gathered) -> VcpuSet {
-    let folds = gathered.folds.iter().flatten();
-    let concerned = folds.fold(VcpuSet::EMPTY, |set, one| set.union(gic.fold(vcpu, *one)));
+    let concerned = gathered.folds().fold(VcpuSet::EMPTY, |set, one| set.union(gic.fold(vcpu, one)));
     concerned.union(gic.end_unlisted(vcpu, gathered.ended))
 }
 

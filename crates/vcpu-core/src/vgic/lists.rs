@@ -85,6 +85,11 @@ pub(crate) struct Filled {
     pub active_left: bool,
 }
 
+impl Filled {
+    pub(crate) const NOTHING: Self =
+        Self { registers: [IchLr::new(); LIST_REGISTERS], pending_left: false, active_left: false };
+}
+
 /// What came back from one list register.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fold {
@@ -120,11 +125,12 @@ impl<const N: usize> Gic<N> {
         }
     }
 
-    /// Chooses what goes into `count` list registers. Everything must have been folded before.
+    /// Chooses what goes into `count` list registers, all unused in `filled` before. Everything must have been folded before.
     ///
     /// Active interrupts go first, as their end has to find them; but where something is pending, one
     /// register is kept for it, as otherwise it could not preempt.
-    pub(crate) fn fill(&mut self, vcpu: VcpuIndex, count: usize) -> Filled {
+    #[inline(never)]
+    pub(crate) fn fill(&mut self, vcpu: VcpuIndex, count: usize, filled: &mut Filled) {
         let count = count.min(LIST_REGISTERS);
         let mut active = Best::new(count);
         let mut pending = Best::new(count);
@@ -137,17 +143,13 @@ impl<const N: usize> Gic<N> {
             active.offered.min(count)
         };
         let for_pending = pending.offered.min(count.saturating_sub(for_active));
-        let mut registers = [IchLr::new(); LIST_REGISTERS];
         let chosen = active.chosen(for_active).chain(pending.chosen(for_pending));
-        for (register, candidate) in registers.iter_mut().zip(chosen) {
+        for (register, candidate) in filled.registers.iter_mut().zip(chosen) {
             *register = candidate.list_register();
             self.take(vcpu, *register);
         }
-        Filled {
-            registers,
-            pending_left: pending.offered > for_pending,
-            active_left: active.offered > for_active,
-        }
+        filled.pending_left = pending.offered > for_pending;
+        filled.active_left = active.offered > for_active;
     }
 
     /// Notes that an interrupt is now in a list register.
@@ -189,6 +191,8 @@ impl<const N: usize> Gic<N> {
 
     /// Ends `count` active interrupts that were in no list register, highest priority first: EOIs of theirs
     /// were only counted. GIC, ICH_HCR_EL2.EOIcount.
+    // What it keeps on the stack is not there while list registers are filled.
+    #[inline(never)]
     pub(crate) fn end_unlisted(&mut self, vcpu: VcpuIndex, count: u8) -> VcpuSet {
         let mut best = Best::new(LIST_REGISTERS);
         self.candidates(vcpu, |candidate| {
