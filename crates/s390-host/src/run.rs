@@ -331,7 +331,9 @@ impl<F: Facility, C: HostControl, S: AbsoluteStorage, L: Lock<Tables>> Loaded<'_
         }))
     }
 
-    /// Makes a fault of the host's translation good, or says what it was.
+    /// Makes a fault of the host's translation good, or says what it was. What it keeps on the stack need not be there while
+    /// the guest runs.
+    #[inline(never)]
     fn host_access<P: Platform>(
         &mut self,
         platform: &P,

@@ -140,7 +140,9 @@ impl<'a, K: Clock> Cpu<'a, K> {
         doublewords(save_area::field::REGS).nth(index).map(|offset| (area, offset)).ok_or(SPECIFICATION)
     }
 
-    /// Checks a control block and gathers the machine around the guest.
+    /// Checks a control block and gathers the machine around the guest. What it keeps on the stack need not be there while
+    /// the guest runs.
+    #[inline(never)]
     fn admit(&self, at: Absolute, block: Block<'_>) -> Result<(World<'a, K>, Formed), ValidityReason> {
         let storage = self.machine.storage();
         if block.load(field::SDF) >> 56 != 0 {
@@ -216,6 +218,8 @@ impl<'a, K: Clock> Cpu<'a, K> {
     }
 
     /// Reports how SAE ended. Each kind by itself, so that of most words of the data it is known that they are zero.
+    /// Not part of what runs the guest, as `admit`.
+    #[inline(never)]
     fn report(&mut self, block: Block<'_>, ended: Ended) {
         match ended {
             Ended::Event(Event::Budget | Event::ExitRequest) => self.put(block, Interception::Spurious),
