@@ -73,6 +73,10 @@ struct Target {
     call: u64,
     /// What an instruction takes.
     stack: fn(&str) -> Option<u64>,
+    /// What an instruction gives back.
+    given_back: fn(&str) -> Option<u64>,
+    /// Whether an instruction neither branches nor calls.
+    is_plain: fn(&str) -> bool,
 }
 
 impl Target {
@@ -82,13 +86,23 @@ impl Target {
 }
 
 const TARGETS: [Target; 3] = [
-    Target { name: "x86_64", triple: "x86_64-unknown-linux-gnu", tools: "", call: 8, stack: stack_x86_64 },
+    Target {
+        name: "x86_64",
+        triple: "x86_64-unknown-linux-gnu",
+        tools: "",
+        call: 8,
+        stack: stack_x86_64,
+        given_back: |_| None,
+        is_plain: |_| false,
+    },
     Target {
         name: "s390x",
         triple: "s390x-unknown-none-softfloat",
         tools: "s390x-linux-gnu-",
         call: 0,
         stack: stack_s390x,
+        given_back: given_back_s390x,
+        is_plain: is_plain_s390x,
     },
     Target {
         name: "aarch64",
@@ -96,6 +110,8 @@ const TARGETS: [Target; 3] = [
         tools: "aarch64-linux-gnu-",
         call: 0,
         stack: stack_aarch64,
+        given_back: |_| None,
+        is_plain: |_| false,
     },
 ];
 
@@ -322,6 +338,8 @@ struct Program {
 #[derive(Default)]
 struct Function {
     frame: u64,
+    /// Stack on top of that which is given back before anything else is called.
+    passing: u64,
     calls: BTreeSet<String>,
     /// Functions whose address it takes.
     takes: BTreeSet<String>,
@@ -363,11 +381,14 @@ impl Program {
     fn read_code(&mut self, text: &str, target: &Target) {
         let mut current = String::new();
         let mut before = Before::default();
+        // What the last instruction but plain ones took.
+        let mut taken = None;
         for line in text.lines() {
             if let Some(name) = line.strip_suffix(">:").and_then(|l| l.split_once('<')).map(|(_, n)| n) {
                 current = name.to_string();
                 self.functions.entry(current.clone()).or_default().frame = target.call;
                 before = Before::default();
+                taken = None;
                 continue;
             }
             let Some(function) = self.functions.get_mut(&current) else { continue };
@@ -382,7 +403,16 @@ impl Program {
                 None => (rest, None),
             };
             let code = code.split_once(": ").filter(|_| relocation.is_some()).map_or(code, |(c, _)| c).trim();
-            function.frame += (target.stack)(code).unwrap_or(0);
+            if let Some(bytes) = (target.stack)(code) {
+                function.frame += bytes;
+                taken = Some(bytes);
+            } else if let Some(bytes) = taken.filter(|bytes| (target.given_back)(code) == Some(*bytes)) {
+                function.frame -= bytes;
+                function.passing = function.passing.max(bytes);
+                taken = None;
+            } else if !(target.is_plain)(code) {
+                taken = None;
+            }
             // A call by way of the table of addresses names whom it calls.
             let named = relocation.is_some_and(|relocation| relocation.contains("GOT"));
             function.indirect |= is_indirect(code) && !named && !before.is_switch(code);
@@ -502,7 +532,7 @@ impl Program {
             }
         }
         open.pop();
-        let bytes = function.frame + deepest.0;
+        let bytes = function.frame + deepest.0.max(function.passing);
         known.insert(name.to_string(), (bytes, deepest.1));
         bytes
     }
@@ -623,6 +653,21 @@ pub fn stack_s390x(code: &str) -> Option<u64> {
     }
 }
 
+/// Stack that an s390x instruction gives back. At the end of a function it is LMG that does.
+fn given_back_s390x(code: &str) -> Option<u64> {
+    code.strip_prefix("aghi")?.trim().strip_prefix("%r15,")?.parse().ok()
+}
+
+/// Whether an s390x instruction is one of those around SAE: loads, stores, and SAE itself, which the assembler has no
+/// name for. What they need beside the frame is there for them alone.
+fn is_plain_s390x(code: &str) -> bool {
+    const PLAIN: [&str; 14] = [
+        "stg", "lg", "lgr", "lghi", "stbear", "lbear", "stfpc", "lfpc", "stam", "lam", "vstm", "vlm",
+        ".long", "la",
+    ];
+    code.split_whitespace().next().is_some_and(|mnemonic| PLAIN.contains(&mnemonic))
+}
+
 /// Stack that an AArch64 instruction takes.
 pub fn stack_aarch64(code: &str) -> Option<u64> {
     let (mnemonic, operands) = code.split_once(char::is_whitespace)?;
@@ -689,6 +734,32 @@ mod tests {
         assert_eq!(stack_aarch64("sub\tsp, sp, #0x1, lsl #12"), Some(4096));
         assert_eq!(stack_aarch64("stp\tx29, x30, [sp, #-96]!"), Some(96));
         assert_eq!(stack_aarch64("stp\tx29, x30, [sp, #96]"), None);
+    }
+
+    /// As objdump prints it for s390x, around an instruction that it does not know.
+    const AROUND: &str = "0000000000000000 <_ZN1a1bE>:
+   0:\taghi\t%r15,-560
+   4:\taghi\t%r15,-608
+   8:\tvstm\t%v0,%v15,96(%r15)
+   e:\t.long\t0xb9a50020
+  12:\taghi\t%r15,608
+";
+
+    #[test]
+    fn stack_that_is_given_back_at_once_is_not_below_a_call() {
+        const CALL: &str = "  16:\tbrasl\t%r14,0 <_ZN1a1bE>\t18: R_390_PLT32DBL\t_ZN1c1dE+0x2\n";
+        const CALLED: &str = "0000000000000000 <_ZN1c1dE>:\n   0:\taghi\t%r15,-160\n";
+        const LATE: &str = "  1c:\taghi\t%r15,-608\n  20:\tlgr\t%r2,%r3\n";
+        const GIVEN_BACK: &str = "  2c:\taghi\t%r15,608\n";
+        let stack = |parts: &[&str]| {
+            let mut program = Program { target: "test", ..Program::default() };
+            program.read_code(&parts.concat(), &TARGETS[1]);
+            program.stack("_ZN1a1bE").bytes
+        };
+        assert_eq!(stack(&[AROUND]), 560 + 608);
+        assert_eq!(stack(&[AROUND, CALL, CALLED]), 560 + 608, "what is called takes less than that");
+        assert_eq!(stack(&[AROUND, CALL, &CALLED.replace("-160", "-616")]), 560 + 616);
+        assert_eq!(stack(&[AROUND, LATE, CALL, GIVEN_BACK, CALLED]), 560 + 608 + 160, "a call between");
     }
 
     #[test]
