@@ -899,7 +899,8 @@ fn spaces_follow_state_regime_and_controls() {
     // EL1 of Realm state has no NS: its output is Realm's whatever bit 5 is.
     let el1 = realm(one(0), &[(Realm, 0x5000_0000, BLOCK | 1 << 5)]);
     assert_eq!(el1.answer(), of(0x8000_0123, Realm, 0xff));
-    // Secure EL1&0 with a table that is Non-secure (NSTable): what it maps is of the ASID, nG or not. Arm ARM D8.4.2.
+    // Secure EL1&0 with a table that is Non-secure (NSTable): what it maps is of the ASID, nG or not.
+    // Arm ARM, AArch64.S1NextWalkStateLeaf.
     let table = |bits: u64| {
         let entries = [
             (Secure, 0x5000_0000, bits | 0x6000_0003),

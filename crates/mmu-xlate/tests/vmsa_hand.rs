@@ -774,7 +774,7 @@ fn hpfar_holds_the_page_of_what_stage_2_was_asked_where_it_is_valid() {
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// AT at each exception level. Arm ARM C5.4: each page's "Accessibility".
+// AT at each exception level. Arm ARM, AT: the access pseudocode of each.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {

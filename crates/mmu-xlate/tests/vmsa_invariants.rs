@@ -112,7 +112,7 @@ impl Page {
     }
 
     /// The form of 64 bits with indirect permissions and AIE: AttrIndx\[2:0\] in 4:2, \[3\] in 59; PIIndex in 54, 53, 51, 6; GP in
-    /// 50; POIndex in 62:60. Arm ARM D8.3.
+    /// 50; POIndex in 62:60. Arm ARM, "Translation table descriptor formats".
     fn narrow(&self) -> u64 {
         let index = self.permission;
         let scattered =
@@ -126,7 +126,8 @@ impl Page {
             | self.overlay << 60
     }
 
-    /// The form of 128 bits: AttrIndx in 5:2; GP in 113, PIIndex in 118:115, POIndex in 124:121. Arm ARM D8.3.
+    /// The form of 128 bits: AttrIndx in 5:2; GP in 113, PIIndex in 118:115, POIndex in 124:121.
+    /// Arm ARM, "Translation table descriptor formats".
     fn wide(&self) -> [u64; 2] {
         [self.common() | self.attribute << 2, self.guarded << 49 | self.permission << 51 | self.overlay << 57]
     }

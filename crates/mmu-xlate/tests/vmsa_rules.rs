@@ -363,7 +363,7 @@ fn a_device_by_stage_2_alone_is_its_alignment_fault() {
             (NonSecure, 0x4000_0010, 0x1_0000_04c1 | mem_attr << 2),
         ])
     };
-    // MemAttr 0b0001, Device-nGnRE. Arm ARM D8.15, "Alignment fault".
+    // MemAttr 0b0001, Device-nGnRE. Arm ARM, AArch64.S2HasAlignmentFault.
     let fault = faulted(ask(Regime::El1And0, &both_stages(), &memory(1), 0x4000_1233, READ.unaligned()));
     assert_eq!((fault.status, fault.stage), (FaultStatus::Alignment, Stage::Two));
     assert_eq!(fault.hpfar(NonSecure), None);
@@ -388,7 +388,7 @@ fn xnx_tells_execution_at_el0_from_el1() {
         })
     };
     let old = Implementation { xnx: false, ..Implementation::ALL };
-    // Descriptor bits 54:53. Arm ARM D8.4, "Stage 2 instruction execution".
+    // Descriptor bits 54:53. Arm ARM, AArch64.S2DirectBasePermissions.
     for (xn, with, without) in [
         (0, [true, true], [true, true]),
         (1, [false, true], [true, true]),

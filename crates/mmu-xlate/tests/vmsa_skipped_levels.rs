@@ -1,4 +1,5 @@
-//! What a recorder hears of tables that skip levels. Arm ARM D8.3, VMSAv9-128 table descriptors, SKL; FEAT_D128.
+//! What a recorder hears of tables that skip levels. Arm ARM,
+//! "Translation table descriptor formats", SKL of VMSAv9-128; FEAT_D128.
 #![cfg(feature = "vmsa")]
 #![allow(missing_docs, reason = "a test")]
 

@@ -1,5 +1,5 @@
-//! TLB maintenance: what each instruction must remove, by hand from Arm ARM D8.17 and the pages of the
-//! instructions in C5.5. Operands are spelt out: ASID\[63:48\], TTL\[47:44\], VA\[55:12\] in \[43:0\]; ranges
+//! TLB maintenance: what each instruction must remove, by hand from Arm ARM, TLBI, the page of each
+//! operation. Operands are spelt out: ASID\[63:48\], TTL\[47:44\], VA\[55:12\] in \[43:0\]; ranges
 //! TG\[47:46\], SCALE\[45:44\], NUM\[43:39\], TTL\[38:37\], BaseADDR\[36:0\].
 #![cfg(feature = "vmsa")]
 #![allow(missing_docs, clippy::panic, clippy::expect_used, reason = "a test")]
@@ -578,7 +578,7 @@ mod cache {
             ("VMALLE1 of another VMID", ins::TLBI_VMALLE1, 0, other, false),
             ("VMALLS12E1", ins::TLBI_VMALLS12E1, 0, GUEST, true),
             ("ALLE1", ins::TLBI_ALLE1, 0, other, true),
-            // Stage 2 alone: where it moves a table VMALLE1 follows. Arm ARM D8.17.
+            // Stage 2 alone: where it moves a table VMALLE1 follows. Arm ARM, TLBI IPAS2E1.
             ("IPAS2E1 of the table", ins::TLBI_IPAS2E1, 0x1_0002, GUEST, false),
             ("ALLE2", ins::TLBI_ALLE2, 0, GUEST, false),
             ("VAE2", ins::TLBI_VAE2, 0x203, GUEST, false),

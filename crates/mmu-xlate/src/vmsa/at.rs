@@ -12,7 +12,7 @@ use super::translate::Translator;
 use crate::memory::TableMemory;
 use arm_arch::{ExceptionLevel, Va};
 
-/// An address translation instruction. Arm ARM C5.4.
+/// An address translation instruction. Arm ARM, AT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the manual's names")]
 pub enum AtOperation {
@@ -98,7 +98,8 @@ impl AtOperation {
         matches!(self, Self::S12E1R | Self::S12E1W | Self::S12E0R | Self::S12E0W)
     }
 
-    /// Returns the access that it checks; PSTATE.PAN counts in the P forms only. Arm ARM C5.4.
+    /// Returns the access that it checks; PSTATE.PAN counts in the P forms only. Arm ARM, AT S1E1RP,
+    /// AT S1E1WP.
     #[must_use]
     pub const fn access(self, pan: bool) -> Access {
         let privilege = match self.level() {
@@ -110,7 +111,7 @@ impl AtOperation {
     }
 }
 
-/// Who executes an AT. Arm ARM C5.4.
+/// Who executes an AT. Arm ARM, AArch64.AT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtContext {
     /// The current exception level.
@@ -184,8 +185,8 @@ fn regime(operation: AtOperation, effective: &Effective) -> Regime {
 }
 
 /// Whether a fault is taken as an exception: external aborts, and at EL1 a stage 2 fault on the tables
-/// of stage 1; what granule protection refuses where EL3 or, of AT S1E1* and S1E0* at EL1, `HCR_EL2.GPF` claims it. Arm ARM
-/// D8.2.8, AArch64.AT.
+/// of stage 1; what granule protection refuses where EL3 or, of AT S1E1* and S1E0* at EL1, `HCR_EL2.GPF` claims it. Arm ARM,
+/// AArch64.AT.
 fn is_exception(
     fault: &Fault,
     context: AtContext,

@@ -60,13 +60,13 @@ impl AtExecution {
 }
 
 impl AtOperation {
-    /// Reads the encoding of a SYS instruction; `None` where it is no AT. Arm ARM C5.4.
+    /// Reads the encoding of a SYS instruction; `None` where it is no AT. Arm ARM, AT.
     #[must_use]
     pub fn decode(id: SysRegId) -> Option<Self> {
         Self::ALL.into_iter().map(|(_, operation)| operation).find(|operation| operation.id() == id)
     }
 
-    /// Returns the encoding. Arm ARM C5.4.
+    /// Returns the encoding. Arm ARM, AT.
     #[must_use]
     pub const fn id(self) -> SysRegId {
         match self {
@@ -154,7 +154,7 @@ impl AtOperation {
 }
 
 /// Executes an AT instruction, from the question whether it may to `PAR_EL1` or the exception. `rt` is the number of
-/// its register, which a trap reports. Arm ARM C5.4.
+/// its register, which a trap reports. Arm ARM, AArch64.AT, PAR_EL1.
 ///
 /// # Errors
 ///

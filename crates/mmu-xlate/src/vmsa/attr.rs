@@ -50,7 +50,7 @@ impl Shareability {
     }
 }
 
-/// The kinds of Device memory, the strictest first. Arm ARM B2.10.2.
+/// The kinds of Device memory, the strictest first. Arm ARM, MAIR_EL1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(non_camel_case_types, reason = "the manual's spelling")]
 pub enum DeviceType {
@@ -153,7 +153,7 @@ impl Attributes {
         self.byte
     }
 
-    /// Returns the effective shareability. Arm ARM D8.6.2.
+    /// Returns the effective shareability. Arm ARM, EffectiveShareability.
     #[must_use]
     pub const fn shareability(self) -> Shareability {
         self.shareability
@@ -383,7 +383,7 @@ pub(super) fn data(mair: u64, cached: bool) -> u64 {
 /// Returns MAIR as instruction fetches have it, with or without `SCTLR_ELx.I`.
 ///
 /// CHOICE: a fetch from Device memory does not fault and is Normal Non-cacheable, one of the two
-/// permitted behaviours. Arm ARM K1.1, "Instruction fetches from Device memory".
+/// permitted behaviours. Arm ARM, "Instruction fetches from Device memory".
 pub(super) fn fetch(mair: u64, cached: bool) -> u64 {
     let byte = |byte| {
         let byte = canonical(byte);

@@ -1,8 +1,8 @@
 //! A cache of where the tables of stage 1 lie behind stage 2: small, the caller's, and off unless it is given.
 //!
 //! A two-stage walk of four levels each is 24 loads, of which 19 find the last table of stage 1. They rarely change: a guest
-//! that did not move its tables, and a hypervisor that did not move the guest, meet the same answers again. Arm ARM D8.16
-//! permits to keep
+//! that did not move its tables, and a hypervisor that did not move the guest, meet the same answers again. Arm ARM,
+//! "Translation Lookaside Buffers", permits to keep
 //!
 //! - where stage 2 puts a page of tables: under the VMID, until maintenance by intermediate address, [`Cached::Stage2`];
 //! - where the last table for 2 MiB of virtual addresses lies, both stages in one: under VMID and ASID, until maintenance

@@ -11,7 +11,8 @@ pub struct Choice {
     pub chosen: &'static str,
 }
 
-/// Every choice that a walk, AT or TLBI depends on. Arm ARM K1.2 unless the row says otherwise.
+/// Every choice that a walk, AT or TLBI depends on.
+/// Arm ARM, "AArch64 CONSTRAINED UNPREDICTABLE behaviors", unless the row says otherwise.
 pub const CHOICES: &[Choice] = &[
     Choice {
         name: "TxSZ out of range",

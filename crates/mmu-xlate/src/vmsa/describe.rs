@@ -10,7 +10,7 @@ use arm_arch::{Granule, Va};
 
 /// The meaning of descriptor bits that depends on registers, every feature behind them taken into account.
 ///
-/// A description, for people and their tools: walks do not go by it. Arm ARM D8.3.
+/// A description, for people and their tools: walks do not go by it. Arm ARM, "Translation table descriptor formats".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DescriptorFormat {
@@ -60,7 +60,7 @@ pub struct DescriptorFormat {
     pub big_endian: bool,
 }
 
-/// Where a 64-bit descriptor has the bits of an output address from 48 on. Arm ARM D8.3.
+/// Where a 64-bit descriptor has the bits of an output address from 48 on. Arm ARM, AArch64.LeafBase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HighAddress {
     /// Nowhere.

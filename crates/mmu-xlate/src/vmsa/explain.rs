@@ -134,7 +134,7 @@ impl fmt::Display for Field {
 /// What a descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DescriptorKind {
-    /// Nothing is mapped. Arm ARM D8.3.
+    /// Nothing is mapped. Arm ARM, AArch64.DecodeDescriptorType.
     Invalid,
     /// It points to the next table.
     Table,

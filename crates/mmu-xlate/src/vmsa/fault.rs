@@ -7,7 +7,7 @@ use arm_arch::bits::{field, trunc32, zext8};
 use arm_arch::sysreg::ParFault;
 use arm_arch::{FaultStatus, Ipa};
 
-/// The stage of translation that found a fault. Arm ARM D8.1.
+/// The stage of translation that found a fault. Arm ARM, FaultRecord, secondstage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Stage 1: VA to IPA, or to PA where there is no stage 2.

@@ -1,4 +1,5 @@
-//! What each bit of a descriptor decides, for whoever explains a walk. Arm ARM D8.3.
+//! What each bit of a descriptor decides, for whoever explains a walk.
+//! Arm ARM, "Translation table descriptor formats".
 
 use super::explain::{Field, Recorder, Step};
 use super::fault::Stage;

@@ -1,4 +1,4 @@
-//! The two formats of descriptors, VMSAv8-64 and VMSAv9-128. Arm ARM D8.3.
+//! The two formats of descriptors, VMSAv8-64 and VMSAv9-128. Arm ARM, "Translation table descriptor formats".
 
 use super::descend::below;
 use super::geometry::{AddressForm, Range, level};
@@ -168,7 +168,7 @@ impl Descriptor for u64 {
         self & CONTIGUOUS != 0 && !range.discontiguous
     }
 
-    /// Arm ARM D8.7.1.
+    /// Arm ARM, "The Contiguous bit".
     fn contiguous_bits(granule: Granule, level: Level) -> u32 {
         match (granule, level) {
             (Granule::Size4K, Level::L1 | Level::L2 | Level::L3) => 4,

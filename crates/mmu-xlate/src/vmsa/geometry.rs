@@ -352,8 +352,7 @@ impl Shape<'_> {
         if wide { low | field(ttbr, 5, 2) << 48 } else { low }
     }
 
-    /// Returns the levels at which blocks are allowed, a bit for each. Arm ARM, AArch64.BlocknTFaults
-    /// and D8.3.1.
+    /// Returns the levels at which blocks are allowed, a bit for each. Arm ARM, AArch64.BlockDescSupported.
     const fn block_levels(&self) -> u8 {
         match self.granule {
             Granule::Size4K if self.ds || self.d128 => 0b111,

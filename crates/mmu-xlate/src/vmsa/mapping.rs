@@ -118,7 +118,7 @@ pub struct Mapping<A> {
     pub update: Option<Update<A>>,
 }
 
-/// A descriptor that the hardware would write, by compare and swap. Arm ARM D8.5.
+/// A descriptor that the hardware would write, by compare and swap. Arm ARM, AArch64.MemSwapTableDesc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update<A> {
     /// Where the doubleword of the descriptor lies that changes.

@@ -1,6 +1,6 @@
 //! What goes into the parameters: registers, the regime, the address space.
 
-/// A translation regime. Arm ARM D8.1.2.
+/// A translation regime. Arm ARM, TranslationRegime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Regime {
     /// EL1&0: an operating system and its applications.
@@ -22,7 +22,7 @@ impl Regime {
     }
 }
 
-/// A physical (or intermediate physical) address space. Arm ARM D9, FEAT_RME.
+/// A physical (or intermediate physical) address space. Arm ARM, PASpace, FEAT_RME.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Space {
     /// Non-secure: the only one that a machine without EL3 need have.

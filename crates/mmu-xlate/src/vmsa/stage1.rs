@@ -22,7 +22,7 @@ use arm_arch::{FaultStatus, Level, Va};
 /// Dirty Bit Modifier of a 64-bit leaf.
 const DBM: u64 = 1 << 51;
 
-/// Translates one address of stage 1, and writes nothing. Arm ARM D8.2, AArch64.S1Translate.
+/// Translates one address of stage 1, and writes nothing. Arm ARM, AArch64.S1Translate.
 ///
 /// # Errors
 ///
@@ -326,7 +326,8 @@ fn translate<E: Descriptor, A: OutputAddress, S: Source>(
     judge(params, range, va, &leaf, access, source)
 }
 
-/// Judges a leaf: output size, access flag, alignment, permissions, in this order. Arm ARM D8.15.
+/// Judges a leaf: output size, access flag, alignment, permissions, in this order.
+/// Arm ARM, "MMU fault prioritization from a single address translation stage".
 #[inline]
 fn judge<E: Descriptor, A: OutputAddress, S: Source>(
     params: &Params,
@@ -364,7 +365,7 @@ fn judge<E: Descriptor, A: OutputAddress, S: Source>(
         Space::NonSecure => Space::NonSecure,
         Space::Secure | Space::Root | Space::Realm => space(params, E::is_ns_table(leaf.tables, range), low),
     };
-    // A page that hardware may make dirty counts as writable. Arm ARM D8.5.2.
+    // A page that hardware may make dirty counts as writable. Arm ARM, TCR_EL1.HD.
     let managed = params.hd && low & READ_ONLY != 0 && (params.pie || low & DBM != 0);
     if managed {
         decided(source.recorder(), Stage::One, Some(at_level), Rule::DirtyManaged);
@@ -508,8 +509,8 @@ fn attributes<E: Descriptor>(params: &Params, range: &Range, entry: E, access: A
     Attributes::of(low8(mair.wrapping_shr(trunc32(index & 7) << 3)), sh)
 }
 
-/// Returns the address space of a leaf's output: NS, and NSE in Root. Arm ARM D8.3, "Stage 1 attribute
-/// fields".
+/// Returns the address space of a leaf's output: NS, and NSE in Root. Arm ARM,
+/// AArch64.S1NextWalkStateLeaf.
 #[cold]
 fn space(params: &Params, ns_table: bool, low: u64) -> Space {
     let ns = low & NS != 0;

@@ -183,7 +183,8 @@ fn translate<E: Descriptor, H: Hardware>(
     judge(params, tables, question, &leaf, &mut source)
 }
 
-/// Judges a leaf: output size, access flag, alignment, permissions, in this order. Arm ARM D8.15.
+/// Judges a leaf: output size, access flag, alignment, permissions, in this order.
+/// Arm ARM, "MMU fault prioritization from a single address translation stage".
 #[inline]
 fn judge<E: Descriptor, H: Hardware>(
     params: &Stage2,
@@ -224,7 +225,7 @@ fn judge<E: Descriptor, H: Hardware>(
         decided(source.recorder(), Stage::Two, Some(at_level), Rule::DeviceUnaligned);
         return Err(Stop::Status(FaultStatus::Alignment));
     }
-    // A page that hardware may make dirty counts as writable. Arm ARM D8.5.2.
+    // A page that hardware may make dirty counts as writable. Arm ARM, VTCR_EL2.HD.
     let managed = params.hd && low & WRITABLE == 0 && (params.pie || low & DBM != 0);
     let rights = rights(params, entry, if managed { low | WRITABLE } else { low });
     if H::Recorder::ACTIVE {

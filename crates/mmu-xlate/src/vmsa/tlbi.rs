@@ -1,4 +1,4 @@
-//! TLB maintenance as data: which cached translations an instruction must remove. Arm ARM D8.17.
+//! TLB maintenance as data: which cached translations an instruction must remove. Arm ARM, TLBI.
 //!
 //! The predicate says what must go. A TLB may remove more, at any time.
 
@@ -6,7 +6,7 @@ use super::registers::{Regime, Space};
 use arm_arch::bits::{field, low16, mask, sign_extend, trunc32, trunc64, zext8};
 use arm_arch::{Granule, Level, SysRegId};
 
-/// Who must act on it: the suffix of the instruction. Arm ARM C5.5.
+/// Who must act on it: the suffix of the instruction. Arm ARM, TLBI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shared {
     /// This PE.
@@ -57,7 +57,7 @@ enum Extent {
     Range { start: u64, bytes: u64, granule: Option<Granule> },
 }
 
-/// A TLB maintenance instruction with its operand. Arm ARM C5.5.
+/// A TLB maintenance instruction with its operand. Arm ARM, TLBI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tlbi {
     scope: Scope,
@@ -90,7 +90,7 @@ pub struct TlbiContext {
     pub ds: bool,
 }
 
-/// What kind of translation is cached. Arm ARM D8.17.
+/// What kind of translation is cached. Arm ARM, "Translation Lookaside Buffers".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cached {
     /// From virtual addresses to what stage 1 gives, by a leaf.
@@ -107,7 +107,7 @@ pub enum Cached {
     GranuleProtection,
 }
 
-/// A cached translation, as its tags have it. Arm ARM D8.17.
+/// A cached translation, as its tags have it. Arm ARM, "Translation Lookaside Buffers".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachedEntry {
     /// What it is.
@@ -181,7 +181,7 @@ impl Tlbi {
         })
     }
 
-    /// Whether a cached translation must be removed. Arm ARM D8.17, C5.5.
+    /// Whether a cached translation must be removed. Arm ARM, TLBI, the page of each operation.
     #[must_use]
     pub fn removes(&self, entry: &CachedEntry, context: &TlbiContext) -> bool {
         self.is_in_scope(entry, context) && self.is_at_level(entry) && self.is_in_extent(entry)
@@ -264,7 +264,7 @@ struct Form {
 }
 
 impl Form {
-    /// Reads op1, CRm and op2. Arm ARM C5.5.
+    /// Reads op1, CRm and op2. Arm ARM, TLBI.
     fn of(id: SysRegId) -> Option<Self> {
         let (shared, range) = match id.crm() {
             1 => (Shared::Outer, false),

@@ -18,7 +18,7 @@ use crate::memory::{TableMemory, TableUpdate};
 use arm_arch::bits::mask;
 use arm_arch::{Ipa, Level, Va};
 
-/// A translation regime whole: stage 1, and stage 2 where it has one. Arm ARM D8.1.
+/// A translation regime whole: stage 1, and stage 2 where it has one. Arm ARM, AArch64.FullTranslate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Translator {
     /// Stage 1.
@@ -28,7 +28,7 @@ pub struct Translator {
 }
 
 impl Translator {
-    /// Reads the parameters of a regime. Arm ARM D8.1.
+    /// Reads the parameters of a regime. Arm ARM, AArch64.GetS1TTWParams, AArch64.GetS2TTWParams.
     #[must_use]
     pub fn new(regime: Regime, registers: &Registers, implementation: &Implementation) -> Self {
         let stage2 = match regime {
@@ -84,7 +84,7 @@ impl Translator {
     }
 
     /// Translates an access, and writes what hardware writes: access flags and dirty state.
-    /// Arm ARM, AArch64.FullTranslate, D8.5.
+    /// Arm ARM, AArch64.FullTranslate, AArch64.MemSwapTableDesc.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl Translator {
     }
 
     /// Translates by stage 1 alone; stage 2 translates only the addresses of descriptors. The output
-    /// address is an intermediate one. This is what AT S1* asks. Arm ARM C5.4.
+    /// address is an intermediate one. This is what AT S1* asks. Arm ARM, AArch64.AT.
     ///
     /// # Errors
     ///
