@@ -89,7 +89,7 @@ fn enabled(state: &State) -> (bool, bool) {
     (on && breaking, on && watching)
 }
 
-/// LDXR, LDAXR, LDXP, LDAXP. Arm ARM C4.1, "Load/store exclusive register", "Load/store exclusive pair".
+/// LDXR, LDAXR, LDXP, LDAXP. Arm ARM, "Load/store exclusive register", "Load/store exclusive pair".
 fn is_load_exclusive(word: u32) -> bool {
     let word = u64::from(word);
     let is_exclusive = field(word, 29, 24) == 0b00_1000 && field(word, 23, 22) == 0b01;
@@ -141,7 +141,8 @@ pub(crate) fn breakpoint(state: &State) -> Option<u64> {
 }
 
 /// Returns the watchpoint exception that an access generates, if it does: the first byte watched and ESR.
-/// What is not a load or a store generates none, except DC IVAC, which counts as a store. Arm ARM D2.10.
+/// What is not a load or a store generates none, except DC IVAC, which counts as a store.
+/// Arm ARM, "Watchpoint exceptions".
 fn watchpoint(state: &State, va: u64, bytes: usize, access: Access) -> Option<(u64, u64)> {
     let (is_load, is_store, cm) = match access.kind {
         AccessKind::Read => (true, false, false),
@@ -179,8 +180,8 @@ fn watchpoint(state: &State, va: u64, bytes: usize, access: Access) -> Option<(u
 }
 
 impl Pe<'_> {
-    /// Looks for a watchpoint, for an access that nothing else refuses. Arm ARM D1.3.5: faults of translation come
-    /// first.
+    /// Looks for a watchpoint, for an access that nothing else refuses: faults of translation come first.
+    /// Arm ARM, "Prioritization of Synchronous exceptions taken to AArch64 state".
     ///
     /// CHOICE: of an access in several parts (pairs, structures, vectors) those before the one that is watched have
     /// happened. The exception is taken to where the instruction begins again.

@@ -150,7 +150,8 @@ pub struct SysRegs {
 /// Local exclusive monitor: address, size and value of the last load-exclusive.
 ///
 /// CHOICE: a store-exclusive succeeds when the location still holds the value that was loaded
-/// (compare-and-swap), the implementation freedom of Arm ARM B2.12 that software engines use.
+/// (compare-and-swap), the implementation freedom that software engines use.
+/// Arm ARM, "Synchronization and semaphores".
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Monitor {
     /// A load-exclusive is outstanding.

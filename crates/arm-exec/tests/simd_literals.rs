@@ -316,7 +316,7 @@ fn comparisons_set_nzcv_and_raise_for_nans() {
     }
 }
 
-/// Which of the 16 values of NZCV satisfy each condition. Arm ARM C1.2.4, "Condition code".
+/// Which of the 16 values of NZCV satisfy each condition. Arm ARM, ConditionHolds.
 #[test]
 fn conditions_choose_in_fcsel_and_fccmp() {
     use arm_exec::state::Flags;

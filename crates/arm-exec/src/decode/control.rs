@@ -1,4 +1,4 @@
-//! Arm ARM C4.1, "Branches, Exception Generating and System instructions".
+//! Arm ARM, "Branches, Exception Generating and System instructions".
 
 use super::{Context, Decoder, Go, destination};
 use crate::block::{Code, Operation};

@@ -1,4 +1,4 @@
-//! Arm ARM C4.1, "Data Processing -- Immediate".
+//! Arm ARM, "Data Processing -- Immediate".
 
 use super::{Decoder, Go, destination, with_sp};
 use crate::block::{Code, Operation};

@@ -1,4 +1,4 @@
-//! Arm ARM C4.1, "Loads and Stores".
+//! Arm ARM, "Loads and Stores".
 
 use super::{Context, Decoder, Go, TEMPORARY, destination, with_sp};
 use crate::block::{Code, Operation};

@@ -1,8 +1,9 @@
 //! From instruction words to operations.
 //!
 //! Everything that is not UNDEFINED is recognised here once, exactly: every field that the
-//! architecture reserves is looked at (Arm ARM C4.1). What is common becomes an operation of its own,
-//! often for two instructions together; what is rare keeps its word and is taken apart when executed.
+//! architecture reserves is looked at (Arm ARM, "A64 instruction set encoding"). What is common becomes an
+//! operation of its own, often for two instructions together; what is rare keeps its word and is taken apart when
+//! executed.
 #![expect(
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
@@ -231,7 +232,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         self.word(Code::Rare, w)
     }
 
-    /// Arm ARM C4.1, "Main encoding table".
+    /// Arm ARM, "A64 instruction set encoding", its first table.
     fn instruction(&mut self, w: Word) -> Go {
         match w.field(28, 25) {
             0b1000 | 0b1001 => self.immediate(w),

@@ -1,4 +1,4 @@
-//! Arm ARM C4.1, "Data Processing -- Register".
+//! Arm ARM, "Data Processing -- Register".
 
 use super::{Decoder, Go, TEMPORARY, destination, with_sp};
 use crate::block::{Code, Operation};

@@ -1,4 +1,4 @@
-//! Exclusives, ordered accesses and atomics. Arm ARM C4.1.88.
+//! Exclusives, ordered accesses and atomics. Arm ARM, "Loads and Stores".
 
 use super::{Manner, Place, Word, sign_extend, truncate};
 use crate::flow::Host;
@@ -19,7 +19,7 @@ impl<'m> Pe<'m> {
         if self.big_endian() { value.swap_bytes() >> (128 - 8 * bytes) } else { value }
     }
 
-    /// LDXR, STXR, LDAR, STLR, CAS and their pairs. Arm ARM C4.1.88, "Load/store exclusive".
+    /// LDXR, STXR, LDAR, STLR, CAS and their pairs. Arm ARM, "Load/store exclusive".
     ///
     /// Each in a function of its own, and what it does at its place in another: what one keeps on the stack is not there
     /// while another looks for its page, nor are values while their page is looked for.
@@ -89,7 +89,7 @@ impl<'m> Pe<'m> {
         let (va, bytes) = (self.base(w), w.exclusive_bytes());
         let monitor = &self.state.monitor;
         // CHOICE: aborts are detected after the check of the local monitor, so a store that fails
-        // there never aborts. Arm ARM B2.12.5.
+        // there never aborts. Arm ARM, AArch64.ExclusiveMonitorsPass.
         let mut place = None;
         if monitor.open && monitor.address == va && usize::from(monitor.bytes) == bytes {
             // Where it aborts, the instruction did not happen: its monitor is as it was.
@@ -163,7 +163,7 @@ impl<'m> Pe<'m> {
         self.set_general(w.rm() + 1, second);
     }
 
-    /// LD<op> and SWP. Arm ARM C4.1.88, "Atomic memory operations".
+    /// LD<op> and SWP. Arm ARM, "Atomic memory operations".
     #[inline(never)]
     pub(super) fn atomic(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let place = self.aligned(env, self.base(w), AccessKind::Atomic, w.size())?;

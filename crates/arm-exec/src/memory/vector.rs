@@ -95,7 +95,7 @@ impl<'m> Pe<'m> {
         }
         Some(())
     }
-    /// LD1 to LD4, ST1 to ST4, of whole registers. Arm ARM C4.1.88, "Advanced SIMD load/store multiple structures".
+    /// LD1 to LD4, ST1 to ST4, of whole registers. Arm ARM, "Advanced SIMD load/store multiple structures".
     #[inline(never)]
     pub(super) fn multiple_structures(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let (repeats, elements_each) = match w.field(15, 12) {
@@ -125,7 +125,7 @@ impl<'m> Pe<'m> {
         Some(())
     }
 
-    /// LD1 to LD4 and ST1 to ST4 of one lane, LD1R to LD4R. Arm ARM C4.1.88, "Advanced SIMD load/store single structure".
+    /// LD1 to LD4 and ST1 to ST4 of one lane, LD1R to LD4R. Arm ARM, "Advanced SIMD load/store single structure".
     #[inline(never)]
     pub(super) fn single_structure(&mut self, env: &dyn Host<'m>, w: Word) -> Option<()> {
         let scale = w.field(15, 14);

@@ -1,4 +1,4 @@
-//! All elements of one register into one: AdvSIMD across lanes. Arm ARM C4, "Advanced SIMD across lanes".
+//! All elements of one register into one: AdvSIMD across lanes. Arm ARM, "Advanced SIMD across lanes".
 
 use super::lanes::{Lane, Narrow, bits, by_sign, by_size, pick, pick_sign, rd, rn, size, u};
 use super::{SimdOp, float};

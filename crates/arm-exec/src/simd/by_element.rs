@@ -1,5 +1,5 @@
 //! One element of Rm as the second operand: AdvSIMD vector × indexed element and its scalar form.
-//! Arm ARM C4, "Advanced SIMD vector x indexed element".
+//! Arm ARM, "Advanced SIMD vector x indexed element".
 
 use super::SimdOp;
 use super::float::{Real, fmap_by, mul, mul_add, mulx, neg};

@@ -1,5 +1,5 @@
 //! Between floating-point and integer or fixed-point numbers, and FMOV to and from general registers.
-//! Arm ARM C4, "Conversion between floating-point and integer", "… and fixed-point".
+//! Arm ARM, "Conversion between floating-point and integer", "… and fixed-point".
 
 use super::SimdOp;
 use super::float::{Real, with_env};

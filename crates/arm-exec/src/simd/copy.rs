@@ -1,5 +1,5 @@
 //! Elements to and from general registers and each other: AdvSIMD copy and scalar copy.
-//! Arm ARM C4, "Advanced SIMD copy", "Advanced SIMD scalar copy".
+//! Arm ARM, "Advanced SIMD copy", "Advanced SIMD scalar copy".
 //!
 //! The lowest bit set in imm5 names the element size; the bits above it are the index.
 

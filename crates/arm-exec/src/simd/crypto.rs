@@ -1,5 +1,5 @@
 //! FEAT_AES, FEAT_SHA1, FEAT_SHA256.
-//! Arm ARM C4, "Cryptographic AES", "Cryptographic three-register SHA", "Cryptographic two-register SHA".
+//! Arm ARM, "Cryptographic AES", "Cryptographic three-register SHA", "Cryptographic two-register SHA".
 //!
 //! Names of the pseudocode functions (`AESSubBytes`, `SHAchoose`, …) and of FIPS 197 and FIPS 180-4.
 //! The S-boxes are looked up by secret bytes: this is a stand-in for hardware, not a hardened cipher.

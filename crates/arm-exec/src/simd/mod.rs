@@ -6,7 +6,7 @@
 //! `FEAT_JSCVT`, …) is UNDEFINED: [`decode`] returns `None`. Whether the registers may be used at all
 //! (CPACR_EL1.FPEN and above) is the caller's question.
 //!
-//! [`decode`] follows the tables of Arm ARM C4, "Data Processing -- Scalar Floating-Point and Advanced SIMD",
+//! [`decode`] follows the tables of Arm ARM, "Data Processing -- Scalar Floating-Point and Advanced SIMD",
 //! and gives back a function made for operation, element size and width; that function takes the register
 //! numbers and immediates from the word.
 //!

@@ -1,4 +1,4 @@
-//! AdvSIMD modified immediate: MOVI, MVNI, ORR, BIC, FMOV. Arm ARM C4, "Advanced SIMD modified immediate".
+//! AdvSIMD modified immediate: MOVI, MVNI, ORR, BIC, FMOV. Arm ARM, "Advanced SIMD modified immediate".
 
 use super::SimdOp;
 use super::lanes::{bit, bits, data, q, rd};

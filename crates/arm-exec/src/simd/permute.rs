@@ -1,5 +1,5 @@
 //! Moving elements about: ZIP, UZP, TRN, EXT, TBL, TBX.
-//! Arm ARM C4, "Advanced SIMD permute", "Advanced SIMD extract", "Advanced SIMD table lookup".
+//! Arm ARM, "Advanced SIMD permute", "Advanced SIMD extract", "Advanced SIMD table lookup".
 
 use super::SimdOp;
 use super::lanes::{Lane, bit, bits, by_size, data, pick, q, rd, rm, rn, size};

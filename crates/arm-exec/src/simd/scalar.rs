@@ -1,5 +1,5 @@
 //! Scalar floating point: one, two and three sources, compare, select, immediate.
-//! Arm ARM C4, "Floating-point data-processing (1 source)" and its neighbours.
+//! Arm ARM, "Floating-point data-processing (1 source)" and its neighbours.
 //!
 //! ftype 00 is single precision, 01 double; 11, half precision, takes part in FCVT only.
 

@@ -1,4 +1,4 @@
-//! AdvSIMD shift by immediate, vector and scalar. Arm ARM C4, "Advanced SIMD shift by immediate".
+//! AdvSIMD shift by immediate, vector and scalar. Arm ARM, "Advanced SIMD shift by immediate".
 //!
 //! The highest bit set in immh names the element size; immh:immb with it gives the distance.
 

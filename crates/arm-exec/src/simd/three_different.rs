@@ -1,5 +1,5 @@
 //! Elements of one size times elements of another: AdvSIMD three different and its scalar form.
-//! Arm ARM C4, "Advanced SIMD three different".
+//! Arm ARM, "Advanced SIMD three different".
 
 use core::array::from_fn;
 

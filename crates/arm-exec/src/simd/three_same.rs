@@ -1,5 +1,5 @@
 //! Three registers of the same arrangement: AdvSIMD three same, three same (extra), and their scalar forms.
-//! Arm ARM C4, "Advanced SIMD three same", "Advanced SIMD scalar three same", "… extra".
+//! Arm ARM, "Advanced SIMD three same", "Advanced SIMD scalar three same", "… extra".
 
 use super::SimdOp;
 use super::float;

@@ -1,5 +1,5 @@
 //! One source register: AdvSIMD two-register miscellaneous, vector and scalar, the integer part.
-//! Arm ARM C4, "Advanced SIMD two-register miscellaneous", "Advanced SIMD scalar two-register miscellaneous".
+//! Arm ARM, "Advanced SIMD two-register miscellaneous", "Advanced SIMD scalar two-register miscellaneous".
 
 use super::integer::Int;
 use super::lanes::{

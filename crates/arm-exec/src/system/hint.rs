@@ -8,7 +8,7 @@ use arm_arch::SysRegId;
 use arm_arch::iss::WaitKind;
 
 /// HINT #imm: CRm and op2 are the number; one that is not allocated, or whose extension is not
-/// announced, does nothing. Arm ARM C6.2, HINT.
+/// announced, does nothing. Arm ARM, HINT.
 pub(super) fn hint<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, id: SysRegId) -> Flow {
     match (id.crm(), id.op2()) {
         (0, 1) => env.relax(),
@@ -44,7 +44,7 @@ fn waited(pe: &Pe<'_>, kind: WaitKind) -> Flow {
     refuse(gate::wait(&pe.state, kind))
 }
 
-/// CLREX, DSB, DMB, ISB. SB, DSB nXS and TCOMMIT are not announced. Arm ARM C4.1.66, "Barriers".
+/// CLREX, DSB, DMB, ISB. SB, DSB nXS and TCOMMIT are not announced. Arm ARM, "Barriers".
 pub(super) fn barrier<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, id: SysRegId) -> Flow {
     match id.op2() {
         2 => pe.state.monitor.open = false,

@@ -91,7 +91,7 @@ pub(crate) fn execute<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, word: u32) -> Flo
     }
 }
 
-/// SVC, HVC, SMC, BRK; HLT and DCPS are UNDEFINED, as halting is never allowed. Arm ARM C4.1.66.
+/// SVC, HVC, SMC, BRK; HLT and DCPS are UNDEFINED, as halting is never allowed. Arm ARM, "Exception generation".
 fn generate(state: &mut State, word: u32) -> Flow {
     let word = u64::from(word);
     let imm16 = low16(field(word, 20, 5));
@@ -151,7 +151,8 @@ fn refuse(decision: Decision) -> Flow {
     }
 }
 
-/// Hints, barriers, MSR (immediate), SYS, SYSL, MSR, MRS. Arm ARM C4.1.66.
+/// Hints, barriers, MSR (immediate), SYS, SYSL, MSR, MRS.
+/// Arm ARM, "Branches, Exception Generating and System instructions".
 fn system<'m>(pe: &mut Pe<'m>, env: &dyn Host<'m>, word: u32) -> Flow {
     let id = SysRegId::from_instruction(word);
     let direction = if bit(u64::from(word), 21) { Direction::Read } else { Direction::Write };

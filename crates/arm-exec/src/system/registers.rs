@@ -282,7 +282,7 @@ fn write_debug(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
 }
 
 /// Writes PSTATE by MSR (immediate): op1, CRm and op2 of the encoding; `None` where there is no such
-/// field. Arm ARM C5.1.3.
+/// field. Arm ARM, MSR (immediate).
 pub(super) fn write_immediate(state: &mut State, derived: &mut Derived, id: SysRegId) -> Option<Effect> {
     let on = id.crm() & 1 == 1;
     let mode = state.mode;

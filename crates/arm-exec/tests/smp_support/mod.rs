@@ -1,6 +1,6 @@
 //! A64 words by name, and the threads that run PEs.
 //!
-//! Encodings are the Arm ARM's, chapter C6.2; registers are numbers, 31 is ZR or SP as the manual says.
+//! Encodings are the Arm ARM's, of each instruction; registers are numbers, 31 is ZR or SP as the manual says.
 
 use super::engine_support::{DATA, Refused, World};
 use arm_exec::{Event, Pe};
