@@ -203,7 +203,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
     }
 
     /// Waits, unless an interrupt is pending: its mask in PSTATE does not count. The deadline is that of the
-    /// first timer to come due, or the virtual count `timeout`. Arm ARM D1.6.
+    /// first timer to come due, or the virtual count `timeout`. Arm ARM, "Wait for Interrupt mechanism".
     pub(crate) fn wait_for_interrupt<R: Registers>(
         &mut self,
         registers: &mut R,

@@ -135,7 +135,7 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         let Some(Translation::Mapped(mapping)) = walked else { return Ok(None) };
         let mut word = [0; 4];
         let read = platform.read_memory(GuestPa::new(mapping.output.bits()), &mut word);
-        // Instructions are little-endian whatever data is. Arm ARM B2.6.
+        // Instructions are little-endian whatever data is. Arm ARM, "Instruction endianness".
         Ok(read.ok().map(|()| u32::from_le_bytes(word)))
     }
 

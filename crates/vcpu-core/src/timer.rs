@@ -1,5 +1,5 @@
 //! The timers of EL1: the PE compares, this side samples both before every entry and drives their PPIs as
-//! levels. Arm ARM D12.2.4.
+//! levels. Arm ARM, CNTP_CTL_EL0, CNTV_CTL_EL0.
 
 use crate::inject::system;
 use crate::state::{Shared, Vcpu};
