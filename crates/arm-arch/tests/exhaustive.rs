@@ -338,7 +338,8 @@ fn every_encoding_is_permitted_only_where_the_tables_have_it() {
                     Some((read, write, lowest)) => level >= *lowest && (if is_read { *read } else { *write }),
                     None => id_space && is_read && level >= 1 || id.op0() == 0 && !is_read,
                 };
-                // FEAT_IDST: identification registers read at EL0 are reported, not UNDEFINED. Arm ARM D24.3.1.
+                // FEAT_IDST: identification registers read at EL0 are reported, not UNDEFINED.
+                // Arm ARM, ID_AA64MMFR2_EL1.IDS.
                 let identifies = id.op0() == 3 && id.op1() < 2 && id.crn() == 0 && is_read && level == 0;
                 match outcome {
                     Outcome::Undefined => undefined += 1,

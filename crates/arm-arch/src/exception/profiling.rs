@@ -1,5 +1,5 @@
 //! PMU Profiling exceptions: where an overflow of a counter goes. FEAT_EBEP.
-//! Arm ARM D13.3.2, "Exception-based event profiling".
+//! Arm ARM, "Exception-based event profiling".
 
 use super::ret::Returned;
 use super::route::Routing;
@@ -25,7 +25,7 @@ pub struct PmecrEl1 {
 }
 const _: () = assert!(PmecrEl1::KPME_OFFSET == 2 && PmecrEl1::SSE_OFFSET == 3);
 
-/// What an overflow of a performance counter does. Arm ARM D13.3.2, "Exception-based event profiling".
+/// What an overflow of a performance counter does. Arm ARM, "Exception-based event profiling".
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Profiling {

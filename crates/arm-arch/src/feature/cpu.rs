@@ -1,4 +1,4 @@
-//! Models of processing elements, and what one may do with them. Arm ARM D24.1.3, "Principles of the ID scheme".
+//! Models of processing elements, and what one may do with them. Arm ARM, "Principles of the ID scheme".
 //!
 //! A [`CpuModel`] is a point in a space with an order: one is *below* another where a guest that was told the lower
 //! finds all of it on the higher. [`CpuModel::meet`] is the greatest that is below both, so that the meet over all

@@ -1,4 +1,4 @@
-//! Fields of ID registers, and how their values compare. Arm ARM D24.1.3, "Principles of the ID scheme for fields in
+//! Fields of ID registers, and how their values compare. Arm ARM, "Principles of the ID scheme for fields in
 //! ID registers".
 
 use crate::bits;

@@ -1,4 +1,4 @@
-//! The set of ID registers of a processing element. Arm ARM D24.1.3, "Principles of the ID scheme".
+//! The set of ID registers of a processing element. Arm ARM, "Principles of the ID scheme".
 
 use super::cpu::{CTR_FIELDS, CTR_RES1, register_name};
 use super::{AARCH32_FIELDS, FIELDS, Field};

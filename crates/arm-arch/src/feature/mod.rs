@@ -1,4 +1,4 @@
-//! ID registers and the features they announce. Arm ARM D24.1.3, "Principles of the ID scheme".
+//! ID registers and the features they announce. Arm ARM, "Principles of the ID scheme".
 //!
 //! [`IdRegisters`] is what a guest is told; [`Features`] is what follows from it and what code asks. The tables are
 //! generated: [`FIELDS`] says where each field lies and how two values compare, the rules say which values announce

@@ -1,7 +1,7 @@
 //! Registers that say what the processing element has.
 //!
 //! The fields are compared as [`crate::feature`] says: signed, unsigned or as flags.
-//! Arm ARM D24.1.3, "Principles of the ID scheme".
+//! Arm ARM, "Principles of the ID scheme".
 
 use bitfield_struct::bitfield;
 

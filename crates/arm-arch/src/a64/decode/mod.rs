@@ -1,5 +1,5 @@
 //! Any word to its instruction: name, group and fields, with unallocated words told apart.
-//! Arm ARM C4.1, "A64 instruction set encoding".
+//! Arm ARM, "A64 instruction set encoding".
 //!
 //! The tables are made from `data/a64_insns.tsv`, all variants of the base, Advanced SIMD and floating-point, SVE and
 //! SME sets, and from `data/a64_reserved.tsv`, the operands that those rows leave open but the manual reserves. A
@@ -98,7 +98,7 @@ impl Field {
     }
 }
 
-/// An allocated instruction. Arm ARM C4.1, "A64 instruction set encoding"; `data/a64_insns.tsv`.
+/// An allocated instruction. Arm ARM, "A64 instruction set encoding"; `data/a64_insns.tsv`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Instruction {
     word: u32,
@@ -107,7 +107,7 @@ pub struct Instruction {
 }
 
 /// Returns the instruction a word is, or `None` if it is unallocated.
-/// Arm ARM C4.1, "A64 instruction set encoding"; `data/a64_insns.tsv`, `data/a64_reserved.tsv`.
+/// Arm ARM, "A64 instruction set encoding"; `data/a64_insns.tsv`, `data/a64_reserved.tsv`.
 #[must_use]
 #[inline]
 pub fn decode(word: u32) -> Option<Instruction> {

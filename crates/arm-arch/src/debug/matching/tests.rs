@@ -36,7 +36,7 @@ const fn breakpoint(control: u64, value: u64) -> Breakpoint {
 
 #[test]
 fn hmc_ssc_and_pmc_choose_the_levels() {
-    // Arm ARM D2.9, table "Execution conditions": EL0, EL1, EL2, EL3 in Non-secure state, no Secure EL2.
+    // Arm ARM, AArch64.StateMatch: EL0, EL1, EL2, EL3 in Non-secure state, no Secure EL2.
     const CASES: &[(u64, u64, u64, [bool; 4])] = &[
         (0, 0b00, 0b01, [false, true, false, false]),
         (0, 0b00, 0b10, [true, false, false, false]),
@@ -104,7 +104,7 @@ fn ranges_match_and_mismatch() {
     const RANGE: u64 = 0x1e3 | 12 << 24;
     const OTHER: u64 = 0x1e3 | 12 << 24 | 4 << 20;
     const HOLE: u64 = 0x1e3 | 4 << 24 | 4 << 20;
-    // Arm ARM D2.8.1: matches are or-ed, mismatches and-ed, both and-ed; example D2-1.
+    // Arm ARM, AArch64.BreakpointMatch: matches are or-ed, mismatches and-ed, both and-ed.
     type Case = (&'static str, &'static [(u64, u64)], &'static [(u64, Option<usize>)]);
     let cases: &[Case] = &[
         (

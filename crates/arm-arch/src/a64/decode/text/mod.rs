@@ -1,4 +1,4 @@
-//! Instructions as assembler text. Arm ARM C1.2, "Structure of the A64 assembler language", and "Assembler symbols" of
+//! Instructions as assembler text. Arm ARM, "Structure of the A64 assembler language", and "Assembler symbols" of
 //! each instruction.
 //!
 //! A row has one or more templates, of which the bits of the word select one (`data/a64_syntax.tsv`). In a template,
