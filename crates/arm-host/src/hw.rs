@@ -235,7 +235,7 @@ macro_rules! registers {
 }
 
 // Names by encoding, so that no assembler is too old for them. With FEAT_VHE in use, EL2 reaches EL1's own registers by
-// other encodings (op1 is 5): those of EL1 mean EL2's. Arm ARM D13.4, "Virtualization Host Extensions".
+// other encodings (op1 is 5): those of EL1 mean EL2's. Arm ARM, HCR_EL2.E2H.
 registers! {
     redirected {
         SCTLR_EL1 = "S3_0_C1_C0_0" or "S3_5_C1_C0_0",
@@ -565,7 +565,7 @@ impl HostControl for Control<'_> {
             isb();
         }
         match scope {
-            // SAFETY: the tables were changed before; nobody relies on what is dropped. Arm ARM D8.16: first stage 2,
+            // SAFETY: the tables were changed before; nobody relies on what is dropped. Arm ARM, TLBI: first stage 2,
             // then what stages 1 and 2 made together.
             Scope::Address(address) => unsafe {
                 asm!(
@@ -656,7 +656,7 @@ impl TableStorage for Physical {
 
     fn store(&self, at: HostPa, value: u64) -> Result<(), OutsideMemory> {
         self.word(at)?.store(value, Ordering::Release);
-        // SAFETY: a barrier: a walk that comes later finds the descriptor. Arm ARM D8.16, "TLB maintenance".
+        // SAFETY: a barrier: a walk that comes later finds the descriptor. Arm ARM, DSB, ISB.
         unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
         Ok(())
     }

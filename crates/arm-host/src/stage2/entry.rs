@@ -1,7 +1,7 @@
 //! Stage 2 descriptors, and what the bits mean that hardware leaves to software.
 //!
-//! Arm ARM D8.3, "Stage 2 translation table descriptor formats", 4 KiB granule. An invalid descriptor says whether there is a slot at all: a hole is
-//! all zeros; an empty one will be mapped when it is touched.
+//! Arm ARM, "Translation table descriptor formats", stage 2, 4 KiB granule. An invalid descriptor says
+//! whether there is a slot at all: a hole is all zeros; an empty one will be mapped when it is touched.
 
 use guest_map::{Content, Frame, Kind};
 use xarch_abi::HostPa;

@@ -4,7 +4,7 @@
 //! [`guest_map`]; here is how VMSAv8-64 says it, and how its CPUs are made to forget.
 //!
 //! Any change of a descriptor that a CPU may hold is break-before-make: invalid, TLBI, and only then the new one, so that a store is
-//! either in memory and marked, or faults. Arm ARM D8.16, "Using break-before-make when updating translation table
+//! either in memory and marked, or faults. Arm ARM, "Using break-before-make when updating translation table
 //! entries".
 //!
 //! Tables of level 1 and 2 stay until the VM goes.
@@ -51,7 +51,7 @@ impl<C, S> Copy for Around<'_, C, S> {}
 struct Geometry {
     /// log2 of the bytes that an entry of the first table translates: 39 at level 0, 30 at level 1.
     first_log2: u32,
-    /// First tables that lie side by side. Arm ARM D8.2, "Concatenated translation tables".
+    /// First tables that lie side by side. Arm ARM, "Concatenated translation tables".
     tables: u64,
     /// `VTCR_EL2`.SL0.
     sl0: u8,
