@@ -166,7 +166,7 @@ impl Case {
         (registers, implementation): (&Registers, &Implementation),
         memory: &Memory<'_>,
     ) {
-        // op1 and op2 tell the level and both stages. Arm ARM C5.4.
+        // op1 and op2 tell the level and both stages. Arm ARM, AT.
         let both = operation.id().op1() == 4 && operation.id().op2() >= 4;
         let regimes: &[Regime] = match (operation.id().op1(), both) {
             (6, _) => &[Regime::El3],

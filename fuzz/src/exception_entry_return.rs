@@ -292,8 +292,8 @@ impl Case {
     }
 }
 
-/// Whether a return is illegal. Arm ARM D1.4.5, the list of illegal return events; of those that a level without
-/// AArch32 above EL0 can have.
+/// Whether a return is illegal. Arm ARM, "Illegal exception returns from AArch64 state", the list of illegal return
+/// events; of those that a level without AArch32 above EL0 can have.
 fn illegal(now: PState, spsr: u64, hcr: HcrEl2, mask: PStateMask) -> bool {
     let (m, aarch32) = (spsr & 0xf, bit(spsr, 4));
     if aarch32 {

@@ -149,7 +149,7 @@ fn named(name: &str, id: SysRegId) -> Named {
 }
 
 impl Named {
-    /// Whether an entry must go. Arm ARM C5.5, each instruction's page.
+    /// Whether an entry must go. Arm ARM, TLBI, the page of each operation.
     fn removes(&self, operand: u64, context: &TlbiContext, entry: &CachedEntry) -> bool {
         use Cached::{Combined, GranuleProtection, Stage1, Stage1Table, Stage2, Stage2Table};
         let what = self.what.as_str();

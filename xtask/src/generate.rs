@@ -273,7 +273,7 @@ fn id_fields(registers: &Table, signs: &Table) -> Result<Vec<Field>, String> {
 const EXACT: &[&str] = &["APA", "API", "APA3", "GPA", "GPI", "GPA3"];
 /// Fields for stage 2, where 0 refers to the field for stage 1.
 const STAGE_2: &[&str] = &["TGran4_2", "TGran16_2", "TGran64_2"];
-/// Fields of which the table has no sign, but in which the highest value means none. Arm ARM D24.1.3, "Alternative ID
+/// Fields of which the table has no sign, but in which the highest value means none. Arm ARM, "Alternative ID
 /// scheme used for the Performance Monitors Extension version".
 const SIGNED: &[&str] = &["PMUVer"];
 /// Fields in which each bit announces something of its own.

@@ -1,5 +1,5 @@
-//! What PAR_EL1 says of a location's memory type, by the architecture and by QEMU: one reading of Arm ARM D8.6 with the
-//! places where QEMU departs from it.
+//! What PAR_EL1 says of a location's memory type, by the architecture and by QEMU: one reading of Arm ARM,
+//! "Memory region attributes", with the places where QEMU departs from it.
 
 use super::differences::Difference as D;
 use super::differences::Set;

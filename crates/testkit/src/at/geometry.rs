@@ -1,4 +1,5 @@
-//! How tables are laid out: the generator's own reading of Arm ARM D8.2 and D8.3, to build what a walk will find.
+//! How tables are laid out: the generator's own reading of Arm ARM, "Translation process" and
+//! "Translation table descriptor formats", to build what a walk will find.
 
 /// One stage's tables.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +109,8 @@ mod tests {
 
     const PAGES_4K: Geometry = Geometry { granule: 12, ds: false, input: 39, start: 1, output: 48 };
 
-    /// Arm ARM D8.2.7: with a 39-bit input the first of three tables resolves bits 38:30.
+    /// With a 39-bit input the first of three tables resolves bits 38:30.
+    /// Arm ARM, "VMSAv8-64 translation using the 4KB granule".
     #[test]
     fn an_address_splits_into_indices() {
         let address = 0x41_4080_5678;

@@ -306,7 +306,8 @@ impl<'a> Pe<'a> {
         self.synchronous(Synchronous::General, |_| Cause::undefined(pc));
     }
 
-    /// One instruction, or what is taken in its place. Arm ARM D1.3.6, the order of priorities.
+    /// One instruction, or what is taken in its place.
+    /// Arm ARM, "Prioritization of Synchronous exceptions taken to AArch64 state".
     fn step(&mut self) {
         if let Some(exclusive) = self.forced.take() {
             let (iss, pc) = (Step::of(exclusive), self.pc);

@@ -2,7 +2,7 @@
 
 use super::table::Row;
 
-/// How the address is made. Arm ARM C4.1, "Loads and Stores".
+/// How the address is made. Arm ARM, "Load/Store addressing modes".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offset {
     /// Base plus this.

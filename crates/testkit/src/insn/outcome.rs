@@ -122,7 +122,7 @@ pub fn undefined(case: &Case) -> Outcome {
 /// * `sp-alignment`: QEMU makes no SP alignment check. AArch64.SPAlignmentFault, for every load and store whose
 ///   base is a misaligned SP while SCTLR_EL1.SA or SA0 is set; prefetches are exempt.
 /// * `ldapr-alignment`: QEMU 7.2 lets LDAPR be unaligned. Without FEAT_LSE2 a load-acquire must be aligned
-///   (Arm ARM B2.7.2).
+///   (Arm ARM, "Alignment of data accesses").
 /// * `exception-pstate`: QEMU clears PSTATE.{N,Z,C,V,DIT} when it takes an exception; AArch64.TakeException
 ///   leaves them as they are.
 /// * `atomic-wnr`: on a Data Abort of an atomic access QEMU may set ESR_EL1.WnR. The manual (ESR_ELx, ISS of
@@ -242,7 +242,8 @@ fn is_read_fault_of_atomic(case: &Case, outcome: &Outcome) -> bool {
 }
 
 /// Returns whether memory and destination registers may differ after this outcome: a Data Abort in an
-/// instruction that makes several accesses, or in an unaligned one across pages. Arm ARM B2.2, D1.3.2.
+/// instruction that makes several accesses, or in an unaligned one across pages.
+/// Arm ARM, "Requirements for single-copy atomicity", "Definition of a precise exception and imprecise exception".
 #[must_use]
 pub fn is_partial(case: &Case, outcome: &Outcome) -> bool {
     let End::Exception(0x24 | 0x25) = outcome.end else { return false };

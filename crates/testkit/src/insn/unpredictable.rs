@@ -3,8 +3,8 @@
 
 use super::table::Row;
 
-/// Returns why the word is CONSTRAINED UNPREDICTABLE, if it is. Arm ARM, K1.1 and the notes of each
-/// instruction.
+/// Returns why the word is CONSTRAINED UNPREDICTABLE, if it is. Arm ARM, ConstrainUnpredictable in the
+/// pseudocode of each instruction.
 #[must_use]
 pub fn reason(word: u32, row: &Row) -> Option<&'static str> {
     let rt = word & 31;

@@ -71,7 +71,8 @@ fn addresses_without_memory_are_external_aborts() {
     }
 }
 
-/// With the MMU off an address beyond the physical ones is an address size fault at level 0. Arm ARM D8.2.
+/// With the MMU off an address beyond the physical ones is an address size fault at level 0.
+/// Arm ARM, AArch64.S1DisabledOutput.
 #[test]
 fn addresses_beyond_the_address_space_are_address_size_faults() {
     let addresses = [0x100_0000_0000, 0x8000_0000_0000, 0x00ff_ffff_ffff_fff8];

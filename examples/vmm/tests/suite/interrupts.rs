@@ -29,7 +29,8 @@ fn timers_interrupt_with_their_own_numbers() {
     }
 }
 
-/// The comparison is of unsigned numbers; TVAL is signed. Arm ARM D12.2.
+/// The comparison is of unsigned numbers; TVAL is signed.
+/// Arm ARM, CNTV_CVAL_EL0, CNTV_TVAL_EL0, CNTP_CVAL_EL0, CNTP_TVAL_EL0.
 #[test]
 fn timers_at_their_limits_are_compared_unsigned() {
     // Register, value, ISTATUS.

@@ -35,7 +35,7 @@ pub const TCR: u64 = 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 | 2 << 32;
 /// Attribute 0 is Device-nGnRnE, 1 Normal write-back.
 pub const MAIR: u64 = 0xff00;
 
-/// Descriptor bits of stage 1. Arm ARM D8.3.
+/// Descriptor bits of stage 1. Arm ARM, "Translation table descriptor formats".
 const TABLE: u64 = 3;
 const PAGE: u64 = 3;
 const BLOCK: u64 = 1;
