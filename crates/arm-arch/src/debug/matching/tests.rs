@@ -383,6 +383,13 @@ fn contexts_match_by_type() {
             }
         }
     }
+    // EL3 has no EL2 context, also where a Secure EL2 is enabled.
+    for (pstate, want) in [(EL1, true), (EL2, true), (PState::from_bits(0xd), false)] {
+        let breakpoints = [];
+        let mut m = matcher(&breakpoints, pstate);
+        (m.unit.secure_el2, m.controls.security) = (true, Security::Secure);
+        assert_eq!(m.context_matches(0b1100, ID2), want, "{pstate:?}");
+    }
     let plain = [breakpoint(0x21e7 | 0b0110 << 20, ID1)];
     let mut m = matcher(&plain, EL0);
     assert_eq!(m.breakpoint(PC), Some(0));
