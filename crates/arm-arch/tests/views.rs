@@ -50,6 +50,14 @@ const VIEWS: &[View] = views! {
     MdcrEl2 MDCR_EL2;
     OslsrEl1 OSLSR_EL1;
     OslarEl1 OSLAR_EL1;
+    MdccintEl1 MDCCINT_EL1;
+    DbgclaimEl1 DBGCLAIMSET_EL1;
+    DbgclaimEl1 DBGCLAIMCLR_EL1;
+    Fpcr FPCR;
+    Fpsr FPSR;
+    HpfarEl2 HPFAR_EL2;
+    VbarEl1 VBAR_EL1;
+    VbarEl1 VBAR_EL2;
     ScrEl3 SCR_EL3;
     MdcrEl3 MDCR_EL3;
     CptrEl3 CPTR_EL3;
@@ -227,6 +235,7 @@ const OTHERWISE: &[(&str, &str, &str, &str)] = &[
     ("Mops", "size_register", "sizereg", "written out"),
     ("PacFail", "data", "IorD", "what it says"),
     ("PacFail", "key_b", "AorB", "what it says"),
+    ("Fpcr", "length", "Len", "`len` counts elements in Rust"),
     ("Pmscr", "e0spe", "E0SPE E0HSPE", "E0HSPE of EL2"),
     ("Pmscr", "e1spe", "E1SPE E2SPE", "E2SPE of EL2"),
     ("Trfcr", "e0tre", "E0TRE E0HTRE", "E0HTRE of EL2"),

@@ -16,6 +16,7 @@ use crate::decode::Field;
 use crate::flow::{Flow, Host};
 use crate::pe::{JUMPS, Pe};
 use crate::state::{Flags, SP};
+use arm_arch::PState;
 use core::cell::Cell;
 
 /// Why the executor left its loop.
@@ -743,7 +744,7 @@ impl<'m> Pe<'m> {
                         unmasked!();
                     }
                     Code::MsrDaif => {
-                        self.state.mode.daif = x!(b) & 0x3c0;
+                        self.state.mode.daif = x!(b) & PState::DAIF;
                         unmasked!();
                     }
                     Code::DcZva => {

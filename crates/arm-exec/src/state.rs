@@ -3,6 +3,9 @@
 //! Everything here is a plain value. The general registers have spare slots so that the executor
 //! never asks whether a register number means ZR or SP: the decoder turns the number into a [`Slot`].
 
+use arm_arch::PState;
+use arm_arch::sysreg::SctlrEl1;
+
 /// Index into the register file: 0–30 are X0–X30, then the three special slots. Always below 64.
 pub type Slot = u8;
 
@@ -26,25 +29,26 @@ pub struct Flags {
     pub v: u64,
 }
 
+/// Where PSTATE has the flags.
+const N: u32 = PState::new().with_n(true).into_bits().trailing_zeros();
+const Z: u32 = PState::new().with_z(true).into_bits().trailing_zeros();
+const C: u32 = PState::new().with_c(true).into_bits().trailing_zeros();
+const V: u32 = PState::new().with_v(true).into_bits().trailing_zeros();
+
 impl Flags {
     /// Returns the flags whose NZCV bits are `bits` \[31:28\], as in PSTATE and the NZCV register.
     #[inline]
     #[must_use]
     pub const fn from_nzcv(bits: u64) -> Self {
-        Self {
-            n: (bits & (1 << 31)) << 32,
-            z: ((bits >> 30) & 1) ^ 1,
-            c: (bits >> 29) & 1,
-            v: (bits & (1 << 28)) << 35,
-        }
+        Self { n: (bits >> N) << 63, z: ((bits >> Z) & 1) ^ 1, c: (bits >> C) & 1, v: (bits >> V) << 63 }
     }
 
     /// Returns NZCV at bits \[31:28\].
     #[inline]
     #[must_use]
     pub const fn nzcv(self) -> u64 {
-        let z = if self.z == 0 { 1 << 30 } else { 0 };
-        ((self.n >> 63) << 31) | z | ((self.c & 1) << 29) | ((self.v >> 63) << 28)
+        let z = if self.z == 0 { 1 << Z } else { 0 };
+        ((self.n >> 63) << N) | z | ((self.c & 1) << C) | ((self.v >> 63) << V)
     }
 }
 
@@ -202,7 +206,7 @@ impl State {
             mode: Mode {
                 el: 1,
                 sp_elx: true,
-                daif: 0xf << 6,
+                daif: PState::DAIF,
                 pan: false,
                 uao: false,
                 dit: false,
@@ -212,20 +216,9 @@ impl State {
             },
             sp_bank: [0; 2],
             fp: FpState { v: [0; 32], fpcr: 0, fpsr: 0 },
-            sys: SysRegs { sctlr_el1: SCTLR_EL1_RESET, ..SysRegs::default() },
+            sys: SysRegs { sctlr_el1: SctlrEl1::RES1.into_bits(), ..SysRegs::default() },
             monitor: Monitor::default(),
             event: false,
         }
     }
 }
-
-/// RES1 bits of SCTLR_EL1 in Armv8.0. Arm ARM, SCTLR_EL1.
-const SCTLR_EL1_RESET: u64 = arm_arch::sysreg::SctlrEl1::new()
-    .with_lsmaoe(true)
-    .with_ntlsmd(true)
-    .with_span(true)
-    .with_eis(true)
-    .with_tscxt(true)
-    .with_eos(true)
-    .into_bits();
-const _: () = assert!(SCTLR_EL1_RESET == 0x30d0_0800);

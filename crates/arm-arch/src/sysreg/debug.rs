@@ -163,6 +163,32 @@ pub struct OslarEl1 {
 }
 const _: () = assert!(OslarEl1::OSLK_OFFSET == 0);
 
+/// `MDCCINT_EL1`, Monitor Debug Comms Channel Interrupt Enable Register. Arm ARM, MDCCINT_EL1.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct MdccintEl1 {
+    #[bits(29)]
+    __: u32,
+    /// TX, \[29\]: an empty transmit channel interrupts.
+    pub tx: bool,
+    /// RX, \[30\]: a full receive channel interrupts.
+    pub rx: bool,
+    #[bits(33)]
+    __: u64,
+}
+const _: () = assert!(MdccintEl1::RX_OFFSET == 30);
+
+/// `DBGCLAIMSET_EL1` and `DBGCLAIMCLR_EL1`, Debug Claim Tag Registers. Arm ARM, DBGCLAIMSET_EL1.
+#[bitfield(u64)]
+#[derive(PartialEq, Eq)]
+pub struct DbgclaimEl1 {
+    /// CLAIM, \[7:0\]: one bit for each tag.
+    pub claim: u8,
+    #[bits(56)]
+    __: u64,
+}
+const _: () = assert!(DbgclaimEl1::CLAIM_BITS == 8);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +203,9 @@ mod tests {
         // After a cold reset: there is an OS lock, and it is set.
         let oslsr = OslsrEl1::from_bits(0xa);
         assert!(oslsr.oslk() && oslsr.oslm_1() && !oslsr.oslm_0() && !oslsr.ntt());
+        let channel = MdccintEl1::from_bits(0x4000_0000);
+        assert!(channel.rx() && !channel.tx() && MdccintEl1::from_bits(0x2000_0000).tx());
+        assert_eq!(DbgclaimEl1::from_bits(0x1_f5).claim(), 0xf5);
         assert!(OslarEl1::from_bits(1).oslk() && !OslarEl1::from_bits(2).oslk());
     }
 }

@@ -12,7 +12,7 @@ use super::SimdOp;
 use crate::state::FpState;
 
 /// FPSR.QC, cumulative saturation.
-pub(super) const QC: u32 = 1 << 27;
+pub(super) const QC: u32 = crate::fp::Fpsr::QC;
 
 /// Returns the function of a data-processing instruction.
 #[inline]

@@ -7,9 +7,13 @@ use super::gate::Derived;
 use super::{gic, identification, interrupt, pstate, timer};
 use crate::state::{Flags, Mode, State, SysRegs};
 use arm_arch::bits::{bit, field, sign_extend};
+use arm_arch::debug::{DbgbcrEl1, DbgwcrEl1};
 use arm_arch::sysreg::names;
-use arm_arch::sysreg::{HcrEl2, OslarEl1, OslsrEl1, SctlrEl1};
-use arm_arch::{PState, SysRegId};
+use arm_arch::sysreg::{
+    CntkctlEl1, CpacrEl1, CsselrEl1, DbgclaimEl1, FpEnable, Fpcr, Fpsr, HcrEl2, MdccintEl1, MdscrEl1,
+    OslarEl1, OslsrEl1, SctlrEl1, TcrEl1, VbarEl1,
+};
+use arm_arch::{EsrEl, ExceptionClass, PState, SysRegId};
 
 /// What a write changes beyond the register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +26,48 @@ pub(super) enum Effect {
     Timers,
 }
 
-/// Writable bits of `SCTLR_EL1`: M, A, C, SA, SA0, UMA, I, DZE, UCT, nTWI, nTWE, WXN, SPAN, UCI, DSSBS.
+/// Writable bits of `SCTLR_EL1`.
 ///
 /// AArch32 and mixed endianness are not announced, so CP15BEN, EE and E0E are RES0.
-const SCTLR_WRITABLE: u64 = 0x0000_1000_048d_d21f;
-/// RES1 bits of `SCTLR_EL1`: ITD, SED (no AArch32), EOS, TSCXT, EIS, nTLSMD, LSMAOE.
-const SCTLR_RES1: u64 = 0x3050_0980;
-/// Writable bits of `TCR_EL1`: up to EPD1 and TG1 without bit 6, IPS, AS, TBI0, TBI1.
-const TCR_WRITABLE: u64 = 0x0000_0077_ffff_ffbf;
+const SCTLR_WRITABLE: u64 = SctlrEl1::new()
+    .with_m(true)
+    .with_a(true)
+    .with_c(true)
+    .with_sa(true)
+    .with_sa0(true)
+    .with_uma(true)
+    .with_i(true)
+    .with_dze(true)
+    .with_uct(true)
+    .with_ntwi(true)
+    .with_ntwe(true)
+    .with_wxn(true)
+    .with_span(true)
+    .with_uci(true)
+    .with_dssbs(true)
+    .into_bits();
+/// RES1 bits of `SCTLR_EL1`: all but SPAN, which FEAT_PAN gives a meaning.
+const SCTLR_RES1: u64 = SctlrEl1::RES1.with_span(false).into_bits();
+/// Writable bits of `TCR_EL1`: what Armv8.0 has, AS among it.
+const TCR_WRITABLE: u64 = TcrEl1::new()
+    .with_t0sz(0x3f)
+    .with_epd0(true)
+    .with_irgn0(3)
+    .with_orgn0(3)
+    .with_sh0(3)
+    .with_tg0(3)
+    .with_t1sz(0x3f)
+    .with_a1(true)
+    .with_epd1(true)
+    .with_irgn1(3)
+    .with_orgn1(3)
+    .with_sh1(3)
+    .with_tg1(3)
+    .with_ips(7)
+    .with_as(true)
+    .with_tbi0(true)
+    .with_tbi1(true)
+    .into_bits();
 
 macro_rules! stored {
     ($($name:ident $field:ident $([$at:literal])? & $mask:expr, $effect:ident;)*) => {
@@ -56,24 +94,61 @@ macro_rules! stored {
 
 /// Bits of `SPSR_EL1`: those of this PE's PSTATE, and M\[4\], so that a bad mode is found by ERET.
 const SPSR: u64 = identification::PSTATE.present().into_bits() | 0x1f;
-/// Bits of `DBGBCR<n>_EL1`: BT, LBN, SSC, HMC, BAS, PMC, E.
-const BREAKPOINT_CONTROL: u64 = 0x00ff_e1e7;
-/// Bits of `DBGWCR<n>_EL1`: MASK, WT, LBN, SSC, HMC, BAS, LSC, PAC, E.
-const WATCHPOINT_CONTROL: u64 = 0x1f1f_ffff;
-/// Bits of `MDSCR_EL1`: MDE, KDE, TDCC, SS. CHOICE: those of the external debug interface, which is not modelled, are RES0.
-const MDSCR: u64 = 0xb001;
+/// Bits of `DBGBCR<n>_EL1` without what is newer than Armv8.0.
+const BREAKPOINT_CONTROL: u64 = DbgbcrEl1::new()
+    .with_e(true)
+    .with_pmc(3)
+    .with_bas(0xf)
+    .with_hmc(true)
+    .with_ssc(3)
+    .with_lbn(0xf)
+    .with_bt(0xf)
+    .into_bits();
+/// Bits of `DBGWCR<n>_EL1` without what is newer than Armv8.0.
+const WATCHPOINT_CONTROL: u64 = DbgwcrEl1::new()
+    .with_e(true)
+    .with_pac(3)
+    .with_lsc(3)
+    .with_bas(0xff)
+    .with_hmc(true)
+    .with_ssc(3)
+    .with_lbn(0xf)
+    .with_wt(true)
+    .with_mask(0x1f)
+    .into_bits();
+/// Bits of `MDSCR_EL1`. CHOICE: those of the external debug interface, which is not modelled, are RES0.
+const MDSCR: u64 = MdscrEl1::new().with_ss(true).with_tdcc(true).with_kde(true).with_mde(true).into_bits();
+const MDCCINT: u64 = MdccintEl1::new().with_rx(true).with_tx(true).into_bits();
 /// Bits of `CNTKCTL_EL1` without FEAT_ECV.
-const CNTKCTL: u64 = 0x3ff;
+const CNTKCTL: u64 = CntkctlEl1::new()
+    .with_el0pcten(true)
+    .with_el0vcten(true)
+    .with_evnten(true)
+    .with_evntdir(true)
+    .with_evnti(0xf)
+    .with_el0vten(true)
+    .with_el0pten(true)
+    .into_bits();
+/// Bits of `CSSELR_EL1` without FEAT_MTE2.
+const CSSELR: u64 = CsselrEl1::new().with_ind(true).with_level(7).into_bits();
+/// Bits of `CPACR_EL1` without SVE, SME and trace.
+const CPACR: u64 = CpacrEl1::new().with_fpen(FpEnable::All).into_bits();
+/// Where vectors may be: in any 2 KiB.
+const VECTORS: u64 = VbarEl1::new().with_vba(0x1f_ffff_ffff_ffff).into_bits();
+/// `ESR_EL1` without ISS2, of which no exception that is modelled has any.
+const SYNDROME: u64 = EsrEl::of(ExceptionClass::from_bits(u8::MAX), u32::MAX).into_bits();
+/// Registers of 32 bits: CONTEXTIDR_EL1.PROCID and CNTFRQ_EL0.ClockFreq are all there is in theirs.
+const WORD: u64 = 0xffff_ffff;
 
 stored! {
     ACTLR_EL1 actlr_el1 & 0, None;
-    CPACR_EL1 cpacr_el1 & 3 << 20, Context;
+    CPACR_EL1 cpacr_el1 & CPACR, Context;
     AMAIR_EL1 amair_el1 & 0, None;
-    CONTEXTIDR_EL1 contextidr_el1 & 0xffff_ffff, None;
-    VBAR_EL1 vbar_el1 & !0x7ff, None;
+    CONTEXTIDR_EL1 contextidr_el1 & WORD, None;
+    VBAR_EL1 vbar_el1 & VECTORS, None;
     ELR_EL1 elr_el1 & u64::MAX, None;
     SPSR_EL1 spsr_el1 & SPSR, None;
-    ESR_EL1 esr_el1 & 0xffff_ffff, None;
+    ESR_EL1 esr_el1 & SYNDROME, None;
     FAR_EL1 far_el1 & u64::MAX, None;
     AFSR0_EL1 afsr0_el1 & 0, None;
     AFSR1_EL1 afsr1_el1 & 0, None;
@@ -81,9 +156,9 @@ stored! {
     TPIDR_EL0 tpidr_el0 & u64::MAX, None;
     TPIDRRO_EL0 tpidrro_el0 & u64::MAX, None;
     TPIDR_EL1 tpidr_el1 & u64::MAX, None;
-    CSSELR_EL1 csselr_el1 & 0xf, None;
+    CSSELR_EL1 csselr_el1 & CSSELR, None;
     MDSCR_EL1 mdscr_el1 & MDSCR, Context;
-    MDCCINT_EL1 mdccint_el1 & 3 << 29, None;
+    MDCCINT_EL1 mdccint_el1 & MDCCINT, None;
     OSDLR_EL1 osdlr_el1 & 0, None;
     // Bits 1:0 are RES0 of an address and part of a context: CHOICE: they are kept, and do not count in an address.
     DBGBVR0_EL1 dbgbvr_el1[0] & u64::MAX, Context;
@@ -95,7 +170,7 @@ stored! {
     DBGWCR0_EL1 dbgwcr_el1[0] & WATCHPOINT_CONTROL, Context;
     DBGWCR1_EL1 dbgwcr_el1[1] & WATCHPOINT_CONTROL, Context;
     CNTKCTL_EL1 cntkctl_el1 & CNTKCTL, Context;
-    CNTFRQ_EL0 cntfrq_el0 & 0xffff_ffff, None;
+    CNTFRQ_EL0 cntfrq_el0 & WORD, None;
 }
 
 /// Reads a register; `None` where there is none, or none that can be read. A read of ICC_IAR
@@ -171,7 +246,7 @@ fn debug(state: &State, id: SysRegId) -> Option<u64> {
             let lock = OslsrEl1::from_bits(state.sys.oslsr_el1).oslk();
             OslsrEl1::new().with_oslm_1(true).with_oslk(lock).into_bits()
         }
-        names::DBGCLAIMSET_EL1 => 0xff,
+        names::DBGCLAIMSET_EL1 => DbgclaimEl1::new().with_claim(u8::MAX).into_bits(),
         names::DBGCLAIMCLR_EL1 => state.sys.dbgclaim_el1,
         names::MDRAR_EL1
         | names::MDCCSR_EL0
@@ -224,7 +299,7 @@ fn write_special(state: &mut State, derived: &mut Derived, id: SysRegId, value: 
     let mode = state.mode;
     let new = match id {
         names::SP_SEL => Mode { sp_elx: bit(value, 0), ..mode },
-        names::DAIF => return Some(write_masks(state, derived, value & 0xf << 6)),
+        names::DAIF => return Some(write_masks(state, derived, PState::from_bits(value).daif())),
         names::PAN => Mode { pan: PState::from_bits(value).pan(), ..mode },
         names::UAO => Mode { uao: PState::from_bits(value).uao(), ..mode },
         names::DIT => Mode { dit: PState::from_bits(value).dit(), ..mode },
@@ -244,8 +319,8 @@ fn write_masks(state: &mut State, derived: &mut Derived, daif: u64) -> Effect {
 fn write_other(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
     match id {
         names::NZCV => state.flags = Flags::from_nzcv(value),
-        names::FPCR => state.fp.fpcr = arm_arch::bits::trunc32(value) & FPCR,
-        names::FPSR => state.fp.fpsr = arm_arch::bits::trunc32(value) & FPSR,
+        names::FPCR => state.fp.fpcr = arm_arch::bits::trunc32(value & FPCR),
+        names::FPSR => state.fp.fpsr = arm_arch::bits::trunc32(value & FPSR),
         names::SP_EL0 => {
             let [sp_el0, _] = &mut state.sp_bank;
             *sp_el0 = value;
@@ -256,9 +331,17 @@ fn write_other(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
 }
 
 /// Bits of `FPCR` that exist without FEAT_FP16, FEAT_AFP and trapped exceptions: AHP, DN, FZ, RMode.
-const FPCR: u32 = 0x07c0_0000;
-/// Bits of `FPSR` in AArch64: QC, IDC, IXC, UFC, OFC, DZC, IOC.
-const FPSR: u32 = 0x0800_009f;
+const FPCR: u64 = Fpcr::new().with_ahp(true).with_dn(true).with_fz(true).with_rmode(3).into_bits();
+/// Bits of `FPSR` in AArch64.
+const FPSR: u64 = Fpsr::new()
+    .with_qc(true)
+    .with_idc(true)
+    .with_ixc(true)
+    .with_ufc(true)
+    .with_ofc(true)
+    .with_dzc(true)
+    .with_ioc(true)
+    .into_bits();
 
 /// Writes a debug register that is not stored.
 fn write_debug(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
@@ -268,7 +351,7 @@ fn write_debug(state: &mut State, id: SysRegId, value: u64) -> Option<Effect> {
             sys.oslsr_el1 = OslsrEl1::new().with_oslk(OslarEl1::from_bits(value).oslk()).into_bits();
             return Some(Effect::Context);
         }
-        names::DBGCLAIMSET_EL1 => sys.dbgclaim_el1 |= value & 0xff,
+        names::DBGCLAIMSET_EL1 => sys.dbgclaim_el1 |= u64::from(DbgclaimEl1::from_bits(value).claim()),
         names::DBGCLAIMCLR_EL1 => sys.dbgclaim_el1 &= !value,
         names::DBGDTR_EL0
         | names::DBGDTRTX_EL0
@@ -313,7 +396,7 @@ pub(super) const fn tlbi_address(operand: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arm_arch::sysreg::{CntkctlEl1, CpacrEl1, TcrEl1, TtbrEl1};
+    use arm_arch::sysreg::TtbrEl1;
 
     fn read(state: &mut State, id: SysRegId, count: u64) -> Option<u64> {
         super::read(state, &mut Derived::new(), id, || count)
