@@ -6,7 +6,7 @@ use crate::identification;
 use crate::machine::{Clock, Machine, Reported};
 use crate::registers::{Inert, OSLAR, SAVED, for_each, register, steers_translation};
 use crate::stage2::{HostFault, World};
-use arm_arch::sysreg::{CntCtl, HcrEl2, OslarEl1, OslsrEl1};
+use arm_arch::sysreg::{CntCtl, HcrEl2, OslarEl1, OslsrEl1, names};
 use arm_arch::timer::Timer as Comparator;
 use arm_arch::{Mode, PState, Pa};
 use arm_exec::state::{State, SysRegs};
@@ -70,8 +70,7 @@ const ADDRESSING: Rejected = Rejected { code: ProgramCode::ADDRESSING };
 
 /// VALID of a save area, in the doubleword that holds format and status.
 const VALID: u64 = 1;
-/// OSLSR_EL1.
-const OSLSR: SystemRegisterNumber = SystemRegisterNumber(0x808c);
+const OSLSR: SystemRegisterNumber = SystemRegisterNumber(names::OSLSR_EL1.into_bits());
 /// PTFF-QAF, query available functions. PoP ch. 10, PERFORM TIMING FACILITY FUNCTION.
 const PTFF_QUERY: u8 = 0;
 
@@ -490,8 +489,8 @@ fn write_initial_area(area: Block<'_>) {
     let mut reset = State::reset().sys;
     reset.midr_el1 = identification::midr();
     reset.cntfrq_el0 = identification::CNTFRQ;
-    // OSLSR_EL1.OSLM is 0b10: the lock is implemented. Arm ARM, OSLSR_EL1.
-    reset.oslsr_el1 = 1 << 3;
+    // OSLM is 0b10: the lock is implemented. Arm ARM, OSLSR_EL1.
+    reset.oslsr_el1 = OslsrEl1::new().with_oslm_1(true).into_bits();
     area.clear();
     area.store(save_area::field::SAF, VALID);
     store_registers(area, &mut reset, &mut Inert::NONE.clone());

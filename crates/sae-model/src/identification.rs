@@ -3,14 +3,15 @@
 use crate::block::Block;
 use arm_arch::SysRegId;
 use arm_arch::gic::IchState;
+use arm_arch::sysreg::MpidrEl1;
 use arm_exec::MODEL;
 use s390_arch::sae::{QmcBase, QmcIndex, qaaf};
 
 /// CNTFRQ_EL0: 1 GHz, the constant of the SAE sources.
 pub(crate) const CNTFRQ: u64 = 1_000_000_000;
 
-/// MPIDR_EL1 of CPU 0: bit 31 is RES1. Arm ARM, MPIDR_EL1.
-const MPIDR: u64 = 1 << 31;
+/// MPIDR_EL1 of CPU 0. Arm ARM, MPIDR_EL1.
+const MPIDR: u64 = MpidrEl1::new().with_res1(true).into_bits();
 
 /// The highest CPU number, as QAAF reports it: an id, not a count.
 const HIGHEST_CPU: u16 = 63;

@@ -3,6 +3,8 @@
 //! The layout of a save area is the machine's own business. This model's: one doubleword per register of
 //! [`SAVED`], in that order.
 
+use arm_arch::SysRegId;
+use arm_arch::sysreg::names;
 use arm_exec::state::SysRegs;
 use s390_arch::sae::SystemRegisterNumber;
 
@@ -16,13 +18,18 @@ impl Inert {
     pub(crate) const NONE: Self = Self([0; INERT]);
 }
 
+/// The number by which SASR and EASR know a register: its encoding.
+const fn number_of(register: SysRegId) -> SystemRegisterNumber {
+    SystemRegisterNumber(register.into_bits())
+}
+
 macro_rules! saved {
-    ($($number:literal $field:ident $([$index:literal])?;)+ inert: $($inert:literal $at:literal;)+) => {
+    ({ $($name:ident $field:ident $([$index:literal])?;)+ } inert { $($inert:ident $at:literal;)+ }) => {
         /// Every register that a save area holds, in the order in which this model stores them.
         pub(crate) const SAVED: &[SystemRegisterNumber] =
-            &[$(SystemRegisterNumber($number),)+ $(SystemRegisterNumber($inert)),+];
+            &[$(number_of(names::$name),)+ $(number_of(names::$inert)),+];
 
-        const _: () = assert!([$($inert),+].len() == INERT);
+        const _: () = assert!([$($at),+].len() == INERT);
 
         /// Returns the register of a loaded save area, `None` if there is none of that number. Inline: of a number that the
         /// caller names, nothing is left but the place.
@@ -32,9 +39,9 @@ macro_rules! saved {
             inert: &'a mut Inert,
             number: SystemRegisterNumber,
         ) -> Option<&'a mut u64> {
-            Some(match number.0 {
-                $($number => &mut sys.$field$([$index])?,)+
-                $($inert => &mut inert.0[$at],)+
+            Some(match SysRegId::from_bits(number.0) {
+                $(names::$name => &mut sys.$field$([$index])?,)+
+                $(names::$inert => &mut inert.0[$at],)+
                 _ => return None,
             })
         }
@@ -46,88 +53,97 @@ macro_rules! saved {
             inert: &mut Inert,
             mut each: impl FnMut(SystemRegisterNumber, &mut u64),
         ) {
-            $(each(SystemRegisterNumber($number), &mut sys.$field$([$index])?);)+
-            $(each(SystemRegisterNumber($inert), &mut inert.0[$at]);)+
+            $(each(number_of(names::$name), &mut sys.$field$([$index])?);)+
+            $(each(number_of(names::$inert), &mut inert.0[$at]);)+
         }
     };
 }
 
-saved! {
-    0x8010 mdccint_el1;
-    0x8012 mdscr_el1;
-    0x8004 dbgbvr_el1[0];
-    0x8005 dbgbcr_el1[0];
-    0x8006 dbgwvr_el1[0];
-    0x8007 dbgwcr_el1[0];
-    0x800c dbgbvr_el1[1];
-    0x800d dbgbcr_el1[1];
-    0x800e dbgwvr_el1[1];
-    0x800f dbgwcr_el1[1];
-    0x808c oslsr_el1;
-    0x809c osdlr_el1;
-    0x83c6 dbgclaim_el1;
-    0xc000 midr_el1;
-    0xc080 sctlr_el1;
-    0xc081 actlr_el1;
-    0xc082 cpacr_el1;
-    0xc100 ttbr0_el1;
-    0xc101 ttbr1_el1;
-    0xc102 tcr_el1;
-    0xc200 spsr_el1;
-    0xc201 elr_el1;
-    0xc288 afsr0_el1;
-    0xc289 afsr1_el1;
-    0xc290 esr_el1;
-    0xc300 far_el1;
-    0xc3a0 par_el1;
-    0xc510 mair_el1;
-    0xc518 amair_el1;
-    0xc600 vbar_el1;
-    0xc609 disr_el1;
-    0xc684 tpidr_el1;
-    0xc708 cntkctl_el1;
-    0xd000 csselr_el1;
-    0xde82 tpidr_el0;
-    0xde83 tpidrro_el0;
-    0xdf00 cntfrq_el0;
-    0xdf12 cntp_cval_el0;
-    0xdf1a cntv_cval_el0;
-    0xe005 vmpidr_el2;
-    0xe088 hcr_el2;
-    0xe089 mdcr_el2;
-    0xe08a cptr_el2;
-    0xe092 hcrx_el2;
-    0xe293 vsesr_el2;
-    0xe64d icc_sre_el2;
-    0xe708 cnthctl_el2;
-    inert:
-    0xc090 0; // ZCR_EL1
-    0xc108 1; // APIAKEYLO_EL1
-    0xc109 2; // APIAKEYHI_EL1
-    0xc10a 3; // APIBKEYLO_EL1
-    0xc10b 4; // APIBKEYHI_EL1
-    0xc110 5; // APDAKEYLO_EL1
-    0xc111 6; // APDAKEYHI_EL1
-    0xc112 7; // APDBKEYLO_EL1
-    0xc113 8; // APDBKEYHI_EL1
-    0xc118 9; // APGAKEYLO_EL1
-    0xc119 10; // APGAKEYHI_EL1
-    0xc687 11; // SCXTNUM_EL1
-    0xde87 12; // SCXTNUM_EL0
-    0xe08c 13; // HFGRTR_EL2
-    0xe08d 14; // HFGWTR_EL2
-    0xe08e 15; // HFGITR_EL2
-    0xe18c 16; // HDFGRTR_EL2
-    0xe18d 17; // HDFGWTR_EL2
-}
+saved! {{
+    MDCCINT_EL1 mdccint_el1;
+    MDSCR_EL1 mdscr_el1;
+    DBGBVR0_EL1 dbgbvr_el1[0];
+    DBGBCR0_EL1 dbgbcr_el1[0];
+    DBGWVR0_EL1 dbgwvr_el1[0];
+    DBGWCR0_EL1 dbgwcr_el1[0];
+    DBGBVR1_EL1 dbgbvr_el1[1];
+    DBGBCR1_EL1 dbgbcr_el1[1];
+    DBGWVR1_EL1 dbgwvr_el1[1];
+    DBGWCR1_EL1 dbgwcr_el1[1];
+    OSLSR_EL1 oslsr_el1;
+    OSDLR_EL1 osdlr_el1;
+    DBGCLAIMSET_EL1 dbgclaim_el1;
+    MIDR_EL1 midr_el1;
+    SCTLR_EL1 sctlr_el1;
+    ACTLR_EL1 actlr_el1;
+    CPACR_EL1 cpacr_el1;
+    TTBR0_EL1 ttbr0_el1;
+    TTBR1_EL1 ttbr1_el1;
+    TCR_EL1 tcr_el1;
+    SPSR_EL1 spsr_el1;
+    ELR_EL1 elr_el1;
+    AFSR0_EL1 afsr0_el1;
+    AFSR1_EL1 afsr1_el1;
+    ESR_EL1 esr_el1;
+    FAR_EL1 far_el1;
+    PAR_EL1 par_el1;
+    MAIR_EL1 mair_el1;
+    AMAIR_EL1 amair_el1;
+    VBAR_EL1 vbar_el1;
+    DISR_EL1 disr_el1;
+    TPIDR_EL1 tpidr_el1;
+    CNTKCTL_EL1 cntkctl_el1;
+    CSSELR_EL1 csselr_el1;
+    TPIDR_EL0 tpidr_el0;
+    TPIDRRO_EL0 tpidrro_el0;
+    CNTFRQ_EL0 cntfrq_el0;
+    CNTP_CVAL_EL0 cntp_cval_el0;
+    CNTV_CVAL_EL0 cntv_cval_el0;
+    VMPIDR_EL2 vmpidr_el2;
+    HCR_EL2 hcr_el2;
+    MDCR_EL2 mdcr_el2;
+    CPTR_EL2 cptr_el2;
+    HCRX_EL2 hcrx_el2;
+    VSESR_EL2 vsesr_el2;
+    ICC_SRE_EL2 icc_sre_el2;
+    CNTHCTL_EL2 cnthctl_el2;
+} inert {
+    ZCR_EL1 0;
+    APIAKEYLO_EL1 1;
+    APIAKEYHI_EL1 2;
+    APIBKEYLO_EL1 3;
+    APIBKEYHI_EL1 4;
+    APDAKEYLO_EL1 5;
+    APDAKEYHI_EL1 6;
+    APDBKEYLO_EL1 7;
+    APDBKEYHI_EL1 8;
+    APGAKEYLO_EL1 9;
+    APGAKEYHI_EL1 10;
+    SCXTNUM_EL1 11;
+    SCXTNUM_EL0 12;
+    HFGRTR_EL2 13;
+    HFGWTR_EL2 14;
+    HFGITR_EL2 15;
+    HDFGRTR_EL2 16;
+    HDFGWTR_EL2 17;
+}}
 
 /// Returns whether a change of the register changes how addresses are translated.
 pub(crate) const fn steers_translation(number: SystemRegisterNumber) -> bool {
-    matches!(number.0, 0xc080 | 0xc100 | 0xc101 | 0xc102 | 0xc510 | 0xe088 | 0xe092)
+    matches!(
+        SysRegId::from_bits(number.0),
+        names::SCTLR_EL1
+            | names::TTBR0_EL1
+            | names::TTBR1_EL1
+            | names::TCR_EL1
+            | names::MAIR_EL1
+            | names::HCR_EL2
+            | names::HCRX_EL2
+    )
 }
 
 /// OSLAR_EL1, which only takes writes: they set OSLSR_EL1.OSLK.
-pub(crate) const OSLAR: SystemRegisterNumber = SystemRegisterNumber(0x8084);
+pub(crate) const OSLAR: SystemRegisterNumber = SystemRegisterNumber(names::OSLAR_EL1.into_bits());
 
 #[cfg(test)]
 mod tests {
