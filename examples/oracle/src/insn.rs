@@ -70,19 +70,43 @@ fn words_of_bytes(name: &str, input: &mut dyn BufRead, json: bool, out: &mut dyn
 fn words_of_lines(name: &str, input: &mut dyn BufRead, json: bool, out: &mut dyn Write) -> Result<(), Error> {
     let mut line = Vec::new();
     for number in 1u64.. {
-        line.clear();
-        let read = input.take(LONGEST).read_until(b'\n', &mut line);
-        if read.map_err(|error| Error::new(error.to_string()).at(name))? == 0 {
+        if !next_line(input, &mut line).map_err(|error| Error::new(error.to_string()).at(name))? {
             break;
         }
-        let text = std::str::from_utf8(&line).unwrap_or("not text");
-        let text = text.split(['#', ';']).next().unwrap_or_default().trim();
+        let wrong = |error: Error| error.at(format_args!("{name}:{number}"));
+        let text = content(&line, number).map_err(wrong)?;
         if !text.is_empty() {
-            let word = word(text).map_err(|error| error.at(format_args!("{name}:{number}")))?;
-            write_word(word, json, out)?;
+            write_word(word(text).map_err(wrong)?, json, out)?;
         }
     }
     Ok(())
+}
+
+/// Takes the next line, or the beginning of one that is longer than [`LONGEST`]; false at the end.
+fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    let _ = input.take(LONGEST).read_until(b'\n', line)?;
+    if line.last() != Some(&b'\n') && u64::try_from(line.len()) == Ok(LONGEST) {
+        let _ = input.skip_until(b'\n')?;
+    }
+    Ok(!line.is_empty())
+}
+
+/// Returns what a line holds beside a comment.
+fn content(line: &[u8], number: u64) -> Result<&str, Error> {
+    let end = line
+        .iter()
+        .zip(line.iter().skip(1).chain([&0]))
+        .position(|(byte, next)| matches!(byte, b'#' | b';') || (*byte, *next) == (b'/', b'/'));
+    let is_cut = end.is_none() && u64::try_from(line.len()) == Ok(LONGEST) && line.last() != Some(&b'\n');
+    let text = std::str::from_utf8(line.get(..end.unwrap_or(line.len())).unwrap_or_default())
+        .map_err(|_| Error::new("not text; --binary takes the words of a file of bytes"))?;
+    // What some editors begin a file with.
+    let text = if number == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
+    if is_cut && text.trim().is_empty() {
+        return Err(Error::new(format!("more than {LONGEST} characters before a word")));
+    }
+    Ok(text.trim())
 }
 
 /// Reads a word: hexadecimal digits, 0x or not.

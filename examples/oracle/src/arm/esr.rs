@@ -31,7 +31,13 @@ pub fn fields(esr: EsrEl) -> Vec<Field> {
 
 /// Says what a field's value means in its class.
 fn meaning(esr: EsrEl, name: &str, value: u64) -> String {
-    let abort = matches!(esr.ec().into_bits(), 0x20 | 0x21 | 0x24 | 0x25);
+    let abort = matches!(
+        esr.ec(),
+        ExceptionClass::INSTRUCTION_ABORT_LOWER
+            | ExceptionClass::INSTRUCTION_ABORT_SAME
+            | ExceptionClass::DATA_ABORT_LOWER
+            | ExceptionClass::DATA_ABORT_SAME
+    );
     let pair = |one: &str, zero: &str| if value == 1 { one.to_owned() } else { zero.to_owned() };
     if esr.ec() == ExceptionClass::SYSTEM_ACCESS && name == "Op0" {
         return instruction(SystemAccess::decode(esr.iss()));

@@ -5,7 +5,8 @@ use crate::answer::{Answer, Field, Fields, hex, line, table, to_json};
 use serde_json::json;
 use std::fmt::Write;
 
-/// Returns the fields of PAR_EL1 in the form that its bits 0 and 64 name.
+/// Returns the fields of PAR_EL1 in the form that its bits 0 and 64 name. By hand: neither the register table nor a typed
+/// view has the 128-bit form.
 pub fn fields(par: u128) -> Vec<Field> {
     let mut fields = Fields::of(par, "Arm ARM, PAR_EL1");
     let wide = par >> 64 & 1 == 1;

@@ -3,6 +3,7 @@
 use super::view::{fields, memory_text, permissions_text};
 use crate::Error;
 use crate::answer::{Answer, arm_source, hex, line, size, table, to_json};
+use arm_arch::sysreg::{HcrEl2, HcrxEl2, ScrEl3, SctlrEl1, Tcr2, TcrEl1, VtcrEl2};
 use arm_arch::{Granule, Level, Pa, Va};
 use mmu_xlate::TableMemory;
 use mmu_xlate::vmsa::{
@@ -46,7 +47,7 @@ impl Tables {
         match self.above.get().checked_sub(1) {
             Some(left) => {
                 self.above.set(left);
-                // A table, accessed.
+                // A table, accessed: descriptors are mmu-xlate's, which reads them and does not name them.
                 0x403
             }
             None => self.value,
@@ -80,7 +81,11 @@ impl Recorder for Steps {
 impl Question {
     /// Returns registers whose walk passes the level, and then what is known of them.
     fn machine(&self) -> Result<Registers, Error> {
-        let mut all = Registers { scr_el3: 1 | 1 << 43, hcrx_el2: 1 << 14, ..Registers::default() };
+        let mut all = Registers {
+            scr_el3: ScrEl3::new().with_ns(true).with_tcr2en(true).into_bits(),
+            hcrx_el2: HcrxEl2::new().with_tcr2en(true).into_bits(),
+            ..Registers::default()
+        };
         let deep = self.level < Level::L0 && !self.d128;
         let ds = self.lpa2 || deep;
         let txsz = match () {
@@ -88,40 +93,43 @@ impl Question {
             () if self.d128 || ds => 12,
             () => 16,
         };
-        let tg0: u64 = match self.granule {
+        let tg0 = match self.granule {
             Granule::Size4K => 0,
             Granule::Size64K => 1,
             Granule::Size16K => 2,
         };
         if self.stage == Stage::One {
-            all.el1.sctlr = 1;
-            all.el1.tcr = txsz | tg0 << 14 | 6 << 32 | u64::from(ds) << 59;
-            all.el1.tcr2 = u64::from(self.d128) << 5;
+            all.el1.sctlr = SctlrEl1::new().with_m(true).into_bits();
+            all.el1.tcr = TcrEl1::new().with_t0sz(txsz).with_tg0(tg0).with_ips(6).with_ds(ds).into_bits();
+            all.el1.tcr2 = Tcr2::new().with_d128(self.d128).into_bits();
         } else {
             // The highest level that the granule has.
             let (sl0, sl2) = match (self.granule, ds) {
-                (Granule::Size4K, true) => (0, 1),
-                (Granule::Size16K, true) => (3, 0),
-                _ => (2, 0),
+                (Granule::Size4K, true) => (0, true),
+                (Granule::Size16K, true) => (3, false),
+                _ => (2, false),
             };
-            all.hcr_el2 = 1;
-            all.vtcr_el2 = txsz
-                | sl0 << 6
-                | tg0 << 14
-                | 6 << 16
-                | u64::from(ds) << 32
-                | sl2 << 33
-                | u64::from(self.d128) << 38;
+            all.hcr_el2 = HcrEl2::new().with_vm(true).into_bits();
+            all.vtcr_el2 = VtcrEl2::new()
+                .with_t0sz(txsz)
+                .with_sl0(sl0)
+                .with_tg0(tg0)
+                .with_ps(6)
+                .with_ds(ds)
+                .with_sl2(sl2)
+                .with_d128(self.d128)
+                .into_bits();
         }
         for (name, value) in &self.registers {
             set_register(&mut all, name, *value)
                 .map_err(|error| Error::new(format!("register {name} {error}")))?;
         }
         // The other stage is not asked, and the value is a number.
-        all.el1.sctlr &= !(1 << 25);
-        all.el2.sctlr &= !(1 << 25);
+        for sctlr in [&mut all.el1.sctlr, &mut all.el2.sctlr] {
+            *sctlr = SctlrEl1::from_bits(*sctlr).with_ee(false).into_bits();
+        }
         if self.stage == Stage::One {
-            all.hcr_el2 &= !(1 | 1 << 12);
+            all.hcr_el2 = HcrEl2::from_bits(all.hcr_el2).with_vm(false).with_dc(false).into_bits();
         }
         Ok(all)
     }

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::answer::Answer;
 use crate::input::Given;
 use crate::memory::Missing;
-use arm_arch::sysreg::{GpccrEl3, HcrEl2, ScrEl3};
+use arm_arch::sysreg::{GpccrEl3, HcrEl2, HcrxEl2, ScrEl3};
 use arm_arch::{ExceptionLevel, Va};
 use mmu_xlate::vmsa::{
     Access, AtContext, AtOperation, AtOutcome, Fault, GranuleProtection, GranuleRegisters, Guarded,
@@ -81,16 +81,16 @@ impl Question {
         if !given("SCR_EL3") {
             // NS, NSE, EEL2, TCR2En.
             let state = match self.security {
-                Space::NonSecure => 1,
-                Space::Secure => 1 << 18,
-                Space::Realm => 1 | 1 << 62,
-                Space::Root => 1 << 62,
+                Space::NonSecure => ScrEl3::new().with_ns(true),
+                Space::Secure => ScrEl3::new().with_eel2(true),
+                Space::Realm => ScrEl3::new().with_ns(true).with_nse(true),
+                Space::Root => ScrEl3::new().with_nse(true),
             };
-            registers.scr_el3 = state | 1 << 43;
+            registers.scr_el3 = state.with_tcr2en(true).into_bits();
             assumed.push(format!("SCR_EL3 {:#x}: {}, TCR2En", registers.scr_el3, space_text(self.security)));
         }
         if !given("HCRX_EL2") {
-            registers.hcrx_el2 = 1 << 14;
+            registers.hcrx_el2 = HcrxEl2::new().with_tcr2en(true).into_bits();
             assumed.push("HCRX_EL2 0x4000: TCR2En".into());
         }
         if !others.is_empty() {

@@ -543,7 +543,8 @@ fn needed(access: Access) -> String {
     format!("{who} {what}{}", if access.pan { ", PSTATE.PAN 1" } else { "" })
 }
 
-/// Says what an update of a descriptor changes.
+/// Says what an update of a descriptor changes: AF, \[10\], and AP\[2\], \[7\], of either stage: S2AP\[1\] is set where AP\[2\] is
+/// cleared. By hand, as no layout of descriptors is public.
 fn update_text(old: u64, new: u64) -> String {
     let changed = old ^ new;
     let mut parts = Vec::new();

@@ -534,3 +534,17 @@ fn nobody_needs_to_read_to_the_end() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
 }
+
+#[test]
+fn a_layout_that_is_not_known_is_not_one_without_fields() {
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&run(&["sysreg", name, "0x5", "--json"]).expect_code(0).out).unwrap()
+    };
+    let unknown = json("TRCAUTHSTATUS");
+    assert_eq!((&unknown["layout"], &unknown["reserved"]), (&false.into(), &serde_json::Value::Null));
+    let known = json("ZCR_EL12");
+    assert_eq!((&known["layout"], &known["reserved"]), (&true.into(), &"0x0".into()), "as ZCR_EL1");
+    assert!(run(&["sysreg", "TRCAUTHSTATUS", "5"]).expect_code(0).out.contains("not known"));
+    // With E2H = 0 these read as one.
+    assert!(run(&["sysreg", "CPTR_EL2", "0x33ff"]).expect_code(0).out.contains("that no field has: 0x22ff"));
+}

@@ -78,3 +78,38 @@ fn words_that_are_none_are_refused_with_their_line() {
     assert_eq!(finished.out.lines().count(), 1);
     assert!(run_with(&["insn", "--binary", "-"], &[1, 2, 3]).expect_code(2).err.contains("into a word"));
 }
+
+#[test]
+fn comments_may_be_long_and_of_any_kind() {
+    let long = "x".repeat(100_000);
+    let input = format!("\u{feff}d503201f\r\n# {long}\nd503201f // {long}\r\n  d503201f\t; two\nd503201f",);
+    let finished = run_with(&["insn", "-"], input.as_bytes());
+    assert_eq!(finished.expect_code(0).out.lines().count(), 4, "{}", finished.out);
+    assert!(finished.out.lines().all(|line| line.starts_with("d503201f  nop")));
+    // The line after a long one has the number that an editor shows.
+    let wrong = format!("# {long}\nd503201f\nnone\n");
+    assert!(
+        run_with(&["insn", "-"], wrong.as_bytes()).expect_code(2).err.contains("standard input:3: 'none'")
+    );
+    let hidden = format!("{}d503201f\n", " ".repeat(300));
+    assert!(
+        run_with(&["insn", "-"], hidden.as_bytes())
+            .expect_code(2)
+            .err
+            .contains("standard input:1: more than")
+    );
+    let bytes = run_with(&["insn", "-"], &[0x1f, 0x20, 0x03, 0xd5]);
+    assert!(bytes.expect_code(2).err.contains("standard input:1: not text; --binary"), "{}", bytes.err);
+}
+
+#[test]
+fn nothing_is_said_of_nothing_and_files_are_named() {
+    for arguments in [&["insn", "-"][..], &["insn", "--binary", "-"], &["insn", "--json", "-"]] {
+        assert_eq!(run_with(arguments, b"").expect_code(0).out, "");
+    }
+    assert!(run(&["insn", "/nowhere/words"]).expect_code(2).err.contains("/nowhere/words: "));
+    let directory = std::env::temp_dir();
+    let name = directory.to_str().unwrap();
+    assert!(run(&["insn", name]).expect_code(2).err.contains(name));
+    assert!(run(&["insn", "--binary", name]).expect_code(2).err.contains(name));
+}
