@@ -6,6 +6,8 @@ mod linux_module;
 mod s390x;
 mod transcript;
 
+pub use linux_module::KIT_ALWAYS;
+
 /// A host: its name, what keeps it from running here, and what it can be asked to do.
 struct Host {
     name: &'static str,
