@@ -14,13 +14,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask run-host linux-module [MACHINE]... [--fuzz SECONDS] [--guest]
-       cargo xtask run-host linux-module [MACHINE]... --kit
+usage: cargo xtask run-host linux-module [MACHINE]... [--fuzz SECONDS] [--guest] [--tree DIR]
+       cargo xtask run-host linux-module [MACHINE]... --kit [--tree DIR]
        cargo xtask run-host linux-module MACHINE --linux | vmm OPTIONS
   MACHINE   x86-64, s390x, arm64; otherwise all that are possible here
   --fuzz    how long hostile calls go on (10)
   --guest   also run guests/transcript under the VMM, in the kernel and in a program, which takes building it
   --kit     the conformance kit instead, in the kernel, on the module's own functions
+  --tree    a kernel 6.1 built by hand in DIR instead of the packaged one, such as one with PROVE_LOCKING and KASAN
   --linux   Debian's arm64 kernel to a shell, unattended, in the kernel of that machine
   vmm       boots a kernel there, with options of the VMM: --kernel FILE, --initrd FILE, and what the VMM takes beside
 ";
@@ -114,7 +115,7 @@ pub fn run(words: &[&str]) -> Result<(), String> {
         [name, "vmm", options @ ..] => return find(name)?.exec_vmm(options),
         _ => {}
     }
-    let (mut machines, mut plan, mut kit) = (Vec::new(), Plan { fuzz: 10, guest: false }, false);
+    let (mut machines, mut plan, mut kit) = (Vec::new(), Plan { fuzz: 10, guest: false, tree: None }, false);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
@@ -128,17 +129,24 @@ pub fn run(words: &[&str]) -> Result<(), String> {
             }
             "--guest" => plan.guest = true,
             "--kit" => kit = true,
+            "--tree" => {
+                let directory = words.next().ok_or_else(|| format!("--tree needs a directory\n{USAGE}"))?;
+                plan.tree = Some(PathBuf::from(directory));
+            }
             name => machines.push(find(name)?),
         }
     }
     if machines.is_empty() {
         machines.extend(&MACHINES);
     }
+    if plan.tree.is_some() && machines.len() != 1 {
+        return Err(format!("--tree is for one machine, which has to be named\n{USAGE}"));
+    }
     for machine in machines {
         match machine.missing() {
             Some(missing) => println!("linux-module {}: SKIPPED: {missing}", machine.name),
             None if kit => {
-                if let Err(reason) = machine.run_kit()? {
+                if let Err(reason) = machine.run_kit(plan.tree.as_deref())? {
                     super::kit::leave(
                         &kit_column(machine.name),
                         &format!("{}{reason}", super::kit::SKIPPED),
@@ -186,7 +194,7 @@ pub fn kit_column(machine: &str) -> String {
 
 /// Runs the conformance kit in a kernel, and leaves what was said. The inner error is why it could not.
 pub fn kit(machine: &str) -> Result<Result<(), String>, String> {
-    find(machine)?.run_kit()
+    find(machine)?.run_kit(None)
 }
 
 /// What is linked: its package, the symbols that are seen, and where the module is built.
@@ -208,13 +216,18 @@ struct Plan {
     fuzz: u32,
     /// Whether the VMM runs a guest.
     guest: bool,
+    /// A kernel that is not the packaged one.
+    tree: Option<PathBuf>,
 }
 
-/// Packages, unpacked.
-struct Packages {
-    root: PathBuf,
-    /// Release of the kernel, with its flavour.
+/// A kernel, and what runs in it.
+struct Kernel {
+    /// With its flavour.
     release: String,
+    image: PathBuf,
+    /// What modules are built in.
+    headers: PathBuf,
+    busybox: PathBuf,
 }
 
 impl Machine {
@@ -234,15 +247,15 @@ impl Machine {
 
     /// Builds everything, and tries it.
     fn run(&self, plan: &Plan) -> Result<(), String> {
-        let packages = match self.packages() {
-            Ok(packages) => packages,
+        let kernel = match self.kernel(plan.tree.as_deref()) {
+            Ok(kernel) => kernel,
             // Without the network there is no kernel to try it on.
             Err(reason) => {
                 println!("linux-module {}: SKIPPED: {reason}", self.name);
                 return Ok(());
             }
         };
-        let module = self.module(&packages, &MODULE)?;
+        let module = self.module(&kernel, &MODULE)?;
         let mut files = vec![self.program("check")?, self.program("fuzz")?];
         match super::s390x::assemble(
             &shell::root().join("examples/linux-module/tests/kept.S"),
@@ -257,21 +270,21 @@ impl Machine {
         if plan.guest {
             files.extend([self.vmm()?, guest::transcript_image()?]);
         }
-        let initramfs = self.initramfs(&packages, &module, &files, plan)?;
+        let initramfs = self.initramfs(&kernel, &module, &files, plan)?;
         let steps: Vec<_> =
             STEPS.into_iter().filter(|(step, _)| plan.guest || !step.starts_with("guest")).collect();
-        self.boot(&packages, &initramfs, &steps).map(drop)
+        self.boot(&kernel, &initramfs, &steps).map(drop)
     }
 
     /// Builds the module with the kit in it, and loads it.
-    fn run_kit(&self) -> Result<Result<(), String>, String> {
-        let packages = match self.packages() {
-            Ok(packages) => packages,
+    fn run_kit(&self, tree: Option<&Path>) -> Result<Result<(), String>, String> {
+        let kernel = match self.kernel(tree) {
+            Ok(kernel) => kernel,
             Err(reason) => return Ok(Err(reason)),
         };
-        let module = self.module(&packages, &KIT)?;
-        let initramfs = self.archive("kit-initramfs", &packages, &module, &[], KIT_INIT)?;
-        let console = self.boot(&packages, &initramfs, &KIT_STEPS)?;
+        let module = self.module(&kernel, &KIT)?;
+        let initramfs = self.archive("kit-initramfs", &kernel, &module, &[], KIT_INIT)?;
+        let console = self.boot(&kernel, &initramfs, &KIT_STEPS)?;
         let text = console.text();
         super::kit::leave(&kit_column(self.name), text)?;
         if text.contains("xarch_kit: the end, 0 broken") {
@@ -281,12 +294,44 @@ impl Machine {
         }
     }
 
-    /// Fetches and unpacks kernel, headers and busybox, or takes those that are there.
-    fn packages(&self) -> Result<Packages, String> {
+    /// Returns the packaged kernel, or that of a tree, with the packaged busybox.
+    fn kernel(&self, tree: Option<&Path>) -> Result<Kernel, String> {
+        let (root, release) = self.packages()?;
+        let busybox = ["bin/busybox", "usr/bin/busybox"].map(|path| root.join(path));
+        let busybox = busybox.into_iter().find(|path| path.is_file()).ok_or("the package has no busybox")?;
+        let Some(tree) = tree else {
+            return Ok(Kernel {
+                image: root.join(format!("boot/vmlinuz-{release}")),
+                headers: root.join(format!("usr/src/linux-headers-{release}")),
+                release,
+                busybox,
+            });
+        };
+        let tree = tree.canonicalize().map_err(|e| format!("{}: {e}", tree.display()))?;
+        let ask =
+            |what| shell::output(self.make(&tree).args(["-s", what])).map(|said| said.trim().to_string());
+        let (release, image) = (ask("kernelrelease")?, tree.join(ask("image_name")?));
+        if !image.is_file() {
+            return Err(format!("{} is missing: the kernel is not built", image.display()));
+        }
+        Ok(Kernel { release, image, headers: tree, busybox })
+    }
+
+    /// The kernel's own build, of a tree or its headers.
+    fn make(&self, tree: &Path) -> Command {
+        let mut make = Command::new("make");
+        make.arg("-C").arg(tree);
+        make.arg(format!("ARCH={}", self.kernel)).arg(format!("CROSS_COMPILE={}", self.tools));
+        make
+    }
+
+    /// Fetches and unpacks kernel, headers and busybox, or takes those that are there. Returns where they are, and the
+    /// kernel's release.
+    fn packages(&self) -> Result<(PathBuf, String), String> {
         let root = self.directory().join("packages");
         let marker = root.join("release");
         if let Ok(release) = std::fs::read_to_string(&marker) {
-            return Ok(Packages { root, release });
+            return Ok((root, release));
         }
         let _ = std::fs::remove_dir_all(&root);
         create(&root)?;
@@ -319,7 +364,7 @@ impl Machine {
             &format!("include {}\n", common.display()),
         )?;
         write(&marker, &release)?;
-        Ok(Packages { root, release })
+        Ok((root, release))
     }
 
     /// The newest kernel of the release that has headers.
@@ -344,7 +389,7 @@ impl Machine {
     }
 
     /// Builds the module.
-    fn module(&self, packages: &Packages, form: &Form) -> Result<PathBuf, String> {
+    fn module(&self, kernel: &Kernel, form: &Form) -> Result<PathBuf, String> {
         let object = self.object(form)?;
         let directory = self.directory().join(form.directory);
         create(&directory)?;
@@ -355,9 +400,7 @@ impl Machine {
         copy(&object, &directory.join("core.o_shipped"))?;
         // modpost asks how each object was made.
         write(&directory.join(".core.o.cmd"), "")?;
-        let mut make = Command::new("make");
-        make.arg("-C").arg(packages.root.join(format!("usr/src/linux-headers-{}", packages.release)));
-        make.arg(format!("ARCH={}", self.kernel)).arg(format!("CROSS_COMPILE={}", self.tools));
+        let mut make = self.make(&kernel.headers);
         make.args(form.is_kit.then_some("XARCH_KIT=y"));
         shell::run(make.arg(format!("M={}", directory.display())).arg("modules"))?;
         let module = directory.join("xarch.ko");
@@ -466,7 +509,7 @@ impl Machine {
     /// Debian's kernel under the VMM in the kernel of this machine, checked as the demo's smoke boot is.
     fn linux(&self) -> Result<(), String> {
         // How long building takes is nobody's patience.
-        self.module(&self.packages()?, &MODULE)?;
+        self.module(&self.kernel(None)?, &MODULE)?;
         self.vmm()?;
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         let line = format!("{} run-host linux-module {} vmm", own.display(), self.name);
@@ -480,7 +523,7 @@ impl Machine {
     /// Boots a guest under the VMM with these options; does not come back where it succeeds. The machine's exit status is
     /// 0 where the VMM's is.
     fn exec_vmm(&self, words: &[&str]) -> Result<(), String> {
-        let packages = self.packages()?;
+        let kernel = self.kernel(None)?;
         let (mut options, mut files) = (String::new(), Vec::new());
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -503,10 +546,10 @@ impl Machine {
         files.push(("vmm".into(), self.vmm()?));
         let init = VMM_INIT.replace("OPTIONS", options.trim());
         let initramfs =
-            self.archive("vmm-initramfs", &packages, &self.module(&packages, &MODULE)?, &files, &init)?;
+            self.archive("vmm-initramfs", &kernel, &self.module(&kernel, &MODULE)?, &files, &init)?;
         let size = std::fs::metadata(&initramfs).map_err(|e| format!("{}: {e}", initramfs.display()))?.len();
         // The archive, what it is unpacked to, and the guest's memory, which is pinned.
-        let mut qemu = self.qemu(&packages, &initramfs, 1792 + 2 * (size >> 20), "quiet");
+        let mut qemu = self.qemu(&kernel, &initramfs, 1792 + 2 * (size >> 20), "quiet");
         if self.name == "x86-64" {
             qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
         }
@@ -515,7 +558,7 @@ impl Machine {
     }
 
     /// Returns the machine with its kernel.
-    fn qemu(&self, packages: &Packages, initramfs: &Path, mib: u64, options: &str) -> Command {
+    fn qemu(&self, kernel: &Kernel, initramfs: &Path, mib: u64, options: &str) -> Command {
         let (program, machine) = self.qemu.split_first().unwrap_or((&"false", &[]));
         let mut qemu = Command::new(program);
         qemu.args(machine).args([
@@ -528,7 +571,7 @@ impl Machine {
             "-nic",
             "none",
         ]);
-        qemu.arg("-kernel").arg(packages.root.join(format!("boot/vmlinuz-{}", packages.release)));
+        qemu.arg("-kernel").arg(&kernel.image);
         qemu.arg("-initrd").arg(initramfs);
         qemu.arg("-append").arg(format!("{} panic=-1 oops=panic {options}", self.options));
         qemu
@@ -536,7 +579,7 @@ impl Machine {
 
     fn initramfs(
         &self,
-        packages: &Packages,
+        kernel: &Kernel,
         module: &Path,
         files: &[PathBuf],
         plan: &Plan,
@@ -547,14 +590,14 @@ impl Machine {
         };
         let files: Vec<(String, PathBuf)> = files.iter().map(named).collect();
         let init = INIT.replace("FUZZ", &plan.fuzz.to_string());
-        self.archive("initramfs", packages, module, &files, &init)
+        self.archive("initramfs", kernel, module, &files, &init)
     }
 
     /// Makes an initramfs: the module, files by their names, and what is run first.
     fn archive(
         &self,
         name: &str,
-        packages: &Packages,
+        kernel: &Kernel,
         module: &Path,
         files: &[(String, PathBuf)],
         init: &str,
@@ -563,9 +606,7 @@ impl Machine {
         for directory in ["bin", "dev", "proc", "sys"] {
             archive.add(directory, 0o04_0755, &[]);
         }
-        let busybox = ["bin/busybox", "usr/bin/busybox"].map(|path| packages.root.join(path));
-        let busybox = busybox.iter().find(|path| path.is_file()).ok_or("the package has no busybox")?;
-        archive.add("bin/busybox", 0o10_0755, &read(busybox)?);
+        archive.add("bin/busybox", 0o10_0755, &read(&kernel.busybox)?);
         archive.add("xarch.ko", 0o10_0644, &read(module)?);
         for (name, file) in files {
             archive.add(name, 0o10_0755, &read(file)?);
@@ -577,8 +618,8 @@ impl Machine {
     }
 
     /// Boots the kernel, follows what is said, and reads the kernel's log.
-    fn boot(&self, packages: &Packages, initramfs: &Path, steps: &[(&str, &str)]) -> Result<Console, String> {
-        let mut qemu = self.qemu(packages, initramfs, 1024, "loglevel=8");
+    fn boot(&self, kernel: &Kernel, initramfs: &Path, steps: &[(&str, &str)]) -> Result<Console, String> {
+        let mut qemu = self.qemu(kernel, initramfs, 1024, "loglevel=8");
         let start = Instant::now();
         let mut console = Console::start(&mut qemu, PATIENCE, true)?;
         let mut seconds = Vec::new();
@@ -592,7 +633,7 @@ impl Machine {
         if let Some(line) = own.lines().find(|line| TROUBLE.iter().any(|word| line.contains(word))) {
             return Err(console.failure(&format!("the kernel complains: {line}")));
         }
-        println!("linux-module {}: {}: seconds: {}", self.name, packages.release, seconds.join(", "));
+        println!("linux-module {}: {}: seconds: {}", self.name, kernel.release, seconds.join(", "));
         Ok(console)
     }
 }
@@ -619,7 +660,7 @@ const KIT_STEPS: [(&str, &str); 4] = [
 ];
 
 /// What a kernel says when something is wrong with it.
-const TROUBLE: [&str; 14] = [
+const TROUBLE: [&str; 15] = [
     "WARNING:",
     "BUG:",
     "Oops",
@@ -634,6 +675,8 @@ const TROUBLE: [&str; 14] = [
     "detected stall",
     "blocked for more than",
     "Kernel panic",
+    // Where the kernel looks for memory that nobody has an address of.
+    "unreferenced object",
 ];
 
 const INIT: &str = "\
@@ -649,9 +692,17 @@ if [ -e /kept.bin ]; then /save /kept.bin || poweroff -f; fi
 # A guest with MMU, timers, interrupts and two vCPUs, in the kernel and in a program.
 if [ -x /vmm ]; then
     guest='--kernel /transcript.bin --memory 64 --cpus 2'
+    # What is said goes to files; that it goes on has to be seen.
+    touch /kernel.txt /program.txt
+    (last=0; while sleep 10; do
+        size=$(cat /kernel.txt /program.txt | wc -c)
+        [ $size -gt $last ] && echo test: $size bytes of transcripts
+        last=$size
+    done) &
     /vmm --accel device=/dev/xarch --stats $guest </dev/null >/kernel.txt || poweroff -f
     tail -n 1 /kernel.txt
     /vmm --accel model $guest </dev/null >/program.txt || poweroff -f
+    kill $!
     # What a line says that begins with ~ may differ from run to run.
     for host in kernel program; do grep -v '^~' /$host.txt >/$host; done
     cmp /kernel /program && echo test: the same transcript || diff /kernel /program
@@ -659,7 +710,13 @@ fi
 /fuzz FUZZ || poweroff -f
 # Whoever has a descriptor keeps the module.
 sh -c 'exec 3<>/dev/xarch; rmmod xarch 2>/dev/null && echo test: unloaded under a user' && poweroff -f
-rmmod xarch && echo test: unloaded
+rmmod xarch || poweroff -f
+# Memory that nobody has an address of any more, where the kernel looks for it.
+if mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null && [ -e /sys/kernel/debug/kmemleak ]; then
+    for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; sleep 6; done
+    cat /sys/kernel/debug/kmemleak
+fi
+echo test: unloaded
 sync
 poweroff -f
 ";
