@@ -249,6 +249,7 @@ impl Machine {
     fn run(&self, plan: &Plan) -> Result<(), String> {
         let kernel = match self.kernel(plan.tree.as_deref()) {
             Ok(kernel) => kernel,
+            Err(reason) if plan.tree.is_some() => return Err(reason),
             // Without the network there is no kernel to try it on.
             Err(reason) => {
                 println!("linux-module {}: SKIPPED: {reason}", self.name);
@@ -280,6 +281,7 @@ impl Machine {
     fn run_kit(&self, tree: Option<&Path>) -> Result<Result<(), String>, String> {
         let kernel = match self.kernel(tree) {
             Ok(kernel) => kernel,
+            Err(reason) if tree.is_some() => return Err(reason),
             Err(reason) => return Ok(Err(reason)),
         };
         let module = self.module(&kernel, &KIT)?;
