@@ -12,7 +12,8 @@
 
 use arm_arch::SysRegId;
 use arm_arch::sysreg::{
-    IchVtr, IdAa64Dfr0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1, IdAa64Pfr0, IdAa64Pfr1, names,
+    CpacrEl1, IchVtr, IdAa64Dfr0, IdAa64Isar1, IdAa64Isar2, IdAa64Mmfr0, IdAa64Mmfr1, IdAa64Pfr0, IdAa64Pfr1,
+    names,
 };
 use xarch_abi::{Bank, RegId};
 
@@ -299,9 +300,9 @@ fn place(bank: Bank, register: SysRegId) -> Option<usize> {
 }
 
 /// CPACR_EL1.ZEN, \[17:16\].
-const CPACR_ZEN: u64 = 3 << 16;
+const CPACR_ZEN: u64 = CpacrEl1::new().with_zen(3).into_bits();
 /// CPACR_EL1.SMEN, \[25:24\].
-const CPACR_SMEN: u64 = 3 << 24;
+const CPACR_SMEN: u64 = CpacrEl1::new().with_smen(3).into_bits();
 
 /// What a CPU has of what not every CPU has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::stage2::{Resolved, Wanted};
 use crate::vm::{HostError, Tables, Vm};
 use arm_arch::fault::FaultStatus;
 use arm_arch::iss::{self, DataAbort, InstructionAbort};
-use arm_arch::sysreg::{CntCtl, CptrEl2, FpEnable, names};
+use arm_arch::sysreg::{CntCtl, CptrEl2, FpEnable, HpfarEl2, names};
 use arm_arch::{EsrEl, ExceptionClass, SysRegId};
 use xarch_abi::{
     AccessCause, AccessSize, BackendVcpu, Direction, Entry, Exit, Guest, GuestPa, Lock, MemoryAccess,
@@ -19,9 +19,6 @@ use xarch_abi::{
 
 /// The raw code of an [`Exit::Unknown`] that is an SError.
 const SERROR: u32 = 0x3;
-
-/// HPFAR_EL2.FIPA, \[47:4\]: bits \[55:12\] of the address.
-const FIPA: u64 = 0xffff_ffff_fff0;
 
 /// What the driver did for one vCPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -461,7 +458,7 @@ impl<P: Cpu, C: HostControl, S: TableStorage, L: Lock<Tables>> Loaded<'_, '_, P,
         let trap = Trap { syndrome: esr, fault_address: far };
         let Some(fault) = Fault::decode(esr) else { return Ok(Some(Exit::Trap(trap))) };
         let page = if fault.has_address {
-            (hpfar & FIPA) << 8
+            HpfarEl2::from_bits(hpfar).page().bits()
         } else {
             // HPFAR says nothing about it: the guest's own tables do, unless they have changed since.
             match self.vcpu.cpu.stage_1(far) {

@@ -93,6 +93,7 @@ macro_rules! encodings {
     };
 }
 
+// Numbers, not names: to this back end an id is opaque, and it knows no architecture of guests; the series lists them so.
 encodings! {
     /// System registers of the guest that the series reaches by SASR and EASR. OSLAR_EL1 is only
     /// written and OSLSR_EL1 only read.

@@ -2,6 +2,8 @@
 //!
 //! Arm ARM, "Translation table descriptor formats", stage 2, 4 KiB granule. An invalid descriptor says
 //! whether there is a slot at all: a hole is all zeros; an empty one will be mapped when it is touched.
+//!
+//! By hand: half of the bits are this host's own, and what the others are is a matter of one format.
 
 use guest_map::{Content, Frame, Kind};
 use xarch_abi::HostPa;

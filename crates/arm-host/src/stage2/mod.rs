@@ -16,7 +16,7 @@ mod tests;
 pub(crate) use guest_map::{Resolved, Wanted, collect_dirty};
 
 use crate::machine::{AddressSpace, HostControl, Scope, TableStorage};
-use arm_arch::sysreg::VtcrEl2;
+use arm_arch::sysreg::{VtcrEl2, VttbrEl2};
 use guest_map::{Content, GuestMap, Kind, MapError, OutsideMemory, Pool, Tables};
 use xarch_abi::{HostPa, Slot};
 
@@ -108,7 +108,7 @@ impl Upper {
             .with_sh0(3)
             .with_ps(output_size.min(5))
             .with_res1(true);
-        let vttbr = u64::from(vmid) << 48 | root.value();
+        let vttbr = VttbrEl2::new().with_vmid(vmid.into()).into_bits() | root.value();
         let space = AddressSpace { vttbr, vtcr: vtcr.into_bits() };
         // Whoever had the VMID before may have left translations.
         around.control.invalidate(space, Scope::All);

@@ -211,6 +211,7 @@ fn success<A: OutputAddress>(
     secure: bool,
     implementation: &Implementation,
 ) -> u128 {
+    // By hand: no view has the 128-bit form, where they lie as in the other.
     const NS: u128 = 1 << 9;
     const NSE: u128 = 1 << 11;
     let par = if wide { mapping.par_wide() } else { mapping.par().into() };

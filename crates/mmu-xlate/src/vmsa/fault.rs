@@ -4,7 +4,8 @@ use super::gpc::GranuleRefusal;
 use super::perm::{Access, AccessKind};
 use super::registers::Space;
 use arm_arch::bits::{field, trunc32, zext8};
-use arm_arch::sysreg::ParFault;
+use arm_arch::iss::{DataAbort, InstructionAbort, Iss2};
+use arm_arch::sysreg::{HpfarEl2, ParFault};
 use arm_arch::{FaultStatus, Ipa};
 
 /// The stage of translation that found a fault. Arm ARM, FaultRecord, secondstage.
@@ -64,20 +65,20 @@ pub struct Fault {
     pub granule: Option<GranuleRefusal>,
 }
 
-const S1PTW: u32 = 1 << 7;
-const WNR: u32 = 1 << 6;
-const CM: u32 = 1 << 8;
+const S1PTW: u32 = DataAbort::new().with_s1ptw(true).into_bits();
+const WNR: u32 = DataAbort::new().with_wnr(true).into_bits();
+const CM: u32 = DataAbort::new().with_cm(true).into_bits();
 /// ISS\[21\] where ISV is 0.
-const TOP_LEVEL: u32 = 1 << 21;
+const TOP_LEVEL: u32 = InstructionAbort::new().with_top_level(true).into_bits();
 /// Bits of ISS2, which is ESR\[55:32\].
-const ISS2_DIRTY_BIT: u32 = 1 << 5;
-const ISS2_OVERLAY: u32 = 1 << 6;
-const ISS2_ASSURED_ONLY: u32 = 1 << 7;
-const ISS2_GCS: u32 = 1 << 8;
-const ISS2_TAG_ACCESS: u32 = 1 << 9;
-const ISS2_TND: u32 = 1 << 10;
+const ISS2_DIRTY_BIT: u32 = Iss2::new().with_dirty_bit(true).into_bits();
+const ISS2_OVERLAY: u32 = Iss2::new().with_overlay(true).into_bits();
+const ISS2_ASSURED_ONLY: u32 = Iss2::new().with_assured_only(true).into_bits();
+const ISS2_GCS: u32 = Iss2::new().with_gcs(true).into_bits();
+const ISS2_TAG_ACCESS: u32 = Iss2::new().with_tag_access(true).into_bits();
+const ISS2_TND: u32 = Iss2::new().with_tnd(true).into_bits();
 /// HPFAR_EL2.NS.
-const HPFAR_NS: u64 = 1 << 63;
+const HPFAR_NS: u64 = HpfarEl2::new().with_ns(true).into_bits();
 
 impl Fault {
     /// Returns a fault of stage 1 without qualifiers.
@@ -179,6 +180,7 @@ impl Fault {
                     (Space::Secure, Space::NonSecure) => HPFAR_NS,
                     _ => 0,
                 };
+                // FIPA, which a setter would check.
                 Some(field(ipa.bits(), 55, 12) << 4 | ns)
             }
             Some(_) | None => None,

@@ -1,4 +1,7 @@
 //! The two formats of descriptors, VMSAv8-64 and VMSAv9-128. Arm ARM, "Translation table descriptor formats".
+//!
+//! Bits by hand, here and beside the walk: a descriptor is no register, what a bit of it is depends on stage, level, format and
+//! controls, and these are the innermost loops of a walk.
 
 use super::descend::below;
 use super::geometry::{AddressForm, Range, level};

@@ -5,6 +5,9 @@
 //! it landed, ELR, SPSR, ESR and FAR of EL1 to EL3, PSTATE as read. `pe` computes the same with the functions of
 //! `arm_arch`. `oracles/exception` is the program, `cargo xtask oracle exception` runs it, and
 //! `tests/data/exception_sample.bin` holds some of the answers.
+//!
+//! Registers of cases are drawn by shift and mask on purpose: a field that a typed view has in the wrong place must not be
+//! drawn there too.
 
 mod case;
 mod compare;

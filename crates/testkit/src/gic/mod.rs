@@ -5,6 +5,9 @@
 //! value read, the lines, all ICH registers, the maintenance interrupt, the physical interrupts that are active; for
 //! a timer the counter before and after. `oracles/vgic` is the program that does so, `cargo xtask oracle gic` runs
 //! it, and `tests/data/gic_sample.bin` holds some of its answers.
+//!
+//! Registers of cases are drawn by shift and mask on purpose: a field that a typed view has in the wrong place must not be
+//! drawn there too.
 
 mod model;
 mod qemu;
