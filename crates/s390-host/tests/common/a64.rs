@@ -1,4 +1,4 @@
-//! Encodings of the instructions that the tests' guests are made of. Arm ARM, chapter C6.
+//! Encodings of the instructions that the tests' guests are made of. Arm ARM, the page of each instruction.
 
 pub const WFI: u32 = 0xd503_207f;
 pub const ISB: u32 = 0xd503_3fdf;
