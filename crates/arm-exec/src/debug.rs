@@ -97,7 +97,9 @@ fn is_load_exclusive(word: u32) -> bool {
     is_exclusive && (field(word, 21, 21) == 0 || field(word, 31, 31) == 1)
 }
 
-/// A breakpoint may match in the page of `state.pc`.
+/// A breakpoint may match in the page of `state.pc`. Seldom asked: what it keeps on the stack is not below all else.
+#[cold]
+#[inline(never)]
 pub(crate) fn is_near(state: &State) -> bool {
     let values = state.sys.dbgbcr_el1.into_iter().zip(state.sys.dbgbvr_el1);
     values.into_iter().any(|(control, value)| {
@@ -135,6 +137,8 @@ fn origin(state: &State) -> Origin {
 }
 
 /// Returns the ESR of the breakpoint exception that comes before the instruction at `state.pc`, if one does.
+#[cold]
+#[inline(never)]
 pub(crate) fn breakpoint(state: &State) -> Option<u64> {
     with_matcher(state, |matcher| matcher.breakpoint(state.pc))?;
     Cause::breakpoint(origin(state), state.pc).syndrome.map(EsrEl::into_bits)

@@ -27,19 +27,19 @@ impl<const N: usize, L: Lock<Shared<N>>> Guest for Vcpu<'_, N, L> {
 
     #[inline]
     fn on_exit<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P, exit: Exit) -> Next {
-        match exit {
+        match &exit {
             // Timers are sampled before every entry anyway.
             Exit::Spurious | Exit::Timer(_) => Next::Resume,
             Exit::Trap(trap) if self.read_identification(registers, trap.syndrome) => Next::Resume,
             Exit::Trap(trap) => self.decide_trap(registers, platform, trap),
-            Exit::Access(access) => self.decide_access(registers, platform, &access),
+            Exit::Access(access) => self.decide_access(registers, platform, access),
             Exit::Maintenance => {
                 self.lists.refill = true;
                 Next::Resume
             }
             Exit::Stop => Next::Stop(StopReason::Host),
-            Exit::Invalid(state) => Next::Stop(StopReason::Invalid(state)),
-            Exit::Unknown(code) => Next::Stop(StopReason::Unknown(code)),
+            Exit::Invalid(state) => Next::Stop(StopReason::Invalid(*state)),
+            Exit::Unknown(code) => Next::Stop(StopReason::Unknown(*code)),
         }
     }
 
@@ -125,9 +125,9 @@ impl<const N: usize, L: Lock<Shared<N>>> Vcpu<'_, N, L> {
         &mut self,
         registers: &mut R,
         platform: &P,
-        trap: Trap,
+        trap: &Trap,
     ) -> Next {
-        let next = or_stop(self.trap(registers, platform, trap));
+        let next = or_stop(self.trap(registers, platform, *trap));
         self.kick_owed(platform);
         next
     }

@@ -56,6 +56,13 @@ enum Go {
     End,
 }
 
+/// Branches of a block, and where they go. The caller has them, so that they are on the stack once, however the decoder
+/// is handed on.
+pub(crate) type Branches = [(u16, u64); MAX_INSTRUCTIONS + 1];
+
+/// What [`Branches`] are before the first.
+pub(crate) const NO_BRANCHES: Branches = [(0, 0); MAX_INSTRUCTIONS + 1];
+
 /// A block in the making.
 pub(crate) struct Decoder<'a, 'f> {
     /// Where it goes: `MAX_OPS` operations, the head first.
@@ -73,8 +80,7 @@ pub(crate) struct Decoder<'a, 'f> {
     sp_written: bool,
     /// The last operation is this instruction's or may not be joined with the next.
     fence: usize,
-    /// Branches, and where they go.
-    branches: [(u16, u64); MAX_INSTRUCTIONS + 1],
+    branches: &'a mut Branches,
     branch_count: usize,
 }
 
@@ -83,6 +89,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
     pub(crate) fn new(
         ops: &'a [Op],
         functions: &'a mut Functions<'f>,
+        branches: &'a mut Branches,
         pc: u64,
         context: Context,
     ) -> Option<Self> {
@@ -99,7 +106,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
             sp_checked: false,
             sp_written: false,
             fence: 1,
-            branches: [(0, 0); MAX_INSTRUCTIONS + 1],
+            branches,
             branch_count: 0,
         })
     }

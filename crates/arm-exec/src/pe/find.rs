@@ -2,7 +2,7 @@
 
 use super::{Exit, JUMPS, Pe, half};
 use crate::block::{Code, Jump, MAX_OPS, Operation};
-use crate::decode::Decoder;
+use crate::decode::{Decoder, NO_BRANCHES};
 use crate::flow::Host;
 use crate::ram::PagePtr;
 use crate::syndrome;
@@ -90,7 +90,8 @@ impl<'m> Pe<'m> {
         let free = self.store.free();
         let first = free as u32 + 1;
         let ops = self.store.ops().get(free..).unwrap_or_default();
-        let decoder = Decoder::new(ops, &mut self.functions, pc, self.context)?;
+        let mut branches = NO_BRANCHES;
+        let decoder = Decoder::new(ops, &mut self.functions, &mut branches, pc, self.context)?;
         let store = &self.store;
         let limit = if alone { 1 } else { MAX_OPS };
         let known = |va| if alone { None } else { store.find(absolute, va, context) };

@@ -62,6 +62,7 @@ pub(crate) fn timers(pe: &mut Pe<'_>, count: u64) -> Option<Timer> {
 }
 
 /// Returns the trap that an FP or SIMD instruction takes in this context: where to, and its ESR.
+#[inline(never)]
 pub(crate) fn fp_trap(state: &State) -> Option<(FpTrap, u64)> {
     match gate::floating_point(state) {
         // No FP instruction is UNDEFINED by its context.
@@ -73,6 +74,8 @@ pub(crate) fn fp_trap(state: &State) -> Option<(FpTrap, u64)> {
 
 /// Whether EL1 is not allowed one of the accesses that decoding makes operations of: what `arm_arch::trap` says about
 /// each [`Field`]. Their traps are controlled by HCR_EL2 alone.
+// Asked where HCR_EL2 has changed: what it keeps on the stack is not below all else.
+#[inline(never)]
 pub(crate) fn storage_traps(state: &State) -> bool {
     gate::any_trapped(state, Field::ALL.into_iter())
 }
