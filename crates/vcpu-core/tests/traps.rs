@@ -334,6 +334,17 @@ fn protocol_incompleteness_what_is_pending_shows_before_state_is_observed() {
     assert_eq!(cpu.pc(), RAM + 0xa04);
 }
 
+/// A host that asks twice without an entry between gets one answer: the exception returns to the instruction.
+#[test]
+fn an_exception_takes_the_place_of_an_increment_that_nobody_applied() {
+    let (vm, platform) = (vm(1), FakePlatform::default());
+    let mut cpu = at_el1(&vm, &platform);
+    assert_eq!(cpu.mrs(0, names::MIDR_EL1), Next::Resume);
+    assert_eq!(cpu.trap(UNDEFINED), Next::Resume);
+    cpu.enter();
+    assert_eq!((cpu.pc(), cpu.get(system(names::ELR_EL1))), (RAM + 0xa00, RAM));
+}
+
 /// Class of defect 5: the increment counts as executed: BTYPE and SS are gone.
 #[test]
 fn ownership_confusion_an_emulated_instruction_ends_as_an_executed_one() {
