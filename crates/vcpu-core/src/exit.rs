@@ -25,7 +25,8 @@ impl<const N: usize, L: Lock<Shared<N>>> Guest for Vcpu<'_, N, L> {
         if self.is_ready(registers) { Next::Resume } else { self.prepare_all(registers, platform) }
     }
 
-    #[inline]
+    // A back end that names the kind of exit keeps no more than that kind needs.
+    #[inline(always)]
     fn on_exit<R: Registers, P: Platform>(&mut self, registers: &mut R, platform: &P, exit: Exit) -> Next {
         match &exit {
             // Timers are sampled before every entry anyway.
