@@ -1063,5 +1063,5 @@ fn fields_say_where_they_lie_and_what_they_mean() {
     // APTable[0] takes EL0's read away.
     assert_eq!(rights.as_deref(), Some("Permissions(r--------)"));
     let line = steps.0.iter().map(ToString::to_string).find(|line| line.contains("AP [7:6]")).expect("told");
-    assert_eq!(line, "stage 1 level 3: AP [7:6] = 0x3: EL1 and EL0 read (D8.4.1)");
+    assert_eq!(line, "stage 1 level 3: AP [7:6] = 0x3: EL1 and EL0 read (AArch64.S1DirectBasePermissions)");
 }

@@ -141,11 +141,9 @@ pub fn table(fields: &[Field], indent: usize) -> String {
     text
 }
 
-/// Returns a source with the document it is in, where it names a section of the Arm manual.
+/// Returns a source with the document it is in.
 pub fn arm_source(cite: &str) -> String {
-    let section = cite.starts_with(|letter: char| letter.is_ascii_uppercase())
-        && cite.chars().nth(1).is_some_and(|digit| digit.is_ascii_digit());
-    if section { format!("Arm ARM {cite}") } else { cite.into() }
+    format!("Arm ARM, {cite}")
 }
 
 /// Narrow fields in binary digits, as manuals write them, wide ones in hexadecimal.

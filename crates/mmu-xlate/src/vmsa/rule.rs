@@ -99,10 +99,10 @@ impl Rule {
 
     const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::LowerRange => ("VA[55] is 0: the lower range, TTBR0", "D8.2.4, AArch64.GetVARange"),
-            Self::UpperRange => ("VA[55] is 1: the upper range, TTBR1", "D8.2.4, AArch64.GetVARange"),
+            Self::LowerRange => ("VA[55] is 0: the lower range, TTBR0", "AArch64.GetVARange"),
+            Self::UpperRange => ("VA[55] is 1: the upper range, TTBR1", "AArch64.GetVARange"),
             Self::OneRange => {
-                ("the regime has one range: TTBR0, whatever VA[55] is", "D8.1.2, AArch64.HasUnprivileged")
+                ("the regime has one range: TTBR0, whatever VA[55] is", "AArch64.HasUnprivileged")
             }
             Self::Stage1Off => (
                 "stage 1 is off: the output is the input",
@@ -134,14 +134,13 @@ impl Rule {
                 "the first table has as many index bits as the input size leaves",
                 "AArch64.S1StartLevel, AArch64.S2StartLevel",
             ),
-            Self::NoMemory => (
-                "there is no memory at the descriptor: external abort on the walk",
-                "D8.15, AArch64.HandleExternalTTWAbort",
-            ),
-            Self::NotValid => ("bit 0 is 0: Translation fault", "D8.3, AArch64.DecodeDescriptorType"),
+            Self::NoMemory => {
+                ("there is no memory at the descriptor: external abort on the walk", "HandleExternalTTWAbort")
+            }
+            Self::NotValid => ("bit 0 is 0: Translation fault", "AArch64.DecodeDescriptorType"),
             Self::NotAllowedHere => (
                 "neither a table nor a leaf may stand at this level: Translation fault",
-                "D8.3, AArch64.DecodeDescriptorType",
+                "AArch64.DecodeDescriptorType",
             ),
             Self::NextTableTooLarge => (
                 "the next table is beyond the output size: Address size fault",
@@ -152,34 +151,32 @@ impl Rule {
                 "TCR_ELx.IPS, AArch64.OAOutOfRange",
             ),
             Self::AccessFlagClear => {
-                ("AF is 0 and hardware does not set it: Access flag fault", "D8.5.1, TCR_ELx.HA")
+                ("AF is 0 and hardware does not set it: Access flag fault", "TCR_ELx.HA")
             }
-            Self::AccessFlagSet => ("AF is 0 and hardware sets it", "D8.5.1, TCR_ELx.HA"),
-            Self::TableAccessFlagSet => {
-                ("AF of the table is 0 and hardware sets it", "D8.5.1, TCR2_ELx.HAFT")
-            }
+            Self::AccessFlagSet => ("AF is 0 and hardware sets it", "TCR_ELx.HA"),
+            Self::TableAccessFlagSet => ("AF of the table is 0 and hardware sets it", "TCR2_ELx.HAFT"),
             Self::DeviceUnaligned => (
                 "the address is not aligned, and the memory is a Device: Alignment fault",
-                "D8.15, AArch64.S1HasAlignmentFaultDueToMemType",
+                "AArch64.S1HasAlignmentFaultDueToMemType",
             ),
             Self::DirtyManaged => {
-                ("hardware manages the dirty state here: it counts as writable", "D8.5.2, TCR_ELx.HD, DBM")
+                ("hardware manages the dirty state here: it counts as writable", "TCR_ELx.HD, DBM")
             }
-            Self::DirtySet => ("hardware makes the location dirty", "D8.5.2, TCR_ELx.HD"),
+            Self::DirtySet => ("hardware makes the location dirty", "TCR_ELx.HD"),
             Self::Clean => (
                 "the location is clean and hardware does not make it dirty: Permission fault, DirtyBit",
-                "D8.4.2, ESR_ELx.DirtyBit",
+                "ESR_ELx.DirtyBit",
             ),
             Self::OverlayDenies => {
-                ("the overlay does not permit it: Permission fault, Overlay", "D8.4.3, POR_ELx, S2POR_EL1")
+                ("the overlay does not permit it: Permission fault, Overlay", "POR_ELx, S2POR_EL1")
             }
             Self::BaseDenies => (
                 "the base permissions do not permit it: Permission fault",
-                "D8.4, AArch64.S1CheckPermissions, AArch64.S2CheckPermissions",
+                "AArch64.S1CheckPermissions, AArch64.S2CheckPermissions",
             ),
             Self::PanApplies => (
                 "PSTATE.PAN takes privileged data accesses away, as EL0 can reach the location",
-                "D8.4.4, PSTATE.PAN, SCTLR_ELx.EPAN",
+                "PSTATE.PAN, SCTLR_ELx.EPAN",
             ),
             Self::OtherSpace => ("nothing is executed from memory of another address space", "SCR_EL3.SIF"),
             Self::WalkInDevice => {
@@ -202,11 +199,11 @@ impl Rule {
                 "FEAT_MTE_CANONICAL_TAGS, ESR_ELx.TnD",
             ),
             Self::AddressOnly => {
-                ("the instruction asks for the address alone: permissions are not checked", "C5.4, AT S1E1A")
+                ("the instruction asks for the address alone: permissions are not checked", "AT S1E1A")
             }
             Self::RaceLost => (
                 "the descriptor changed before it could be updated: the walk starts again",
-                "D8.5.1, AArch64.MemSwapTableDesc",
+                "AArch64.MemSwapTableDesc",
             ),
             Self::UpdateUnsupported => (
                 "the memory cannot be updated atomically: the fault of that name",
@@ -216,7 +213,10 @@ impl Rule {
                 "granule protection does not let this address be accessed: Granule protection fault",
                 "GPCCR_EL3, GranuleProtectionCheck",
             ),
-            Self::FromCache => ("the address of this table is known from an earlier walk", "D8.16"),
+            Self::FromCache => (
+                "the address of this table is known from an earlier walk",
+                "\"Translation Lookaside Buffers\"",
+            ),
             Self::Permitted => {
                 ("the access is permitted", "AArch64.S1CheckPermissions, AArch64.S2CheckPermissions")
             }

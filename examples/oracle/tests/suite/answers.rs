@@ -154,7 +154,7 @@ fn a_fault_names_syndrome_and_reason() {
         "FAR_EL1     0x0000000041234567",
         "needed      privileged w",
         "permitted   privileged r-x",
-        "D8.4",
+        "Arm ARM, AArch64.S1CheckPermissions",
     ]);
     let answer = run(&[&arguments[..], &["--json"]].concat()).json();
     // FST 0b001101, F, bit 11 RES1: Arm ARM, PAR_EL1.
