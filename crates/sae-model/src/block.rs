@@ -1,6 +1,5 @@
 //! The control block as the machine sees it: guest state in and out, and the report.
 
-use arm_arch::{ExceptionLevel, Mode as Mode64, PState, StackPointer};
 use arm_exec::PagePtr;
 use arm_exec::state::{Flags, Mode, SP, State};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -173,41 +172,53 @@ const fn bank(state: &mut State) -> &mut u64 {
     if state.mode.el != 0 && state.mode.sp_elx { el1 } else { el0 }
 }
 
-/// Takes PSTATE, which lies in the form of SPSR_EL1. Arm ARM, SPSR_EL1.
+/// PSTATE fields in the form of SPSR_EL1, each a number: this is done twice an entry. Arm ARM, SPSR_EL1.
+mod pstate {
+    use arm_arch::{Mode, PState};
+
+    const NONE: PState = PState::new();
+    pub(super) const EL: u64 = NONE.with_mode(Mode::El3t).into_bits();
+    pub(super) const EL1T: u64 = NONE.with_mode(Mode::El1t).into_bits();
+    pub(super) const SP: u64 = NONE.with_mode(Mode::El1h).into_bits() ^ EL1T;
+    pub(super) const DAIF: u64 = NONE.with_d(true).with_a(true).with_i(true).with_f(true).into_bits();
+    pub(super) const SSBS: u64 = NONE.with_ssbs(true).into_bits();
+    pub(super) const IL: u64 = NONE.with_il(true).into_bits();
+    pub(super) const SS: u64 = NONE.with_ss(true).into_bits();
+    pub(super) const PAN: u64 = NONE.with_pan(true).into_bits();
+    pub(super) const UAO: u64 = NONE.with_uao(true).into_bits();
+    pub(super) const DIT: u64 = NONE.with_dit(true).into_bits();
+}
+
+/// Takes PSTATE.
 fn set_pstate(state: &mut State, bits: u64) {
-    let new = PState::from_bits(bits);
     state.flags = Flags::from_nzcv(bits);
     state.mode = Mode {
-        el: if new.with_nrw(false).el() == ExceptionLevel::El0 { 0 } else { 1 },
-        sp_elx: new.stack_pointer() == StackPointer::SpElx,
-        daif: new.daif(),
-        pan: new.pan(),
-        uao: new.uao(),
-        dit: new.dit(),
-        ssbs: new.ssbs(),
-        il: new.il(),
-        ss: new.ss(),
+        el: if bits & pstate::EL == 0 { 0 } else { 1 },
+        sp_elx: bits & pstate::SP != 0,
+        daif: bits & pstate::DAIF,
+        pan: bits & pstate::PAN != 0,
+        uao: bits & pstate::UAO != 0,
+        dit: bits & pstate::DIT != 0,
+        ssbs: bits & pstate::SSBS != 0,
+        il: bits & pstate::IL != 0,
+        ss: bits & pstate::SS != 0,
     };
 }
 
+/// Returns PSTATE.
 fn get_pstate(state: &State) -> u64 {
-    let now = &state.mode;
-    let mode = match (now.el, now.sp_elx) {
-        (0, _) => Mode64::El0t,
-        (_, false) => Mode64::El1t,
-        (_, true) => Mode64::El1h,
-    };
-    PState::new()
-        .with_mode(mode)
-        .with_nzcv(state.flags.nzcv())
-        .with_daif(now.daif)
-        .with_pan(now.pan)
-        .with_uao(now.uao)
-        .with_dit(now.dit)
-        .with_ssbs(now.ssbs)
-        .with_il(now.il)
-        .with_ss(now.ss)
-        .into_bits()
+    let on = |state: bool, bit: u64| if state { bit } else { 0 };
+    let mode = &state.mode;
+    let level = if mode.el == 0 { 0 } else { pstate::EL1T | on(mode.sp_elx, pstate::SP) };
+    state.flags.nzcv()
+        | level
+        | (mode.daif & pstate::DAIF)
+        | on(mode.pan, pstate::PAN)
+        | on(mode.uao, pstate::UAO)
+        | on(mode.dit, pstate::DIT)
+        | on(mode.ssbs, pstate::SSBS)
+        | on(mode.il, pstate::IL)
+        | on(mode.ss, pstate::SS)
 }
 
 #[cfg(test)]

@@ -140,8 +140,9 @@ impl<'a, K: Clock> Cpu<'a, K> {
     }
 
     /// Checks a control block and gathers the machine around the guest. What it keeps on the stack need not be there while
-    /// the guest runs.
-    #[inline(never)]
+    /// the guest runs, where each call has 160 bytes of the ABI's own besides. Elsewhere there is room, and a call costs.
+    #[cfg_attr(target_arch = "s390x", inline(never))]
+    #[cfg_attr(not(target_arch = "s390x"), inline(always))]
     fn admit(&self, at: Absolute, block: Block<'_>) -> Result<(World<'a, K>, Formed), ValidityReason> {
         let storage = self.machine.storage();
         if block.load(field::SDF) >> 56 != 0 {
@@ -218,7 +219,8 @@ impl<'a, K: Clock> Cpu<'a, K> {
 
     /// Reports how SAE ended. Each kind by itself, so that of most words of the data it is known that they are zero.
     /// Not part of what runs the guest, as `admit`.
-    #[inline(never)]
+    #[cfg_attr(target_arch = "s390x", inline(never))]
+    #[cfg_attr(not(target_arch = "s390x"), inline(always))]
     fn report(&mut self, block: Block<'_>, ended: Ended) {
         match ended {
             Ended::Event(Event::Budget | Event::ExitRequest) => self.put(block, Interception::Spurious),
