@@ -98,6 +98,11 @@ pub fn run(options: &Options, input: &mut dyn BufRead, out: &mut dyn Write) -> R
         Command::Par(asked) => arm::par::answer(asked.value),
         Command::Teid(asked) => z::teid::answer(asked.value, asked.pic),
         Command::Sysreg(asked) => arm::sysreg::answer(&asked.name, asked.value)?,
+        Command::Cpu(asked) => {
+            let (names, on, diff) = (&asked.names, asked.on.as_deref(), asked.diff.as_deref());
+            let (answer, holds) = arm::cpu::answer(&arm::cpu::Question { names, on, diff })?;
+            return print(&answer, options.json, out).map(|status| if holds { status } else { 1 });
+        }
         Command::SaeBlock(asked) => block::answer(&asked.file)?,
         Command::Insn(asked) => return insn::run(asked, options.json, input, out).map(|()| 0),
         Command::Check(asked) => return check::run(&asked.file, asked.verbose, out),

@@ -48,6 +48,8 @@ pub enum Command {
     Teid(TeidValue),
     /// Explains a system register.
     Sysreg(Sysreg),
+    /// Explains, compares and combines models of processing elements.
+    Cpu(Cpu),
     /// Lays out an SAE control block.
     SaeBlock(BlockFile),
     /// Says what instruction words are.
@@ -93,6 +95,20 @@ pub struct Sysreg {
     /// The value.
     #[arg(value_parser = number)]
     pub value: u128,
+}
+
+/// Models of processing elements.
+#[derive(Debug, Args)]
+pub struct Cpu {
+    /// A model, as neoverse-n1; of several, the most that all of them have. Without one, all are listed.
+    #[arg(value_name = "MODEL")]
+    pub names: Vec<String>,
+    /// Whether a guest that was told this runs on HOST; exit status 1, and each field that asks for too much, if not.
+    #[arg(long, value_name = "HOST", requires = "names", conflicts_with = "diff")]
+    pub on: Option<String>,
+    /// The fields in which another model differs.
+    #[arg(long, value_name = "MODEL", requires = "names")]
+    pub diff: Option<String>,
 }
 
 /// A file with a control block.

@@ -1,6 +1,7 @@
 //! Questions about Arm.
 
 pub mod attribute;
+pub mod cpu;
 pub mod esr;
 pub mod par;
 pub mod pte;

@@ -548,3 +548,32 @@ fn a_layout_that_is_not_known_is_not_one_without_fields() {
     // With E2H = 0 these read as one.
     assert!(run(&["sysreg", "CPTR_EL2", "0x33ff"]).expect_code(0).out.contains("that no field has: 0x22ff"));
 }
+
+/// The values are those of the parts' manuals: Cortex-A57 has neither LSE nor RAS, Neoverse N1 has both.
+#[test]
+fn models_are_combined_compared_and_asked_whether_they_fit() {
+    let features = |arguments: &[&str]| {
+        let json: serde_json::Value = serde_json::from_str(&run(arguments).expect_code(0).out).unwrap();
+        json["features"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f.as_str().unwrap().to_string())
+            .collect::<Vec<_>>()
+    };
+    let has = |features: &[String], name: &str| features.iter().any(|feature| feature == name);
+    let n1 = features(&["cpu", "neoverse-n1", "--json"]);
+    assert!(["FEAT_LSE", "FEAT_RAS", "FEAT_VHE", "FEAT_CRC32"].iter().all(|name| has(&n1, name)), "{n1:?}");
+    let both = features(&["cpu", "cortex-a57", "neoverse-n1", "--json"]);
+    assert!(has(&both, "FEAT_CRC32") && !has(&both, "FEAT_LSE") && !has(&both, "FEAT_RAS"), "{both:?}");
+
+    let refused = run(&["cpu", "neoverse-n1", "--on", "cortex-a57"]).expect_code(1).out.clone();
+    assert!(refused.contains("\n  ID_AA64ISAR0_EL1: field Atomic asks for 0x2, 0x0 is there\n"), "{refused}");
+    let runs = run(&["cpu", "cortex-a57", "neoverse-n1", "--on", "cortex-a57"]).expect_code(0).out.clone();
+    assert_eq!(runs, "a guest that was told cortex-a57 and neoverse-n1 runs on cortex-a57\n");
+
+    let difference = run(&["cpu", "cortex-a57", "--diff", "neoverse-n1"]).expect_code(0).out.clone();
+    assert!(difference.contains("\n  ID_AA64ISAR0_EL1.Atomic: 0x0 and 0x2: FEAT_LSE\n"), "{difference}");
+    let none = run(&["cpu", "armv8.0", "--diff", "armv8.0"]).expect_code(0).out.clone();
+    assert_eq!(none, "armv8.0 and armv8.0\n  no field differs\n");
+}
